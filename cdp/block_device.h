@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// BlockDevice: what a front-end (NBD, later ublk) serves. The live volume is one; read-only views
+// and clones are others. Front-ends translate a wire and do nothing else.
+//
+// Contract: offsets and lengths are in bytes, of any alignment, length > 0 and the range inside
+// size_bytes() (the front-end validated it). A piece of payload is at most kMaxPieceBytes long and
+// lies in pages by block: byte `o` of the device is byte `o % 4096` of page
+// `o / 4096 - offset / 4096`. Answered writes are seen by every later read. Errors carry errno
+// values: EIO, ENOSPC, EPERM (read-only), ESHUTDOWN (fenced or going away), ENOTSUP.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cdp/base/result.h"
+#include "cdp/base/types.h"
+#include "cdp/io/pages.h"
+#include "cdp/io/task.h"
+
+namespace cdp {
+
+struct ZeroOptions {
+  bool may_deallocate = true;  // false: NBD_CMD_FLAG_NO_HOLE
+  bool only_if_fast = false;   // NBD_CMD_FLAG_FAST_ZERO: else ENOTSUP at once
+};
+
+// A stretch of one state, in base:allocation's terms.
+struct AllocationExtent {
+  std::uint64_t bytes = 0;
+  bool hole = false;
+  bool zero = false;
+  bool operator==(const AllocationExtent&) const = default;
+};
+
+class BlockDevice {
+ public:
+  virtual ~BlockDevice() = default;
+
+  virtual std::uint64_t size_bytes() const = 0;
+  virtual bool read_only() const = 0;
+
+  // The pages of the blocks that the range touches; they may be shared: do not write to them.
+  virtual Task<Result<PageList>> read(std::uint64_t offset, std::uint32_t bytes) = 0;
+
+  // Where payloads are to be received: `pages_for_write` waits for room (backpressure), then gives
+  // the pages of the blocks that [offset, offset + bytes) touches. The caller fills its range only
+  // and hands the pages to `write`, which takes care of the rest of a partly covered block.
+  virtual Task<Result<PageList>> pages_for_write(std::uint64_t offset, std::uint32_t bytes) = 0;
+  virtual Task<Status> write(std::uint64_t offset, std::uint32_t bytes, PageList pages) = 0;
+
+  // Everything answered before this call is durable when it returns.
+  virtual Task<Status> flush() = 0;
+
+  // Reads as zeroes afterwards; any length.
+  virtual Task<Status> zero(std::uint64_t offset, std::uint64_t bytes, ZeroOptions options) = 0;
+  // The content is no longer needed. Whole blocks inside the range read as zeroes afterwards.
+  virtual Task<Status> trim(std::uint64_t offset, std::uint64_t bytes) = 0;
+  // A hint that the range will be read soon.
+  virtual Task<Status> cache(std::uint64_t offset, std::uint64_t bytes) = 0;
+
+  // Extents from `offset` on, at least one, at most `max_extents`, inside [offset, offset + bytes).
+  virtual Task<Result<std::vector<AllocationExtent>>> allocation(std::uint64_t offset,
+                                                                 std::uint64_t bytes,
+                                                                 std::size_t max_extents) = 0;
+};
+
+// What may be served, by name. Names are looked up at connection time.
+class ExportList {
+ public:
+  virtual ~ExportList() = default;
+  struct Entry {
+    std::string name;
+    std::string description;
+  };
+  virtual std::vector<Entry> exports() const = 0;
+  // Null where there is none.
+  virtual std::shared_ptr<BlockDevice> find(std::string_view name) = 0;
+};
+
+}  // namespace cdp
