@@ -5,6 +5,15 @@
 #include <new>
 
 namespace cdp {
+
+#ifdef __SANITIZE_ADDRESS__
+
+// Reused frames would hide a use after the end of a coroutine.
+void* allocate_frame(std::size_t bytes) { return ::operator new(bytes); }
+void release_frame(void* frame, std::size_t) noexcept { ::operator delete(frame); }
+
+#else
+
 namespace {
 
 constexpr std::size_t kClassBytes = 128;
@@ -29,11 +38,6 @@ std::size_t class_of(std::size_t bytes) { return (bytes - 1) / kClassBytes; }
 
 }  // namespace
 
-#ifdef __SANITIZE_ADDRESS__
-// Reused frames would hide a use after the end of a coroutine.
-void* allocate_frame(std::size_t bytes) { return ::operator new(bytes); }
-void release_frame(void* frame, std::size_t) noexcept { ::operator delete(frame); }
-#else
 void* allocate_frame(std::size_t bytes) {
   const std::size_t index = class_of(bytes);
   if (index >= kClasses) return ::operator new(bytes);
@@ -48,6 +52,7 @@ void release_frame(void* frame, std::size_t bytes) noexcept {
   FreeFrame*& head = free_lists.heads[index];
   head = new (frame) FreeFrame{head};
 }
+
 #endif
 
 }  // namespace cdp

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cdp/io/worker_pool.h"
+
+#include <signal.h>
+
+#include <utility>
+
+namespace cdp {
+
+WorkerPool::WorkerPool(unsigned threads) {
+  // Signals are for the main thread.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  threads_.reserve(threads);
+  for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+WorkerPool::~WorkerPool() {
+  {
+    const std::lock_guard lock{mutex_};
+    stopping_ = true;
+  }
+  added_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void WorkerPool::add(std::function<void()> work) {
+  {
+    const std::lock_guard lock{mutex_};
+    queue_.push_back(std::move(work));
+  }
+  added_.notify_one();
+}
+
+void WorkerPool::run() {
+  std::unique_lock lock{mutex_};
+  while (true) {
+    added_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (queue_.empty()) return;
+    std::function<void()> work = std::move(queue_.front());
+    queue_.pop_front();
+    lock.unlock();
+    work();
+    work = nullptr;
+    lock.lock();
+  }
+}
+
+}  // namespace cdp
