@@ -33,14 +33,16 @@ class Recorder {
   virtual void cancel_admission(std::uint32_t blocks) = 0;
 
   // `pages[i]` is the new content of block `first_block + i`. `previous[i]`, where it is not null,
-  // is the content that the block had just before (it was still dirty). Both are shared, not copied.
+  // is the content that the block had just before (it was still dirty), from a change that every
+  // checkpoint recorded later leaves to replay if it leaves this one: a block that is the same may
+  // be recorded as such. Both are shared, not copied.
   virtual void record_write(VolumeId volume, Stamp stamp, std::uint64_t first_block,
                             const PageList& pages, const PageList& previous) = 0;
   // Blocks [first_block, first_block + count) read as zeroes from now on.
   virtual void record_zero(VolumeId volume, Stamp stamp, ZeroKind kind, std::uint64_t first_block,
                            std::uint64_t count) = 0;
   // Every change of `volume` up to `covered` is durable on its backing store, or superseded by a
-  // change recorded before this call: replay may start after `covered`.
+  // change recorded before this call: replay may start after `covered`. Admitted as 0 blocks.
   virtual void record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered) = 0;
 
   // Returns when everything recorded up to `lsn` is durable; an error when that cannot be.

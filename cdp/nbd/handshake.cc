@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cdp/nbd/handshake.h"
+
+#include <cerrno>
+#include <cstring>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "cdp/base/endian.h"
+#include "cdp/nbd/errors.h"
+#include "cdp/nbd/limits.h"
+#include "cdp/nbd/protocol.h"
+
+namespace cdp::nbd {
+namespace {
+
+// Reads the fields of an option's data; once something is missing, `ok` stays false.
+class Fields {
+ public:
+  explicit Fields(std::span<const std::byte> data) : rest_(data) {}
+
+  template <std::integral T>
+  T number() {
+    if (!take(sizeof(T))) return 0;
+    return load_be<T>(taken_.data());
+  }
+  // A string of at most kMaxStringBytes without NUL.
+  std::string_view string(std::uint32_t bytes) {
+    if (bytes > kMaxStringBytes || !take(bytes)) {
+      ok_ = false;
+      return {};
+    }
+    const std::string_view text{reinterpret_cast<const char*>(taken_.data()), bytes};
+    if (text.find('\0') != std::string_view::npos) ok_ = false;
+    return text;
+  }
+  bool ok() const { return ok_; }
+  bool ended() const { return ok_ && rest_.empty(); }
+
+ private:
+  bool take(std::size_t bytes) {
+    if (!ok_ || rest_.size() < bytes) return ok_ = false;
+    taken_ = rest_.first(bytes);
+    rest_ = rest_.subspan(bytes);
+    return true;
+  }
+
+  std::span<const std::byte> rest_;
+  std::span<const std::byte> taken_;
+  bool ok_ = true;
+};
+
+// A message to the client, built field by field.
+class Message {
+ public:
+  template <std::integral T>
+  Message& number(T value) {
+    std::byte field[sizeof(T)];
+    store_be(field, value);
+    bytes_.insert(bytes_.end(), field, field + sizeof(T));
+    return *this;
+  }
+  Message& string(std::string_view text) {
+    const auto* from = reinterpret_cast<const std::byte*>(text.data());
+    bytes_.insert(bytes_.end(), from, from + text.size());
+    return *this;
+  }
+  Message& zeroes(std::size_t count) {
+    bytes_.resize(bytes_.size() + count);
+    return *this;
+  }
+  std::span<const std::byte> bytes() const { return bytes_; }
+  void clear() { bytes_.clear(); }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+class Negotiation {
+ public:
+  Negotiation(Input& input, Stream& stream, ExportList& exports)
+      : input_(input), stream_(stream), exports_(exports) {}
+
+  Task<Result<std::optional<Agreement>>> run();
+
+ private:
+  enum class Next { kOption, kTransmission, kEnd };
+
+  Task<Status> greet();
+  Task<Result<Next>> serve_option();
+  Next answer(std::uint32_t option, std::span<const std::byte> data);
+  Task<Status> send(const Message& message);
+
+  Task<Result<Next>> enter_by_export_name(std::uint32_t length);
+  void list(std::span<const std::byte> data);
+  Next info_or_go(std::uint32_t option, std::span<const std::byte> data);
+  void structured_reply(std::span<const std::byte> data);
+  void meta_context(std::uint32_t option, std::span<const std::byte> data);
+
+  void reply(std::uint32_t option, std::uint32_t type, std::string_view text = {}) {
+    reply_header(option, type, text.size()).string(text);
+  }
+  Message& reply_header(std::uint32_t option, std::uint32_t type, std::size_t bytes) {
+    return replies_.number(kOptionReplyMagic)
+        .number(option)
+        .number(type)
+        .number(static_cast<std::uint32_t>(bytes));
+  }
+  void refuse_unknown_export(std::uint32_t option, std::string_view name) {
+    reply(option, kReplyErrorUnknown,
+          fmt::format("there is no export named '{}'", printable(name)));
+  }
+  // The last export asked for stays open, so that INFO and the GO after it meet the same one.
+  bool open(std::string_view name);
+  std::string description() const;
+
+  Input& input_;
+  Stream& stream_;
+  ExportList& exports_;
+  bool no_zeroes_ = false;
+  Agreement agreement_;
+  std::optional<std::string> context_export_;  // that base:allocation was selected for
+  Message replies_;
+};
+
+Task<Status> Negotiation::send(const Message& message) {
+  if (message.bytes().empty()) co_return Status{};
+  const iovec all{const_cast<std::byte*>(message.bytes().data()), message.bytes().size()};
+  co_return co_await stream_.send({&all, 1});
+}
+
+bool Negotiation::open(std::string_view name) {
+  if (agreement_.device && agreement_.export_name == name) return true;
+  agreement_.device = exports_.find(name);
+  agreement_.export_name = name;
+  return agreement_.device != nullptr;
+}
+
+std::string Negotiation::description() const {
+  for (ExportList::Entry& entry : exports_.exports()) {
+    if (entry.name == agreement_.export_name) return std::move(entry.description);
+  }
+  return {};
+}
+
+Task<Status> Negotiation::greet() {
+  Message greeting;
+  greeting.number(kInitMagic).number(kOptionMagic);
+  greeting.number(static_cast<std::uint16_t>(kFlagFixedNewstyle | kFlagNoZeroes));
+  Status done = co_await send(greeting);
+  if (done.ok()) done = co_await input_.need(sizeof(std::uint32_t));
+  if (!done.ok()) co_return done;
+  const auto flags = load_be<std::uint32_t>(input_.buffered().data());
+  input_.consume(sizeof flags);
+  if ((flags & ~(kClientFlagFixedNewstyle | kClientFlagNoZeroes)) != 0) {
+    co_return make_error(EPROTO, "the client set unknown handshake flags ({:#x})", flags);
+  }
+  no_zeroes_ = (flags & kClientFlagNoZeroes) != 0;
+  co_return Status{};
+}
+
+Task<Result<std::optional<Agreement>>> Negotiation::run() {
+  Status greeted = co_await greet();
+  if (!greeted.ok()) co_return std::move(greeted).error();
+  for (unsigned options = 0; options < kOptionsMax; ++options) {
+    Status more = co_await input_.need(1);
+    if (!more.ok() && more.error().code == EPIPE) co_return std::nullopt;
+    if (!more.ok()) co_return std::move(more).error();
+    Result<Next> next = co_await serve_option();
+    if (!next.ok()) co_return std::move(next).error();
+    if (*next == Next::kEnd) co_return std::nullopt;
+    if (*next == Next::kTransmission) {
+      agreement_.allocation_context = context_export_ == agreement_.export_name;
+      co_return std::move(agreement_);
+    }
+  }
+  co_return make_error(EPROTO, "the client sent {} options without choosing an export",
+                       kOptionsMax);
+}
+
+Task<Result<Negotiation::Next>> Negotiation::serve_option() {
+  Status got = co_await input_.need(kOptionHeaderBytes);
+  if (!got.ok()) co_return std::move(got).error();
+  const std::byte* const header = input_.buffered().data();
+  const auto magic = load_be<std::uint64_t>(header);
+  const auto option = load_be<std::uint32_t>(header + 8);
+  const auto length = load_be<std::uint32_t>(header + 12);
+  if (magic != kOptionMagic) {
+    co_return make_error(EPROTO, "the client sent {:#x} where an option should begin", magic);
+  }
+  input_.consume(kOptionHeaderBytes);
+  if (option == kOptExportName) co_return co_await enter_by_export_name(length);
+
+  Next next = Next::kOption;
+  if (length > kOptionBytesMax) {
+    got = co_await input_.skip(length);
+    if (!got.ok()) co_return std::move(got).error();
+    if (option == kOptAbort) {
+      next = answer(option, {});
+    } else if (option >= kOptList && option <= kOptSetMetaContext && option != kOptStartTls) {
+      reply(option, kReplyErrorTooBig, "the option's data is too long");
+    } else {
+      next = answer(option, {});
+    }
+  } else {
+    got = co_await input_.need(length);
+    if (!got.ok()) co_return std::move(got).error();
+    next = answer(option, input_.buffered().first(length));
+    input_.consume(length);
+  }
+  const Status sent = co_await send(replies_);
+  replies_.clear();
+  // A client may leave after NBD_OPT_ABORT without waiting for the answer.
+  if (!sent.ok() && next != Next::kEnd) co_return sent.error();
+  co_return next;
+}
+
+Negotiation::Next Negotiation::answer(std::uint32_t option, std::span<const std::byte> data) {
+  switch (option) {
+    case kOptAbort:
+      reply(option, kReplyAck);
+      return Next::kEnd;
+    case kOptList:
+      list(data);
+      return Next::kOption;
+    case kOptInfo:
+    case kOptGo:
+      return info_or_go(option, data);
+    case kOptStructuredReply:
+      structured_reply(data);
+      return Next::kOption;
+    case kOptListMetaContext:
+    case kOptSetMetaContext:
+      meta_context(option, data);
+      return Next::kOption;
+    default:
+      reply(option, kReplyErrorUnsupported);
+      return Next::kOption;
+  }
+}
+
+// This option cannot be refused by an answer, so what is wrong with it ends the connection.
+Task<Result<Negotiation::Next>> Negotiation::enter_by_export_name(std::uint32_t length) {
+  if (length > kMaxStringBytes) {
+    co_return make_error(EPROTO, "the client asked for an export by a name of {} bytes", length);
+  }
+  Status got = co_await input_.need(length);
+  if (!got.ok()) co_return std::move(got).error();
+  Fields fields{input_.buffered().first(length)};
+  const std::string name{fields.string(length)};
+  input_.consume(length);
+  if (!fields.ok() || !open(name)) {
+    co_return make_error(ENOENT, "the client asked for an export that is not there: '{}'",
+                         printable(name));
+  }
+  Message welcome;
+  welcome.number(agreement_.device->size_bytes());
+  welcome.number(transmission_flags(*agreement_.device, agreement_.structured_replies));
+  if (!no_zeroes_) welcome.zeroes(kExportNamePaddingBytes);
+  Status sent = co_await send(welcome);
+  if (!sent.ok()) co_return std::move(sent).error();
+  co_return Next::kTransmission;
+}
+
+void Negotiation::list(std::span<const std::byte> data) {
+  if (!data.empty()) return reply(kOptList, kReplyErrorInvalid, "NBD_OPT_LIST has no data");
+  for (const ExportList::Entry& entry : exports_.exports()) {
+    reply_header(kOptList, kReplyServer, 4 + entry.name.size() + entry.description.size())
+        .number(static_cast<std::uint32_t>(entry.name.size()))
+        .string(entry.name)
+        .string(entry.description);
+  }
+  reply(kOptList, kReplyAck);
+}
+
+Negotiation::Next Negotiation::info_or_go(std::uint32_t option, std::span<const std::byte> data) {
+  Fields fields{data};
+  const std::string_view name = fields.string(fields.number<std::uint32_t>());
+  bool wants_name = false;
+  bool wants_description = false;
+  bool wants_block_size = false;
+  for (auto left = fields.number<std::uint16_t>(); left > 0 && fields.ok(); --left) {
+    const auto wanted = fields.number<std::uint16_t>();
+    wants_name |= wanted == kInfoName;
+    wants_description |= wanted == kInfoDescription;
+    wants_block_size |= wanted == kInfoBlockSize;
+  }
+  if (!fields.ended()) {
+    reply(option, kReplyErrorInvalid, "the option's lengths do not agree, or its name is invalid");
+    return Next::kOption;
+  }
+  if (!open(name)) {
+    refuse_unknown_export(option, name);
+    return Next::kOption;
+  }
+  reply_header(option, kReplyInfo, 12)
+      .number(kInfoExport)
+      .number(agreement_.device->size_bytes())
+      .number(transmission_flags(*agreement_.device, agreement_.structured_replies));
+  if (wants_name) {
+    reply_header(option, kReplyInfo, 2 + name.size()).number(kInfoName).string(name);
+  }
+  if (wants_description) {
+    const std::string text = description();
+    reply_header(option, kReplyInfo, 2 + text.size()).number(kInfoDescription).string(text);
+  }
+  if (wants_block_size) {
+    reply_header(option, kReplyInfo, 14)
+        .number(kInfoBlockSize)
+        .number(kMinimumBlockBytes)
+        .number(kPreferredBlockBytes)
+        .number(kMaxPayloadBytes);
+  }
+  reply(option, kReplyAck);
+  return option == kOptGo ? Next::kTransmission : Next::kOption;
+}
+
+void Negotiation::structured_reply(std::span<const std::byte> data) {
+  if (!data.empty()) {
+    return reply(kOptStructuredReply, kReplyErrorInvalid, "NBD_OPT_STRUCTURED_REPLY has no data");
+  }
+  agreement_.structured_replies = true;
+  reply(kOptStructuredReply, kReplyAck);
+}
+
+void Negotiation::meta_context(std::uint32_t option, std::span<const std::byte> data) {
+  const bool selects = option == kOptSetMetaContext;
+  if (selects) context_export_.reset();  // also when this fails
+  if (!agreement_.structured_replies) {
+    return reply(option, kReplyErrorInvalid, "structured replies must be negotiated first");
+  }
+  Fields fields{data};
+  const std::string_view name = fields.string(fields.number<std::uint32_t>());
+  const auto queries = fields.number<std::uint32_t>();
+  if (fields.ok() && queries > kMetaContextQueriesMax) {
+    return reply(option, kReplyErrorTooBig, "there are too many queries");
+  }
+  bool matches = queries == 0 && !selects;
+  for (std::uint32_t i = 0; i < queries && fields.ok(); ++i) {
+    const std::string_view query = fields.string(fields.number<std::uint32_t>());
+    matches |= query == kAllocationContextName || (query == "base:" && !selects);
+  }
+  if (!fields.ended()) {
+    return reply(option, kReplyErrorInvalid,
+                 "the option's lengths do not agree, or a string is invalid");
+  }
+  if (!open(name)) return refuse_unknown_export(option, name);
+  if (matches) {
+    reply_header(option, kReplyMetaContext, 4 + std::strlen(kAllocationContextName))
+        .number(selects ? kAllocationContextId : 0u)
+        .string(kAllocationContextName);
+    if (selects) context_export_ = name;
+  }
+  reply(option, kReplyAck);
+}
+
+}  // namespace
+
+std::uint16_t transmission_flags(const BlockDevice& device, bool structured_replies) {
+  unsigned flags = kTransmissionHasFlags | kTransmissionSendFlush | kTransmissionSendFua |
+                   kTransmissionCanMultiConn | kTransmissionSendCache;
+  if (device.read_only()) {
+    flags |= kTransmissionReadOnly;
+  } else {
+    flags |= kTransmissionSendTrim | kTransmissionSendWriteZeroes | kTransmissionSendFastZero;
+  }
+  if (structured_replies) flags |= kTransmissionSendDf;
+  return static_cast<std::uint16_t>(flags);
+}
+
+Task<Result<std::optional<Agreement>>> negotiate(Input& input, Stream& stream,
+                                                 ExportList& exports) {
+  Negotiation negotiation{input, stream, exports};
+  co_return co_await negotiation.run();
+}
+
+}  // namespace cdp::nbd

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The fixed newstyle negotiation: from the greeting to the agreement on an export, or to the end
+// of a connection that does not come to one. Every option of the specification is answered: those
+// that we do not have (TLS for now, extended headers) as unsupported.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cdp/base/result.h"
+#include "cdp/block_device.h"
+#include "cdp/io/stream.h"
+#include "cdp/io/task.h"
+#include "cdp/nbd/input.h"
+
+namespace cdp::nbd {
+
+// What the two sides agreed on.
+struct Agreement {
+  std::string export_name;
+  std::shared_ptr<BlockDevice> device;
+  bool structured_replies = false;
+  bool allocation_context = false;
+};
+
+// Nothing: the client left in an orderly way (NBD_OPT_ABORT, or the end of its stream between two
+// options). An Error: why the connection must be closed. All arguments must outlive the call.
+Task<Result<std::optional<Agreement>>> negotiate(Input& input, Stream& stream, ExportList& exports);
+
+// Transmission flags of an export.
+std::uint16_t transmission_flags(const BlockDevice& device, bool structured_replies);
+
+}  // namespace cdp::nbd

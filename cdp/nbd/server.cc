@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cdp/nbd/server.h"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace cdp::nbd {
+namespace {
+
+// After a failed accept (no descriptors or memory left, mostly).
+constexpr Nanos kAcceptRetryDelay = milliseconds(100);
+
+}  // namespace
+
+Server::Server(Scheduler& scheduler, ExportList& exports, Limits limits)
+    : scheduler_(scheduler),
+      exports_(exports),
+      limits_(limits),
+      ended_(scheduler),
+      running_(scheduler) {}
+
+Server::~Server() { CHECK(listeners_.empty() && sessions_.empty()); }
+
+Task<void> Server::serve(std::unique_ptr<Listener> listener) {
+  if (shut_down_) co_return;
+  const auto self = listeners_.insert(listeners_.end(), listener.get());
+  for (;;) {
+    Result<std::unique_ptr<Stream>> stream = co_await listener->accept();
+    if (!stream.ok() && (shut_down_ || stream.error().code == ECANCELED)) break;
+    if (!stream.ok()) {
+      spdlog::error("nbd: accepting a connection failed: {}", stream.error().message);
+      co_await sleep_for(scheduler_, kAcceptRetryDelay);
+      if (shut_down_) break;
+      continue;
+    }
+    if (shut_down_) {
+      (*stream)->shutdown();
+      break;
+    }
+    if (running_.running() >= limits_.connections_max) {
+      spdlog::warn("nbd client {}: refused, as all {} connections are in use", (*stream)->peer(),
+                   limits_.connections_max);
+      (*stream)->shutdown();
+      continue;
+    }
+    running_.spawn(run_session(std::move(*stream)));
+  }
+  listeners_.erase(self);
+  ended_.notify_all();
+}
+
+Task<void> Server::run_session(std::unique_ptr<Stream> stream) {
+  Session session{scheduler_, std::move(stream), exports_, limits_};
+  const auto self = sessions_.insert(sessions_.end(), &session);
+  if (shut_down_) session.stop();
+  co_await session.run();
+  sessions_.erase(self);
+  ended_.notify_all();
+}
+
+Task<void> Server::shutdown() {
+  shut_down_ = true;
+  for (Listener* listener : listeners_) listener->close();
+  for (Session* session : sessions_) session->stop();
+  while (!listeners_.empty()) co_await ended_.wait();
+  co_await running_.join();
+}
+
+Task<void> Server::disconnect(std::string export_name) {
+  const auto serves_it = [&](const Session* session) {
+    return session->device() != nullptr && session->export_name() == export_name;
+  };
+  for (Session* session : sessions_) {
+    if (serves_it(session)) session->stop();
+  }
+  while (std::any_of(sessions_.begin(), sessions_.end(), serves_it)) {
+    co_await ended_.wait();
+  }
+}
+
+std::vector<Server::Connection> Server::connections() const {
+  std::vector<Connection> all;
+  for (const Session* session : sessions_) {
+    const BlockDevice* const device = session->device();
+    all.push_back({.peer = session->peer(),
+                   .export_name = session->export_name(),
+                   .read_only = device != nullptr && device->read_only()});
+  }
+  return all;
+}
+
+}  // namespace cdp::nbd

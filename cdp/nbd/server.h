@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Server: accepts NBD connections from any number of listeners and runs a Session for each.
+//
+// Everything happens on the scheduler's thread. Exports are looked up when a client asks for one;
+// a session holds its device until it has ended. `shutdown` must have returned before the server
+// is destroyed, or every `serve` have ended with no session left.
+#pragma once
+
+#include <cstddef>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cdp/block_device.h"
+#include "cdp/io/scheduler.h"
+#include "cdp/io/signal.h"
+#include "cdp/io/stream.h"
+#include "cdp/io/task.h"
+#include "cdp/nbd/limits.h"
+#include "cdp/nbd/session.h"
+
+namespace cdp::nbd {
+
+class Server {
+ public:
+  struct Connection {
+    std::string peer;
+    std::string export_name;  // "" while it negotiates
+    bool read_only = false;
+  };
+
+  // `exports` must outlive the server.
+  Server(Scheduler& scheduler, ExportList& exports, Limits limits = {});
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Accepts connections until `shutdown`; call once per listener, side by side. A connection
+  // beyond the limit is closed at once.
+  Task<void> serve(std::unique_ptr<Listener> listener);
+
+  // Stops listening, ends all sessions (Session::stop), and returns when they have ended.
+  Task<void> shutdown();
+
+  // Ends the sessions of one export, as `shutdown` does; returns when they have ended. Does not
+  // keep new ones from coming: that is the export list's part.
+  Task<void> disconnect(std::string export_name);
+
+  std::vector<Connection> connections() const;
+
+ private:
+  Task<void> run_session(std::unique_ptr<Stream> stream);
+
+  Scheduler& scheduler_;
+  ExportList& exports_;
+  const Limits limits_;
+  std::list<Listener*> listeners_;
+  std::list<Session*> sessions_;
+  Signal ended_;  // a session, or a `serve`
+  TaskGroup running_;
+  bool shut_down_ = false;
+};
+
+}  // namespace cdp::nbd

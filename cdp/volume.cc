@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cdp/volume.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+namespace cdp {
+namespace {
+
+// Sub-block edges that read their old block side by side.
+constexpr std::size_t kEdgePages = 16;
+// A read that finds more gaps than this between dirty blocks reads across them instead.
+constexpr std::size_t kMaxSeparateReads = 4;
+
+struct Span {
+  std::size_t first = 0;  // index of a block within the request
+  std::size_t count = 0;
+};
+
+// The stretches of pages that are still null.
+boost::container::small_vector<Span, 4> missing_of(const PageList& pages) {
+  boost::container::small_vector<Span, 4> spans;
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    if (pages[i]) continue;
+    if (!spans.empty() && spans.back().first + spans.back().count == i) {
+      ++spans.back().count;
+    } else {
+      spans.push_back({i, 1});
+    }
+  }
+  if (spans.size() > kMaxSeparateReads) {
+    const std::size_t first = spans.front().first;
+    const std::size_t end = spans.back().first + spans.back().count;
+    spans.assign(1, {first, end - first});
+  }
+  return spans;
+}
+
+std::vector<iovec> vectors_of(std::span<const PageRef> pages) {
+  std::vector<iovec> vectors;
+  vectors.reserve(pages.size());
+  for (const PageRef& page : pages) vectors.push_back({page.data(), kBlockBytes});
+  return vectors;
+}
+
+// The vectors and the status must stay until the task has ended.
+Task<void> read_span(Disk& disk, std::uint64_t offset, std::span<const iovec> into,
+                     Status& status) {
+  status = co_await disk.read(offset, into);
+}
+
+std::uint32_t blocks_touched(std::uint64_t offset, std::uint64_t bytes) {
+  return static_cast<std::uint32_t>(blocks_for(offset + bytes) - block_of(offset));
+}
+
+}  // namespace
+
+Volume::Volume(VolumeParts parts, VolumeOptions options)
+    : options_(std::move(options)),
+      scheduler_(parts.scheduler),
+      sequencer_(parts.sequencer),
+      recorder_(parts.recorder),
+      backing_(parts.backing),
+      write_pages_(parts.write_pages),
+      read_pages_(parts.read_pages),
+      edge_pages_(scheduler_, kEdgePages),
+      budget_nodes_(std::max<std::size_t>(1, options_.dirty_budget_bytes / kBlockBytes)),
+      size_bytes_(options_.size_bytes),
+      locks_(scheduler_),
+      idle_(scheduler_),
+      room_(scheduler_),
+      write_back_(scheduler_, backing_, dirty_, room_),
+      wake_(scheduler_),
+      pass_ended_(scheduler_),
+      background_(scheduler_) {
+  CHECK(size_bytes_ > 0 && backing_.size_bytes() >= backing_bytes(size_bytes_));
+  if (options_.read_only) return;
+  background_.spawn(write_back_loop());
+  background_.spawn(watch_shortage());
+}
+
+Volume::~Volume() {
+  CHECK(operations_ == 0);
+  CHECK(background_.running() == 0);
+}
+
+Status Volume::refusal() const {
+  if (fence_) return *fence_;
+  if (closing_) return make_error(ESHUTDOWN, "volume {} is being closed", options_.name);
+  return {};
+}
+
+Status Volume::change_refusal() const {
+  if (options_.read_only) return make_error(EPERM, "volume {} is read-only", options_.name);
+  return refusal();
+}
+
+// --- Reads -----------------------------------------------------------------------------------
+
+Task<Result<PageList>> Volume::read(std::uint64_t offset, std::uint32_t bytes) {
+  const Operation operation(*this);
+  const Status refused = refusal();
+  if (!refused.ok()) co_return refused.error();
+  CHECK(bytes > 0 && bytes <= size_bytes_ && offset <= size_bytes_ - bytes);
+
+  PageList pages(blocks_touched(offset, bytes));
+  dirty_.find(block_of(offset), std::span{pages.data(), pages.size()});
+  const Status status = co_await read_missing(block_of(offset), pages);
+  if (!status.ok()) co_return status.error();
+  // Fenced meanwhile: what the backing store holds is not known any more.
+  if (fence_) co_return *fence_;
+  co_return std::move(pages);
+}
+
+// A block that is not in the map when a read looks is as the backing store has it, or newer there
+// by the time the read comes to it: no answered change is missed, whatever is written back
+// meanwhile.
+Task<Status> Volume::read_missing(std::uint64_t first, PageList& pages) {
+  const auto spans = missing_of(pages);
+  if (spans.empty()) co_return Status{};
+  std::size_t wanted = 0;
+  for (const Span& span : spans) wanted += span.count;
+  const PageList buffers = co_await read_pages_.acquire(wanted);
+  const std::vector<iovec> vectors = vectors_of(std::span{buffers.data(), buffers.size()});
+
+  boost::container::small_vector<Status, 4> outcomes(spans.size());
+  TaskGroup group(scheduler_);
+  std::size_t used = 0;
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    const std::uint64_t offset = (first + spans[i].first) * kBlockBytes;
+    const std::span<const iovec> into = std::span{vectors}.subspan(used, spans[i].count);
+    used += spans[i].count;
+    if (spans.size() == 1) {
+      co_await read_span(backing_, offset, into, outcomes[i]);
+    } else {
+      group.spawn(read_span(backing_, offset, into, outcomes[i]));
+    }
+  }
+  co_await group.join();
+
+  used = 0;
+  for (std::size_t i = 0; i < spans.size(); ++i) {
+    if (!outcomes[i].ok()) {
+      co_return make_error(outcomes[i].error().code, "reading volume {} at block {}: {}",
+                           options_.name, first + spans[i].first, outcomes[i].error().message);
+    }
+    for (std::size_t b = 0; b < spans[i].count; ++b, ++used) {
+      PageRef& page = pages[spans[i].first + b];
+      if (!page) page = buffers[used];
+    }
+  }
+  co_return Status{};
+}
+
+Task<Status> Volume::cache(std::uint64_t, std::uint64_t) { co_return refusal(); }
+
+Task<Result<std::vector<AllocationExtent>>> Volume::allocation(std::uint64_t offset,
+                                                               std::uint64_t bytes,
+                                                               std::size_t max_extents) {
+  const Operation operation(*this);
+  const Status refused = refusal();
+  if (!refused.ok()) co_return refused.error();
+  CHECK(bytes > 0 && max_extents > 0 && bytes <= size_bytes_ && offset <= size_bytes_ - bytes);
+
+  std::vector<AllocationExtent> extents;
+  const std::uint64_t end = offset + bytes;
+  while (offset < end) {
+    const std::uint64_t block = block_of(offset);
+    const DirtyMap::Stretch stretch = dirty_.stretch_at(block, blocks_for(end) - block);
+    const std::uint64_t until = std::min(end, (block + stretch.blocks) * kBlockBytes);
+    AllocationExtent extent;
+    extent.bytes = until - offset;
+    extent.hole = stretch.state == DirtyMap::State::kHole;
+    extent.zero = extent.hole || stretch.state == DirtyMap::State::kZeroes;
+    offset = until;
+    if (!extents.empty() && extents.back().hole == extent.hole &&
+        extents.back().zero == extent.zero) {
+      extents.back().bytes += extent.bytes;
+    } else if (extents.size() == max_extents) {
+      break;
+    } else {
+      extents.push_back(extent);
+    }
+  }
+  co_return extents;
+}
+
+// --- Writes ----------------------------------------------------------------------------------
+
+Task<Result<PageList>> Volume::pages_for_write(std::uint64_t offset, std::uint32_t bytes) {
+  const Operation operation(*this);
+  const Status room = co_await wait_for_room();
+  if (!room.ok()) co_return room.error();
+  co_return co_await write_pages_.acquire(blocks_touched(offset, bytes));
+}
+
+Task<Status> Volume::wait_for_room() {
+  Status refused = change_refusal();
+  while (refused.ok() && !has_room()) {
+    want_pass();
+    co_await room_.wait();
+    refused = change_refusal();
+  }
+  co_return refused;
+}
+
+Task<Status> Volume::admit(std::uint32_t blocks) {
+  Status admitted = co_await recorder_.admit(blocks);
+  // A full journal refuses; it has not failed.
+  if (admitted.ok() || admitted.error().code == ENOSPC) co_return admitted;
+  fence(admitted.error());
+  co_return refusal();
+}
+
+Task<Status> Volume::write(std::uint64_t offset, std::uint32_t bytes, PageList pages) {
+  CHECK(bytes > 0 && pages.size() == blocks_touched(offset, bytes));
+  return write_blocks(offset, bytes, std::move(pages), false);
+}
+
+Task<Status> Volume::write_blocks(std::uint64_t offset, std::uint32_t bytes, PageList pages,
+                                  bool cutting) {
+  const Operation operation(*this);
+  const std::uint64_t first = block_of(offset);
+  const auto count = static_cast<std::uint32_t>(pages.size());
+  Status status = co_await wait_for_room();
+  if (!status.ok()) co_return status;
+  const Reservation reservation(*this, count);
+  status = co_await admit(count);
+  if (!status.ok()) co_return status;
+
+  // The bytes behind the end of the device are zeroes, not old content.
+  const bool tail_is_end = cutting || offset + bytes >= size_bytes_;
+  const bool whole =
+      offset % kBlockBytes == 0 && ((offset + bytes) % kBlockBytes == 0 || tail_is_end);
+  std::optional<RangeLock::Guard> guard;
+  if (!whole || locks_.overlaps(first, count)) {
+    guard.emplace(locks_, first, count);
+    co_await guard->acquired();
+  }
+  status = co_await fill_edges(offset, bytes, pages, tail_is_end);
+  if (status.ok()) status = change_refusal();
+  // The device may have been cut while this write waited.
+  if (status.ok() && !cutting && offset + bytes > size_bytes_) {
+    status = make_error(EIO, "writing volume {} at {}: behind its new end", options_.name, offset);
+  }
+  if (!status.ok()) {
+    recorder_.cancel_admission(count);
+    co_return status;
+  }
+
+  // One step: the order of the live volume and the order of history are one (rule 4).
+  const Stamp stamp = sequencer_.next();
+  PageList previous(count);
+  dirty_.link_write(first, pages, stamp.lsn, pass_upto_, previous);
+  recorder_.record_write(options_.id, stamp, first, pages, previous);
+  changed(stamp.lsn);
+  answered_write_bytes_ += bytes;
+  co_return Status{};
+}
+
+// Completes the first and the last page from the old content of their blocks.
+Task<Status> Volume::fill_edges(std::uint64_t offset, std::uint32_t bytes, PageList& pages,
+                                bool tail_is_end) {
+  const std::size_t head = offset % kBlockBytes;
+  const std::size_t tail = (offset + bytes) % kBlockBytes;
+  const std::uint64_t last = block_of(offset + bytes - 1);
+  if (tail != 0 && tail_is_end) {
+    std::memset(pages.back().data() + tail, 0, kBlockBytes - tail);
+  }
+  const bool fill_tail = tail != 0 && !tail_is_end;
+  PageRef old;
+  if (head != 0) {
+    const Status status = co_await read_block(block_of(offset), old);
+    if (!status.ok()) co_return status;
+    std::memcpy(pages.front().data(), old.data(), head);
+  }
+  if (fill_tail) {
+    if (head == 0 || pages.size() > 1) {
+      const Status status = co_await read_block(last, old);
+      if (!status.ok()) co_return status;
+    }
+    std::memcpy(pages.back().data() + tail, old.data() + tail, kBlockBytes - tail);
+  }
+  co_return Status{};
+}
+
+// The block as it is now; the caller holds its range lock, so that it stays so.
+Task<Status> Volume::read_block(std::uint64_t block, PageRef& page) {
+  PageRef found;
+  dirty_.find(block, std::span{&found, 1});
+  if (found) {
+    page = std::move(found);
+    co_return Status{};
+  }
+  page.reset();
+  const PageList buffer = co_await edge_pages_.acquire(1);
+  const std::span<std::byte> into{buffer.front().data(), kBlockBytes};
+  const Status status = co_await backing_.read(block * kBlockBytes, into);
+  if (!status.ok()) {
+    co_return make_error(EIO, "reading volume {} at block {}: {}", options_.name, block,
+                         status.error().message);
+  }
+  page = buffer.front();
+  co_return Status{};
+}
+
+// Runs in the step that gave the LSN.
+void Volume::changed(Lsn lsn) {
+  const bool was_clean = clean();
+  last_lsn_ = lsn;
+  ++answered_changes_;
+  if (dirty_.size() * 2 > budget_nodes_ || write_pages_.available() < write_pages_.capacity() / 4) {
+    want_pass();
+  } else if (was_clean) {
+    wake_.notify_all();
+  }
+}
+
+Task<Status> Volume::flush() {
+  const Operation operation(*this);
+  const Status refused = refusal();
+  if (!refused.ok()) co_return refused;
+  const Lsn upto = last_lsn_;
+  if (recorder_.durable_lsn() >= upto) co_return Status{};
+  const Status flushed = co_await recorder_.flush(upto);
+  if (!flushed.ok()) {
+    fence(flushed.error());
+    co_return refusal();
+  }
+  co_return Status{};
+}
+
+// --- Zeroes ----------------------------------------------------------------------------------
+
+Task<Status> Volume::zero_blocks(ZeroKind kind, std::uint64_t first, std::uint64_t count,
+                                 bool may_deallocate) {
+  Status status = co_await wait_for_room();
+  if (!status.ok()) co_return status;
+  const Reservation reservation(*this, 2);  // the extent, and the rest of one that it splits
+  status = co_await admit(0);
+  if (!status.ok()) co_return status;
+  std::optional<RangeLock::Guard> guard;
+  if (locks_.overlaps(first, count)) {
+    guard.emplace(locks_, first, count);
+    co_await guard->acquired();
+  }
+  status = change_refusal();
+  if (!status.ok()) {
+    recorder_.cancel_admission(0);
+    co_return status;
+  }
+  const Stamp stamp = sequencer_.next();
+  dirty_.link_zeroes(first, count, stamp.lsn, may_deallocate);
+  recorder_.record_zero(options_.id, stamp, kind, first, count);
+  changed(stamp.lsn);
+  if (has_room()) room_.notify_all();  // block nodes under the extent are gone
+  co_return Status{};
+}
+
+Task<Status> Volume::write_zero_bytes(std::uint64_t offset, std::uint32_t bytes, bool cutting) {
+  CHECK(block_of(offset) == block_of(offset + bytes - 1));
+  PageList page = co_await write_pages_.acquire(1);
+  std::memset(page.front().data(), 0, kBlockBytes);
+  co_return co_await write_blocks(offset, bytes, std::move(page), cutting);
+}
+
+Task<Status> Volume::zero(std::uint64_t offset, std::uint64_t bytes, ZeroOptions options) {
+  const Operation operation(*this);
+  Status status = change_refusal();
+  if (!status.ok()) co_return status;
+  const std::uint64_t size = size_bytes_;
+  CHECK(bytes > 0 && bytes <= size && offset <= size - bytes);
+
+  const std::uint64_t end = offset + bytes;
+  const std::uint64_t first = blocks_for(offset);
+  const std::uint64_t last = end == size ? blocks_for(end) : block_of(end);
+  const std::uint64_t head_end = std::min(end, first * kBlockBytes);
+  if (offset < head_end) {
+    const auto head_bytes = static_cast<std::uint32_t>(head_end - offset);
+    status = co_await write_zero_bytes(offset, head_bytes, false);
+  }
+  if (status.ok() && first < last) {
+    status = co_await zero_blocks(ZeroKind::kZero, first, last - first, options.may_deallocate);
+  }
+  const std::uint64_t tail = last * kBlockBytes;
+  if (status.ok() && tail < end && tail >= head_end) {
+    status = co_await write_zero_bytes(tail, static_cast<std::uint32_t>(end - tail), false);
+  }
+  co_return status;
+}
+
+Task<Status> Volume::trim(std::uint64_t offset, std::uint64_t bytes) {
+  const Operation operation(*this);
+  const Status status = change_refusal();
+  if (!status.ok()) co_return status;
+  CHECK(bytes > 0 && bytes <= size_bytes_ && offset <= size_bytes_ - bytes);
+
+  const std::uint64_t end = offset + bytes;
+  const std::uint64_t first = blocks_for(offset);
+  const std::uint64_t last = end == size_bytes_ ? blocks_for(end) : block_of(end);
+  if (first >= last) co_return Status{};
+  co_return co_await zero_blocks(ZeroKind::kTrim, first, last - first, true);
+}
+
+Task<Status> Volume::resize(std::uint64_t size_bytes) {
+  const Operation operation(*this);
+  Status status = change_refusal();
+  if (!status.ok()) co_return status;
+  const std::uint64_t old_bytes = size_bytes_;
+  const std::uint64_t longer = std::max(old_bytes, size_bytes);
+  if (size_bytes == 0 || backing_.size_bytes() < backing_bytes(longer)) {
+    co_return make_error(EINVAL,
+                         "resizing volume {} to {} bytes: its backing store has {}; make it longer "
+                         "first",
+                         options_.name, size_bytes, backing_.size_bytes());
+  }
+  // Requests behind a nearer end are refused at once; a farther one is not shown before it is true.
+  size_bytes_ = std::min(old_bytes, size_bytes);
+  const std::uint64_t from = blocks_for(size_bytes_);
+  const std::uint64_t to = blocks_for(longer);
+  if (size_bytes < old_bytes && size_bytes % kBlockBytes != 0) {
+    const std::uint64_t rest = std::min(from * kBlockBytes, old_bytes) - size_bytes;
+    status = co_await write_zero_bytes(size_bytes, static_cast<std::uint32_t>(rest), true);
+  }
+  if (status.ok() && from < to) {
+    status = co_await zero_blocks(ZeroKind::kTrim, from, to - from, true);
+  }
+  size_bytes_ = status.ok() ? size_bytes : old_bytes;
+  co_return status;
+}
+
+VolumeStatistics Volume::statistics() const {
+  VolumeStatistics statistics;
+  statistics.answered_changes = answered_changes_;
+  statistics.answered_write_bytes = answered_write_bytes_;
+  statistics.dirty_bytes = dirty_.blocks() * kBlockBytes;
+  statistics.dirty_extents = dirty_.extents();
+  statistics.written_back_bytes = write_back_.written_bytes();
+  statistics.passes = passes_ended_;
+  statistics.last = last_lsn_;
+  statistics.checkpoint = checkpoint_lsn_;
+  return statistics;
+}
+
+}  // namespace cdp

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Volume: a live protected volume. Changes go to the Recorder and into the dirty map in one step
+// that does not suspend (rule 4), are answered, and reach the backing store later, when they are
+// durable in the journal (promise 1: journal first). Reads see answered changes at once.
+//
+// A write: wait for room in the dirty budget -> admission by the Recorder -> where a sub-block edge
+// needs the old block, or somebody else's does here, the range lock -> LSN, link, record -> reply.
+//
+// Write-back runs in passes, one at a time: flush the journal, write what is dirty up to the LSN at
+// which the pass began, sync, record a checkpoint. It runs when the dirty budget is half full, when
+// pages for payloads run short, a while after a change, and when asked. An idle volume writes
+// nothing (rule 3). A block that changed again after the pass began is left out: its newer version
+// is recorded before the checkpoint is, so a replay from the checkpoint brings it back.
+//
+// A failure of the backing store under write-back, or of the Recorder, fences this volume: it
+// answers EIO, holds no memory, and says why. What was answered as flushed is in the journal, and
+// the next start replays it.
+//
+// The backing store is the volume's size rounded up to 4096 bytes (`backing_bytes`), and equals the
+// journal's newest state when the Volume is constructed: recovery replays first. Of the last block
+// the bytes behind the volume's end are zeroes. All functions are for the scheduler's thread; the
+// parts must outlive the volume, and `close` must have returned before it is destroyed.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cdp/block_device.h"
+#include "cdp/dirty_map.h"
+#include "cdp/io/disk.h"
+#include "cdp/io/signal.h"
+#include "cdp/range_lock.h"
+#include "cdp/recorder.h"
+#include "cdp/write_back.h"
+
+namespace cdp {
+
+struct VolumeParts {
+  Scheduler& scheduler;
+  Sequencer& sequencer;
+  Recorder& recorder;
+  Disk& backing;
+  PagePool& write_pages;  // payloads; the dirty map and the journal hold on to them
+  PagePool& read_pages;   // what reads bring from the backing store
+};
+
+struct VolumeOptions {
+  VolumeId id = {};
+  std::string name = {};  // for messages
+  std::uint64_t size_bytes = 0;
+  bool read_only = false;
+  // The volume's share of memory for changes that the backing store does not have yet. Requests
+  // wait when it is used up; one request may exceed it.
+  std::size_t dirty_budget_bytes = std::size_t{128} << 20;
+  // How long after a change a pass of write-back begins at the latest.
+  Nanos checkpoint_interval = seconds(1);
+};
+
+struct VolumeStatistics {
+  std::uint64_t answered_changes = 0;  // writes, zeroes and trims
+  std::uint64_t answered_write_bytes = 0;
+  std::uint64_t dirty_bytes = 0;
+  std::uint64_t dirty_extents = 0;
+  std::uint64_t written_back_bytes = 0;
+  std::uint64_t passes = 0;
+  Lsn last;        // of the newest change
+  Lsn checkpoint;  // replay starts after it
+};
+
+class Volume final : public BlockDevice {
+ public:
+  Volume(VolumeParts parts, VolumeOptions options);
+  ~Volume() override;
+  Volume(const Volume&) = delete;
+  Volume& operator=(const Volume&) = delete;
+
+  // What the backing store of a volume of this size must hold.
+  static std::uint64_t backing_bytes(std::uint64_t size_bytes) {
+    return round_up(size_bytes, kBlockBytes);
+  }
+
+  std::uint64_t size_bytes() const override { return size_bytes_; }
+  bool read_only() const override { return options_.read_only; }
+  Task<Result<PageList>> read(std::uint64_t offset, std::uint32_t bytes) override;
+  Task<Result<PageList>> pages_for_write(std::uint64_t offset, std::uint32_t bytes) override;
+  Task<Status> write(std::uint64_t offset, std::uint32_t bytes, PageList pages) override;
+  Task<Status> flush() override;
+  // Zeroing is fast at any length, so `only_if_fast` is never refused.
+  Task<Status> zero(std::uint64_t offset, std::uint64_t bytes, ZeroOptions options) override;
+  Task<Status> trim(std::uint64_t offset, std::uint64_t bytes) override;
+  Task<Status> cache(std::uint64_t offset, std::uint64_t bytes) override;
+  // What is dirty is known; the rest is reported as data.
+  Task<Result<std::vector<AllocationExtent>>> allocation(std::uint64_t offset, std::uint64_t bytes,
+                                                         std::size_t max_extents) override;
+
+  // Brings everything answered before the call to the backing store and records a checkpoint.
+  Task<Status> checkpoint();
+  // Changes the size. What is cut off, or comes anew, is trimmed first, and reads as zeroes if it
+  // is seen again (rule 17). The backing store must be as long as the longer of the two sizes
+  // needs; the caller records the new size once this has succeeded.
+  Task<Status> resize(std::uint64_t size_bytes);
+  // Refuses what comes from now on (ESHUTDOWN), waits for what is under way, brings everything to
+  // the backing store and makes the last checkpoint durable. Says why where that was not possible;
+  // the volume is closed in any case. To be called once.
+  Task<Status> close();
+
+  VolumeId id() const { return options_.id; }
+  const std::string& name() const { return options_.name; }
+  // Why the volume answers EIO; none while it is well.
+  const std::optional<Error>& fence_reason() const { return fence_; }
+  VolumeStatistics statistics() const;
+
+ private:
+  // Counts what is under way.
+  class Operation {
+   public:
+    explicit Operation(Volume& volume) : volume_(volume) { ++volume_.operations_; }
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+    ~Operation() {
+      if (--volume_.operations_ == 0) volume_.idle_.notify_all();
+    }
+
+   private:
+    Volume& volume_;
+  };
+  // Holds room in the dirty budget until the change is linked.
+  class Reservation {
+   public:
+    Reservation(Volume& volume, std::size_t nodes) : volume_(volume), nodes_(nodes) {
+      volume_.reserved_ += nodes_;
+    }
+    Reservation(const Reservation&) = delete;
+    Reservation& operator=(const Reservation&) = delete;
+    ~Reservation() {
+      volume_.reserved_ -= nodes_;
+      if (volume_.has_room()) volume_.room_.notify_all();
+    }
+
+   private:
+    Volume& volume_;
+    const std::size_t nodes_;
+  };
+
+  // Why a request cannot be taken now, if so.
+  Status refusal() const;
+  Status change_refusal() const;
+
+  Task<Status> wait_for_room();
+  bool has_room() const { return dirty_.size() + reserved_ < budget_nodes_; }
+  Task<Status> admit(std::uint32_t blocks);
+  // `cutting`: the range lies behind a nearer end that a resize has just set.
+  Task<Status> write_blocks(std::uint64_t offset, std::uint32_t bytes, PageList pages,
+                            bool cutting);
+  Task<Status> write_zero_bytes(std::uint64_t offset, std::uint32_t bytes, bool cutting);
+  Task<Status> zero_blocks(ZeroKind kind, std::uint64_t first, std::uint64_t count,
+                           bool may_deallocate);
+  Task<Status> fill_edges(std::uint64_t offset, std::uint32_t bytes, PageList& pages,
+                          bool tail_is_end);
+  Task<Status> read_block(std::uint64_t block, PageRef& page);
+  Task<Status> read_missing(std::uint64_t first, PageList& pages);
+  void changed(Lsn lsn);
+
+  // Write-back, in volume_write_back.cc.
+  Task<void> write_back_loop();
+  Task<void> watch_shortage();
+  Task<Status> pass();
+  void want_pass();
+  bool clean() const { return fence_.has_value() || last_lsn_ == checkpoint_lsn_; }
+  void fence(const Error& cause);
+
+  const VolumeOptions options_;
+  Scheduler& scheduler_;
+  Sequencer& sequencer_;
+  Recorder& recorder_;
+  Disk& backing_;
+  PagePool& write_pages_;
+  PagePool& read_pages_;
+  PagePool
+      edge_pages_;  // old blocks under sub-block writes: never waits for clients to take replies
+  const std::size_t budget_nodes_;
+
+  std::uint64_t size_bytes_;
+  DirtyMap dirty_;
+  RangeLock locks_;
+  std::size_t reserved_ = 0;  // nodes that admitted changes may still add
+  Lsn last_lsn_;
+  std::optional<Error> fence_;
+  bool closing_ = false;
+  std::size_t operations_ = 0;
+  Signal idle_;  // operations_ came to 0
+  Signal room_;  // the map has shrunk, or will not any more
+  std::uint64_t answered_changes_ = 0;
+  std::uint64_t answered_write_bytes_ = 0;
+
+  WriteBack write_back_;
+  Lsn checkpoint_lsn_;
+  Lsn checkpoint_record_;  // the LSN that the newest checkpoint record has itself
+  bool pass_wanted_ = false;
+  bool stopping_ = false;
+  // Of the newest pass: its checkpoint will cover changes up to here. A version that it covers but
+  // leaves out, since the block changed again, is never replayed. So the change that replaces it
+  // must not be recorded as "the same as before", and does not get it as its previous content.
+  Lsn pass_upto_;
+  std::uint64_t passes_begun_ = 0;
+  std::uint64_t passes_ended_ = 0;
+  Status last_pass_;
+  Signal wake_;        // for the loop
+  Signal pass_ended_;  // for who waits for a checkpoint
+  TaskGroup background_;
+};
+
+}  // namespace cdp

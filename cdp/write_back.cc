@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cdp/write_back.h"
+
+#include <utility>
+
+namespace cdp {
+namespace {
+
+// One element for each stretch of memory; pages that were acquired together often are neighbours.
+std::vector<iovec> vectors_of(const std::vector<PageRef>& pages) {
+  std::vector<iovec> vectors;
+  vectors.reserve(pages.size());
+  for (const PageRef& page : pages) {
+    if (!vectors.empty()) {
+      iovec& last = vectors.back();
+      if (static_cast<std::byte*>(last.iov_base) + last.iov_len == page.data()) {
+        last.iov_len += kBlockBytes;
+        continue;
+      }
+    }
+    vectors.push_back({page.data(), kBlockBytes});
+  }
+  return vectors;
+}
+
+}  // namespace
+
+Task<Status> WriteBack::run(Lsn upto) {
+  CHECK(group_.running() == 0);
+  issued_ = 0;
+  outcome_ = Status{};
+  co_await zero_extents(upto);
+  if (outcome_.ok()) co_await write_blocks(upto);
+  if (!outcome_.ok() || issued_ == 0) co_return outcome_;
+  co_return co_await backing_.sync();
+}
+
+Task<void> WriteBack::zero_extents(Lsn upto) {
+  DirtyMap::ZeroRun run;
+  std::uint64_t next = 0;
+  while (outcome_.ok() && dirty_.next_zeroes(next, upto, run)) {
+    next = run.first + run.count;
+    ++issued_;
+    group_.spawn(zero_one(run, upto));
+    co_await wait_for_slot();
+  }
+  co_await group_.join();
+}
+
+Task<void> WriteBack::write_blocks(Lsn upto) {
+  DirtyMap::BlockRun run;
+  std::uint64_t next = 0;
+  while (outcome_.ok() && dirty_.next_blocks(next, upto, kMaxPieceBlocks, run)) {
+    next = run.first + run.pages.size();
+    ++issued_;
+    group_.spawn(write_one(std::move(run)));
+    co_await wait_for_slot();
+  }
+  co_await group_.join();
+}
+
+Task<void> WriteBack::wait_for_slot() {
+  while (group_.running() >= kMaxInFlight) co_await slot_.wait();
+}
+
+Task<void> WriteBack::zero_one(DirtyMap::ZeroRun run, Lsn upto) {
+  const Status status = co_await backing_.zero_range(run.first * kBlockBytes,
+                                                     run.count * kBlockBytes, run.may_deallocate);
+  note(status);
+  if (!status.ok()) co_return;
+  dirty_.zeroes_written(run, upto);
+  freed_.notify_all();
+}
+
+Task<void> WriteBack::write_one(DirtyMap::BlockRun run) {
+  const std::vector<iovec> vectors = vectors_of(run.pages);
+  const Status status = co_await backing_.write(run.first * kBlockBytes, vectors);
+  note(status);
+  if (!status.ok()) co_return;
+  written_bytes_ += run.pages.size() * kBlockBytes;
+  dirty_.blocks_written(run);
+  run.pages.clear();
+  freed_.notify_all();
+}
+
+// Called when an operation has completed. Its task ends before who waits for a slot is resumed.
+void WriteBack::note(const Status& status) {
+  if (!status.ok() && outcome_.ok()) outcome_ = status;
+  slot_.notify_all();
+}
+
+}  // namespace cdp

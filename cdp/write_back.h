@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// WriteBack: brings what a DirtyMap holds up to an LSN to the backing store of the volume, and
+// makes it durable there. The caller has made sure that all of it is durable in the journal
+// (promise 1), and never runs two passes at once (rule 5).
+//
+// Order within a pass: zero extents are complete before block writes are issued, since a block may
+// be newer than the extent under it; the sync is issued when all is complete. Reads go on beside a
+// pass: what is in flight stays in the map, and leaves it when the backing store has it, unless it
+// was changed meanwhile.
+#pragma once
+
+#include "cdp/base/result.h"
+#include "cdp/dirty_map.h"
+#include "cdp/io/disk.h"
+#include "cdp/io/signal.h"
+
+namespace cdp {
+
+class WriteBack {
+ public:
+  // Side by side, at most; each up to kMaxPieceBytes long.
+  static constexpr std::size_t kMaxInFlight = 16;
+
+  // All must outlive it. `freed` is notified when nodes have left the map.
+  WriteBack(Scheduler& scheduler, Disk& backing, DirtyMap& dirty, Signal& freed)
+      : backing_(backing), dirty_(dirty), freed_(freed), group_(scheduler), slot_(scheduler) {}
+
+  // One pass. After an error, what reached the backing store is not known.
+  Task<Status> run(Lsn upto);
+
+  std::uint64_t written_bytes() const { return written_bytes_; }
+
+ private:
+  Task<void> zero_extents(Lsn upto);
+  Task<void> write_blocks(Lsn upto);
+  Task<void> zero_one(DirtyMap::ZeroRun run, Lsn upto);
+  Task<void> write_one(DirtyMap::BlockRun run);
+  Task<void> wait_for_slot();
+  void note(const Status& status);
+
+  Disk& backing_;
+  DirtyMap& dirty_;
+  Signal& freed_;
+  TaskGroup group_;
+  Signal slot_;
+  std::uint64_t issued_ = 0;  // in this pass
+  Status outcome_;            // of this pass: the first failure
+  std::uint64_t written_bytes_ = 0;
+};
+
+}  // namespace cdp
