@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// BlockReader: from a place to the bytes. It reads the run there, checks that it is that run and
+// whole (its header says where it belongs, under a keyed checksum), and decompresses it. The last
+// few runs stay in memory, since neighbours in a run are mostly neighbours in use.
+//
+// One scheduler's thread; any number of reads side by side (large runs are decoded on workers).
+// `segments` and the scheduler must outlive it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "cdp/io/disk.h"
+#include "cdp/io/scheduler.h"
+#include "journal/records.h"
+#include "journal/vault.h"
+
+namespace journal {
+
+// The blocks of a run, decompressed.
+class Run {
+ public:
+  explicit Run(std::vector<std::byte> blocks) : blocks_(std::move(blocks)) {}
+  std::size_t block_count() const { return blocks_.size() / cdp::kBlockBytes; }
+  std::span<const std::byte, cdp::kBlockBytes> block(std::size_t index) const {
+    CHECK(index < block_count());
+    return std::span<const std::byte, cdp::kBlockBytes>{
+        blocks_.data() + index * cdp::kBlockBytes, cdp::kBlockBytes};
+  }
+
+ private:
+  std::vector<std::byte> blocks_;
+};
+using RunRef = std::shared_ptr<const Run>;
+
+struct BlockReaderOptions {
+  std::size_t cached_runs = 64;   // of 64 KiB or so each
+  std::size_t open_segments = 32;
+};
+
+class BlockReader {
+ public:
+  BlockReader(cdp::Scheduler& scheduler, cdp::Directory& segments, Vault vault,
+              BlockReaderOptions options = {});
+  ~BlockReader();
+  BlockReader(const BlockReader&) = delete;
+  BlockReader& operator=(const BlockReader&) = delete;
+
+  // The block at `place`. Where `expected` is given, its fingerprint must be that (rule 15).
+  // EIO when what lies there is not that run, or is damaged.
+  Task<Status> read(BlockPlace place, const Fingerprint* expected,
+                    std::span<std::byte, cdp::kBlockBytes> into);
+  // The whole run that holds `place`; its block_count() exceeds place.index.
+  Task<Result<RunRef>> run(BlockPlace place);
+  // The run if it is in memory already, else null.
+  RunRef cached(const BlockPlace& place);
+  // Forgets everything that it holds (after a cut, places may get another meaning).
+  void clear();
+
+ private:
+  struct Key {
+    std::uint32_t segment;
+    std::uint32_t offset;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const noexcept {
+      return ((std::uint64_t{key.segment} << 32) | key.offset) * 0x9E3779B97F4A7C15u;
+    }
+  };
+  using Lru = std::list<std::pair<Key, RunRef>>;
+  struct OpenSegment {
+    std::uint32_t number;
+    std::shared_ptr<cdp::Disk> disk;
+  };
+
+  Task<Result<std::shared_ptr<cdp::Disk>>> disk_of(std::uint32_t segment);
+  void remember(Key key, RunRef run);
+
+  cdp::Scheduler& scheduler_;
+  cdp::Directory& segments_;
+  const Vault vault_;
+  const BlockReaderOptions options_;
+  Lru runs_;  // newest first
+  std::unordered_map<Key, Lru::iterator, KeyHash> by_key_;
+  std::list<OpenSegment> disks_;  // newest first
+};
+
+}  // namespace journal

@@ -1,0 +1,408 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/frame_builder.h"
+
+#include <zstd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <unordered_map>
+
+#include "cdp/io/signal.h"
+
+namespace journal {
+namespace {
+
+constexpr std::size_t kClassifyPart = 128;  // blocks
+constexpr std::size_t kStorePart = 4;       // runs
+constexpr std::size_t kSparseTry = 8;       // of so many runs, one is tried
+// Compressed runs that save less than 6 % are stored raw: reading them is faster.
+constexpr std::size_t worthwhile(std::size_t raw_bytes) { return raw_bytes / 100 * 94; }
+
+}  // namespace
+
+Stamp stamp_of(const Op& op) {
+  return std::visit([](const auto& of) { return of.stamp; }, op);
+}
+
+void OpenFrame::add(Op op, std::uint32_t op_blocks, std::uint64_t op_record_bytes,
+                    std::uint64_t bound, Nanos now) {
+  const Nanos time = stamp_of(op).time;
+  if (ops.empty()) {
+    opened = now;
+    min_time = max_time = time;
+  }
+  min_time = std::min(min_time, time);
+  max_time = std::max(max_time, time);
+  blocks += op_blocks;
+  record_bytes += op_record_bytes;
+  bytes_bound += bound;
+  ops.push_back(std::move(op));
+}
+
+void apply_ops(JournalState& state, const OpenFrame& frame) {
+  for (const Op& op : frame.ops) {
+    std::visit(
+        [&state](const auto& of) {
+          using Type = std::decay_t<decltype(of)>;
+          if constexpr (std::is_same_v<Type, WriteOp> || std::is_same_v<Type, ZeroRecord>)
+            state.advance(of.stamp);
+          else
+            state.apply(of);
+        },
+        op);
+  }
+}
+
+std::uint64_t frame_bytes_bound(std::uint64_t blocks) {
+  // Were every block alone in a run, and every change alone in a frame.
+  const std::uint64_t records = blocks == 0 ? kControlRecordBound : write_record_bound(blocks);
+  const std::uint64_t data = blocks * (cdp::kBlockBytes + kRunHeaderBytes + kRunEntryBytes);
+  return cdp::round_up(kFrameHeaderBytes + records + data, kAppendUnit);
+}
+
+std::size_t encode_run_payload(std::span<const std::byte* const> blocks, std::optional<int> level,
+                               std::span<std::byte> into, Codec& codec) {
+  const std::size_t raw_bytes = blocks.size() * cdp::kBlockBytes;
+  CHECK(blocks.size() <= kRunBlocksMax && into.size() >= kRunHeaderBytes + raw_bytes);
+  std::byte* const payload = into.data() + kRunHeaderBytes;
+  if (level.has_value()) {
+    struct Workspace {
+      std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context{ZSTD_createCCtx(),
+                                                                   &ZSTD_freeCCtx};
+      std::vector<std::byte> blocks = std::vector<std::byte>(kRunBlocksMax * cdp::kBlockBytes);
+    };
+    thread_local Workspace workspace;
+    const std::byte* source = blocks.front();
+    if (blocks.size() > 1) {
+      for (std::size_t i = 0; i < blocks.size(); ++i)
+        std::memcpy(workspace.blocks.data() + i * cdp::kBlockBytes, blocks[i], cdp::kBlockBytes);
+      source = workspace.blocks.data();
+    }
+    const std::size_t stored = ZSTD_compressCCtx(workspace.context.get(), payload,
+                                                 worthwhile(raw_bytes), source, raw_bytes, *level);
+    if (!ZSTD_isError(stored)) {
+      codec = Codec::kZstd;
+      return kRunHeaderBytes + stored;
+    }
+  }
+  for (std::size_t i = 0; i < blocks.size(); ++i)
+    std::memcpy(payload + i * cdp::kBlockBytes, blocks[i], cdp::kBlockBytes);
+  codec = Codec::kRaw;
+  return kRunHeaderBytes + raw_bytes;
+}
+
+FrameBuilder::FrameBuilder(cdp::Scheduler& scheduler, const Vault& vault, DedupTable& table,
+                           BlockReader& reader, FrameBuilderOptions options)
+    : scheduler_(scheduler), vault_(vault), table_(table), reader_(reader), options_(options) {
+  CHECK(options_.run_blocks > 0 && options_.run_blocks <= kRunBlocksMax);
+}
+
+Task<void> FrameBuilder::run_part(std::function<void()> part) {
+  co_await cdp::on_worker(scheduler_, std::move(part));
+}
+
+template <typename Part>
+Task<void> FrameBuilder::in_parts(std::size_t count, std::size_t part_size, bool on_this_thread,
+                                  Part part) {
+  if (on_this_thread) {
+    part(std::size_t{0}, count);
+    co_return;
+  }
+  cdp::TaskGroup group(scheduler_);
+  for (std::size_t from = 0; from < count; from += part_size) {
+    const std::size_t to = std::min(count, from + part_size);
+    std::function<void()> work = [&part, from, to] { part(from, to); };
+    group.spawn(run_part(std::move(work)));
+  }
+  co_await group.join();
+}
+
+Task<BuiltFrame> FrameBuilder::build(OpenFrame& frame, FrameEffort effort, AlignedBuffer buffer,
+                                     std::shared_ptr<const BuiltFrame> in_flight) {
+  BuiltFrame built;
+  built.buffer = std::move(buffer);
+  if (table_.wants_to_grow())
+    co_await cdp::on_worker(scheduler_, [this] { table_.grow(); });
+  flatten(frame);
+  co_await classify_all();
+  for (Op& op : frame.ops)
+    if (auto* write = std::get_if<WriteOp>(&op)) write->previous.clear();
+  co_await find_duplicates(effort.dedup_reads, in_flight.get(), built.counts);
+  number_new_blocks(built.counts);
+  encode_records(frame);
+
+  built.header.kind = FrameKind::kRecords;
+  built.header.record_count = records_.count();
+  built.header.record_bytes = static_cast<std::uint32_t>(records_.bytes().size());
+  built.header.run_count = static_cast<std::uint32_t>(
+      (new_blocks_.size() + options_.run_blocks - 1) / options_.run_blocks);
+  built.header.first_lsn = frame.first_lsn();
+  built.header.last_lsn = frame.last_lsn();
+  built.header.min_time = frame.min_time;
+  built.header.max_time = frame.max_time;
+  co_await store_runs(built, effort.level);
+  for (const RunEntry& entry : built.runs) built.header.data_bytes += entry.stored_bytes;
+  built.header.total_bytes =
+      static_cast<std::uint32_t>(cdp::round_up(built.header.used_bytes(), kAppendUnit));
+  co_return std::move(built);
+}
+
+// One entry for each block of each write, in the order of the frame.
+void FrameBuilder::flatten(const OpenFrame& frame) {
+  blocks_.clear();
+  for (const Op& op : frame.ops) {
+    const auto* write = std::get_if<WriteOp>(&op);
+    if (write == nullptr) continue;
+    for (std::size_t i = 0; i < write->pages.size(); ++i) {
+      Block block;
+      block.data = write->pages[i].data();
+      if (i < write->previous.size() && write->previous[i])
+        block.previous = write->previous[i].data();
+      blocks_.push_back(block);
+    }
+  }
+  fingerprints_.resize(blocks_.size());
+}
+
+void FrameBuilder::classify(std::size_t from, std::size_t to) {
+  for (std::size_t i = from; i < to; ++i) {
+    Block& block = blocks_[i];
+    const std::span<const std::byte, cdp::kBlockBytes> data(block.data, cdp::kBlockBytes);
+    if (block.previous != nullptr &&
+        (block.previous == block.data ||
+         std::memcmp(block.data, block.previous, cdp::kBlockBytes) == 0)) {
+      block.fate = Fate::kSame;
+    } else if (all_zero(data)) {
+      block.fate = Fate::kZero;
+    } else {
+      block.fate = Fate::kUnknown;
+      fingerprints_[i] = options_.fingerprint(vault_.secret, data);
+    }
+  }
+}
+
+Task<void> FrameBuilder::classify_all() {
+  const bool small = blocks_.size() <= options_.inline_blocks;
+  return in_parts(blocks_.size(), kClassifyPart, small,
+                  [this](std::size_t from, std::size_t to) { classify(from, to); });
+}
+
+Task<void> FrameBuilder::find_duplicates(std::uint32_t reads, const BuiltFrame* in_flight,
+                                         FrameCounts& counts) {
+  // Candidates by run, since one read serves all of a run.
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Candidates> by_run;
+  for (std::uint32_t i = 0; i < blocks_.size(); ++i) {
+    if (blocks_[i].fate != Fate::kUnknown) continue;
+    const std::optional<BlockPlace> place = table_.find(fingerprints_[i]);
+    if (!place.has_value()) continue;
+    blocks_[i].place = *place;
+    Candidates& candidates = by_run[{place->segment, place->run_offset}];
+    candidates.run = *place;
+    candidates.blocks.push_back(i);
+  }
+  if (by_run.empty()) co_return;
+  // The most promising runs first; what is over the budget is stored once more.
+  std::vector<const Candidates*> order;
+  for (const auto& [key, candidates] : by_run) order.push_back(&candidates);
+  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
+    return a->blocks.size() > b->blocks.size();
+  });
+  cdp::TaskGroup group(scheduler_);
+  for (const Candidates* candidates : order) {
+    const bool in_memory = reader_.cached(candidates->run) != nullptr;
+    if (!in_memory && counts.reads == reads) continue;
+    if (!in_memory) ++counts.reads;
+    group.spawn(compare(candidates, in_flight, &counts));
+  }
+  co_await group.join();
+}
+
+// Compares the candidates with the blocks of the run that holds them.
+Task<void> FrameBuilder::compare(const Candidates* candidates, const BuiltFrame* in_flight,
+                                 FrameCounts* counts) {
+  const BlockPlace place = candidates->run;
+  RunRef run;
+  if (in_flight != nullptr && in_flight->header.segment == place.segment &&
+      place.run_offset >= in_flight->header.offset &&
+      place.run_offset - in_flight->header.offset < in_flight->header.total_bytes) {
+    const std::size_t at = place.run_offset - in_flight->header.offset;
+    Result<std::vector<std::byte>> blocks = decode_run(
+        vault_, place.segment, place.run_offset, in_flight->bytes().subspan(at, place.run_bytes));
+    CHECK(blocks.ok());
+    run = std::make_shared<const Run>(*std::move(blocks));
+  } else {
+    Result<RunRef> read = co_await reader_.run(place);
+    if (!read.ok()) co_return;  // it cannot be compared, so it is not shared
+    run = *std::move(read);
+  }
+  for (const std::uint32_t i : candidates->blocks) {
+    Block& block = blocks_[i];
+    if (block.place.index < run->block_count() &&
+        std::memcmp(run->block(block.place.index).data(), block.data, cdp::kBlockBytes) == 0) {
+      block.fate = Fate::kReference;
+    } else {
+      ++counts->mismatches;
+    }
+  }
+}
+
+void FrameBuilder::number_new_blocks(FrameCounts& counts) {
+  new_blocks_.clear();
+  std::unordered_map<Fingerprint, std::uint32_t> stored;  // in this frame
+  stored.reserve(blocks_.size());
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    Block& block = blocks_[i];
+    switch (block.fate) {
+      case Fate::kZero:
+        ++counts.zero;
+        continue;
+      case Fate::kSame:
+        ++counts.same;
+        continue;
+      case Fate::kReference:
+        ++counts.duplicate;
+        continue;
+      default:
+        break;
+    }
+    const auto number = static_cast<std::uint32_t>(new_blocks_.size());
+    const auto [found, first] = stored.try_emplace(fingerprints_[i], number);
+    if (!first) {
+      if (std::memcmp(new_blocks_[found->second], block.data, cdp::kBlockBytes) == 0) {
+        block.fate = Fate::kRepeat;
+        block.number = found->second;
+        ++counts.duplicate;
+        continue;
+      }
+      ++counts.mismatches;
+    }
+    block.fate = Fate::kNew;
+    block.number = number;
+    new_blocks_.push_back(block.data);
+    ++counts.stored;
+  }
+}
+
+void FrameBuilder::encode_records(const OpenFrame& frame) {
+  records_.clear();
+  std::size_t first = 0;
+  for (const Op& op : frame.ops) {
+    std::visit(
+        [&](const auto& of) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(of)>, WriteOp>) {
+            encode_write(of, first);
+            first += of.pages.size();
+          } else {
+            records_.add(of);
+          }
+        },
+        op);
+  }
+}
+
+void FrameBuilder::encode_write(const WriteOp& op, std::size_t first) {
+  const auto kind_of = [](Fate fate) {
+    switch (fate) {
+      case Fate::kZero:
+        return PieceKind::kZero;
+      case Fate::kSame:
+        return PieceKind::kSame;
+      case Fate::kReference:
+        return PieceKind::kReference;
+      case Fate::kRepeat:
+        return PieceKind::kRepeat;
+      default:
+        return PieceKind::kNew;
+    }
+  };
+  pieces_.clear();
+  for (std::size_t i = first; i < first + op.pages.size(); ++i) {
+    const Block& block = blocks_[i];
+    const PieceKind kind = kind_of(block.fate);
+    const bool has_fingerprint = kind == PieceKind::kNew || kind == PieceKind::kReference;
+    StoredPiece* const last = pieces_.empty() ? nullptr : &pieces_.back();
+    bool extends = last != nullptr && last->kind == kind && last->count < UINT16_MAX;
+    if (extends && (kind == PieceKind::kNew || kind == PieceKind::kRepeat))
+      extends = block.number == last->first_new + last->count;
+    if (extends && kind == PieceKind::kReference)
+      extends = block.place.segment == last->place.segment &&
+                block.place.run_offset == last->place.run_offset &&
+                block.place.index == last->place.index + last->count;
+    if (extends) {
+      ++last->count;
+      if (has_fingerprint)
+        last->fingerprints = {last->fingerprints.data(), last->fingerprints.size() + 1};
+      continue;
+    }
+    StoredPiece piece{.kind = kind, .count = 1};
+    if (kind == PieceKind::kNew || kind == PieceKind::kRepeat) piece.first_new = block.number;
+    if (kind == PieceKind::kReference) piece.place = block.place;
+    if (has_fingerprint) piece.fingerprints = std::span(fingerprints_).subspan(i, 1);
+    pieces_.push_back(piece);
+  }
+  records_.write(op.volume, op.stamp, op.first_block, pieces_);
+}
+
+Task<void> FrameBuilder::store_runs(BuiltFrame& built, std::optional<int> level) {
+  // Every run has its own room, as if none compressed; seal_frame closes the gaps.
+  const std::size_t run_count = built.header.run_count;
+  const std::uint64_t data_at = built.header.metadata_end();
+  const std::uint64_t raw_bytes =
+      new_blocks_.size() * cdp::kBlockBytes + run_count * kRunHeaderBytes;
+  const std::uint64_t total = cdp::round_up(data_at + raw_bytes, kAppendUnit);
+  CHECK(total <= kFrameBytesMax);
+  built.buffer.reserve(total);
+  std::memcpy(built.buffer.data() + kFrameHeaderBytes, records_.bytes().data(),
+              records_.bytes().size());
+  built.runs.resize(run_count);
+  built.codecs.resize(run_count);
+  for (std::size_t i = 0; i < run_count; ++i) {
+    const std::size_t first = i * options_.run_blocks;
+    built.runs[i] = {
+        .offset = static_cast<std::uint32_t>(data_at + first * cdp::kBlockBytes +
+                                             i * kRunHeaderBytes),
+        .first_block = static_cast<std::uint32_t>(first),
+        .block_count = static_cast<std::uint16_t>(
+            std::min<std::size_t>(options_.run_blocks, new_blocks_.size() - first))};
+  }
+  const bool small = new_blocks_.size() <= options_.inline_blocks;
+  BuiltFrame* const frame = &built;
+  co_await in_parts(run_count, kStorePart, small,
+                    [this, frame, level](std::size_t from, std::size_t to) {
+                      for (std::size_t i = from; i < to; ++i) store_run(*frame, i, level);
+                    });
+
+  if (level.has_value() && run_count > 0)
+    sparse_ = std::all_of(built.codecs.begin(), built.codecs.end(),
+                          [](Codec codec) { return codec == Codec::kRaw; });
+  built.fingerprints.reserve(new_blocks_.size());
+  for (std::size_t i = 0; i < blocks_.size(); ++i)
+    if (blocks_[i].fate == Fate::kNew) built.fingerprints.push_back(fingerprints_[i]);
+}
+
+void FrameBuilder::store_run(BuiltFrame& built, std::size_t run, std::optional<int> level) const {
+  RunEntry& entry = built.runs[run];
+  if (sparse_ && run % kSparseTry != 0) level.reset();
+  const std::size_t room = kRunHeaderBytes + entry.block_count * cdp::kBlockBytes;
+  entry.stored_bytes = static_cast<std::uint32_t>(encode_run_payload(
+      std::span(new_blocks_).subspan(entry.first_block, entry.block_count), level,
+      {built.buffer.data() + entry.offset, room}, built.codecs[run]));
+}
+
+Task<void> FrameBuilder::finish(BuiltFrame& built, FramePlace place) {
+  const auto work = [this, &built, &place] { seal_frame(built, place, vault_); };
+  if (built.header.total_bytes <= (options_.inline_blocks + 1) * cdp::kBlockBytes) {
+    work();
+  } else {
+    co_await cdp::on_worker(scheduler_, work);
+  }
+  for (const RunEntry& entry : built.runs) {
+    table_.begin_run(place.segment, built.header.offset + entry.offset, entry.stored_bytes);
+    for (std::uint16_t i = 0; i < entry.block_count; ++i)
+      table_.insert(built.fingerprints[entry.first_block + i], i);
+  }
+}
+
+}  // namespace journal

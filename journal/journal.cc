@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/journal.h"
+
+#include "journal/durable_note.h"
+#include "journal/journal_impl.h"
+
+namespace journal {
+namespace {
+
+// LSNs that were given to changes which a crash lost are never given again: more than the queue
+// can hold are passed over.
+constexpr std::uint64_t kLsnSkip = std::uint64_t{1} << 20;
+
+Status check_options(const JournalOptions& options) {
+  if (options.segment_bytes % kAppendUnit != 0 || options.segment_bytes > kSegmentBytesMax ||
+      options.segment_bytes < options.minimum_segment_bytes())
+    return make_error(EINVAL, "segments of {} bytes are not possible: choose {} to {} MiB",
+                      options.segment_bytes, (options.minimum_segment_bytes() >> 20) + 1,
+                      kSegmentBytesMax >> 20);
+  if (options.frame_blocks == 0 || options.queue_blocks < options.frame_blocks ||
+      options.run_blocks == 0 || options.run_blocks > kRunBlocksMax ||
+      frame_bytes_max(options) > kFrameBytesMax)
+    return make_error(EINVAL, "the journal's frame, queue or run sizes are not possible");
+  return {};
+}
+
+}  // namespace
+
+JournalImpl::JournalImpl(cdp::Scheduler& scheduler, const cdp::Clock& clock,
+                         cdp::Sequencer& sequencer, cdp::Directory& segments,
+                         cdp::Directory* state_directory, Vault vault, JournalOptions options)
+    : scheduler_(scheduler),
+      clock_(clock),
+      sequencer_(sequencer),
+      segments_(segments),
+      state_directory_(state_directory),
+      vault_(vault),
+      options_(options),
+      frame_bytes_max_(frame_bytes_max(options)),
+      table_(options.dedup_bytes),
+      reader_(scheduler, segments, vault, {.cached_runs = 32, .open_segments = 16}),
+      builder_(scheduler, vault_, table_, reader_,
+               {.run_blocks = options.run_blocks,
+                .inline_blocks = options.inline_blocks,
+                .fingerprint = options.fingerprint}),
+      files_(scheduler, segments, options.segment_bytes, options.space_retry_interval),
+      zero_ahead_(scheduler, options.zero_ahead),
+      work_(scheduler),
+      room_(scheduler),
+      progress_(scheduler),
+      keeper_(scheduler),
+      tasks_(scheduler) {}
+
+JournalImpl::~JournalImpl() { CHECK(!started_ && !pumping_ && !appending_); }
+
+Task<Status> JournalImpl::start() {
+  std::optional<Stamp> remembered;
+  if (state_directory_ != nullptr) {
+    Result<std::optional<Stamp>> note = co_await read_durable_note(*state_directory_, vault_);
+    if (!note.ok()) co_return note.error();
+    remembered = *note;
+  }
+  Result<Recovered> recovered = co_await recover(segments_, vault_, remembered, table_);
+  if (!recovered.ok()) co_return recovered.error();
+  state_ = recovered->state;
+  durable_state_ = recovered->state;
+  opening_bound_ = opening_bytes_bound(state_);
+  recorded_ = durable_ = state_.lsn;
+  if (opening_bound_ > options_.segment_bytes / 2)
+    co_return make_error(EINVAL, "segments of {} MiB are too small for this vault's state",
+                         options_.segment_bytes >> 20);
+
+  Result<std::shared_ptr<cdp::Disk>> disk = co_await files_.make_fresh();
+  if (!disk.ok()) co_return disk.error();
+  SegmentHeader header = recovered->next;
+  header.base_lsn = state_.lsn;
+  header.created = clock_.realtime();
+  header.capacity_bytes = options_.segment_bytes;
+  const SegmentOpening opening = build_opening(header, state_, vault_);
+  auto segment = std::make_shared<Segment>();
+  segment->disk = *disk;
+  segment->number = header.segment;
+  segment->capacity = options_.segment_bytes;
+  Status born = co_await files_.give_birth(*segment, opening);
+  if (!born.ok()) co_return born;
+  count_opening(opening);
+  tail_ = {.segment = segment,
+           .next = opening.next,
+           .newest = {.lsn = state_.lsn, .time = state_.time}};
+  plan_ = tail_;
+  for (const Recovered::Seal& seal : recovered->seals) files_.seal(seal.segment, seal.bytes);
+  co_await zero_ahead_.follow(segment->disk, opening.bytes);
+
+  remembered_ = remembered.value_or(Stamp{});
+  clock_offset_ = clock_.realtime() - clock_.boottime();
+  started_ = pumping_ = true;
+  tasks_.spawn(pump());
+  tasks_.spawn(housekeeping());
+
+  Lsn taken = state_.lsn;
+  if (recovered->crash.has_value())
+    taken = {std::max(taken, remembered_.lsn).value / kLsnSkip * kLsnSkip + 2 * kLsnSkip};
+  sequencer_.skip_to(taken);
+  if (recovered->crash.has_value()) {
+    CrashRecord crash = *recovered->crash;
+    crash.stamp = sequencer_.next();
+    add_control(crash);
+  }
+  if (clock_.realtime() < state_.time)
+    add_clock(ClockRecord::Reason::kStep, clock_.realtime() - state_.time);
+  co_return co_await flush(recorded_);
+}
+
+Task<Result<std::unique_ptr<Journal>>> Journal::open(cdp::Scheduler& scheduler,
+                                                     const cdp::Clock& clock,
+                                                     cdp::Sequencer& sequencer,
+                                                     cdp::Directory& segments,
+                                                     cdp::Directory* state_directory, Vault vault,
+                                                     JournalOptions options) {
+  Status possible = check_options(options);
+  if (!possible.ok()) co_return possible.error();
+  auto journal = std::make_unique<JournalImpl>(scheduler, clock, sequencer, segments,
+                                               state_directory, vault, options);
+  Status started = co_await journal->start();
+  if (!started.ok()) {
+    co_await journal->abandon();
+    co_return started.error();
+  }
+  co_return std::unique_ptr<Journal>(std::move(journal));
+}
+
+}  // namespace journal

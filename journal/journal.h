@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Journal: the write-once store behind the engine's Recorder. It gathers records into a frame,
+// prepares the frame (zero, same-as-previous and duplicate blocks are found, the rest compressed),
+// appends it durably, and then answers who waits. FORMAT.md describes what it writes.
+//
+// Invariants: one frame is being appended at a time, and the next is appended only when it is
+// durable (rule 1). Records come in LSN order. What an Admission covers fits into space that is
+// already allocated (rule 14). After a failed append nothing is written to that segment any more;
+// the unanswered frames go to a fresh one, once, and if that fails too the journal is fenced:
+// every call fails with the cause, for ever (rule 13).
+//
+// Runs on one scheduler's thread; hashing and compression go to its workers. Everything passed to
+// `open` by reference must outlive the journal, and close() must have returned before it is
+// destroyed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cdp/base/clock.h"
+#include "cdp/io/disk.h"
+#include "cdp/io/scheduler.h"
+#include "cdp/io/signal.h"
+#include "cdp/recorder.h"
+#include "cdp/sequencer.h"
+#include "journal/hash.h"
+#include "journal/state.h"
+#include "journal/vault.h"
+
+namespace journal {
+
+struct JournalOptions {
+  std::uint64_t segment_bytes = 256u << 20;  // multiple of 4096; at least minimum_segment_bytes()
+  std::uint32_t frame_blocks = 1024;         // payload that fills a frame; at least 256 (1 MiB)
+  std::uint32_t queue_blocks = 4096;         // payload recorded but not durable, in blocks
+  Nanos commit_interval = cdp::milliseconds(200);
+  Nanos heartbeat_interval = cdp::seconds(60);
+  Nanos remember_interval = cdp::seconds(1);   // how often STATE/durable is written at most
+  Nanos space_retry_interval = cdp::seconds(1);
+  std::size_t dedup_bytes = 256u << 20;        // most memory of the table of recent fingerprints
+  std::uint32_t dedup_reads = 64;              // runs read for comparison, in a frame at leisure
+  std::uint32_t dedup_reads_flush = 4;         // and in one that a flush waits for
+  std::uint32_t run_blocks = 16;               // new blocks compressed together; at most 64
+  std::uint32_t inline_blocks = 16;            // frames up to this are prepared on the reactor
+  std::optional<int> compression_level{};        // fixed level; unset: adapts to the queue
+  bool zero_ahead = true;                      // write zeroes ahead of the appends when idle
+  FingerprintFunction fingerprint = journal::fingerprint;
+
+  std::uint64_t minimum_segment_bytes() const;
+};
+
+// Since the journal was opened.
+struct JournalStatistics {
+  std::uint64_t client_bytes = 0;   // payload of recorded writes
+  std::uint64_t unique_bytes = 0;   // of it, stored: neither zero, same, nor a duplicate
+  std::uint64_t stored_bytes = 0;   // runs after compression, with their headers
+  std::uint64_t journal_bytes = 0;  // everything appended: headers, state, padding and footers too
+  std::uint64_t frames = 0;
+  std::uint64_t records = 0;
+  std::uint64_t syncs = 0;          // durable writes
+  std::uint64_t segments = 0;       // begun
+  std::uint64_t zero_blocks = 0;
+  std::uint64_t same_blocks = 0;
+  std::uint64_t duplicate_blocks = 0;  // references and repeats
+  std::uint64_t dedup_reads = 0;       // runs read for comparison
+  std::uint64_t dedup_mismatches = 0;  // equal fingerprint, other bytes
+  std::uint64_t resends = 0;           // times that rule 13 found a fresh segment
+};
+
+// What is true right now, for status.
+struct JournalHealth {
+  std::optional<Error> fenced{};     // the cause, once fenced
+  std::optional<Error> last_resend{};  // the failed append after which a fresh segment was begun
+  std::optional<Error> no_space{};   // why the next segment could not be had
+  std::uint32_t segment = 0;       // being written
+  std::uint64_t segment_used_bytes = 0;
+  std::uint64_t queued_blocks = 0;
+  Lsn recorded{};                    // newest LSN recorded; recorded - durable is what a crash loses
+  Lsn durable{};
+  Nanos oldest_undurable{};          // wall-clock time of the oldest record not durable; 0: none
+};
+
+class Journal : public cdp::Recorder {
+ public:
+  // Opens the vault's journal for writing, recovering it where needed, and begins a new segment.
+  // `sequencer` is moved past everything that was ever recorded. `state_directory` may be null:
+  // then the loss of an acknowledged tail (rule 3) cannot be noticed.
+  static Task<Result<std::unique_ptr<Journal>>> open(cdp::Scheduler& scheduler,
+                                                     const cdp::Clock& clock,
+                                                     cdp::Sequencer& sequencer,
+                                                     cdp::Directory& segments,
+                                                     cdp::Directory* state_directory, Vault vault,
+                                                     JournalOptions options);
+
+  // What is true after everything recorded so far, durable or not.
+  virtual const JournalState& state() const = 0;
+  virtual const JournalStatistics& statistics() const = 0;
+  virtual JournalHealth health() const = 0;
+  virtual const Vault& vault() const = 0;
+
+  // Control records. They are validated (EINVAL, EEXIST, ENOENT), take no admission, fail with
+  // ENOSPC or EIO like one, and are durable once flush() of their LSN returns. The stamp is taken
+  // from the sequencer in the same step, by the caller. After a failure nothing is recorded.
+  // `record_volume_created` gives the new volume's number.
+  virtual Result<VolumeId> record_volume_created(Stamp stamp, Uuid uuid, std::string name,
+                                                 std::uint64_t size_bytes,
+                                                 std::string backing) = 0;
+  virtual Status record_volume_resized(VolumeId volume, Stamp stamp, std::uint64_t size_bytes) = 0;
+  virtual Status record_volume_renamed(VolumeId volume, Stamp stamp, std::string name) = 0;
+  virtual Status record_volume_removed(VolumeId volume, Stamp stamp) = 0;
+  // `volume` 0: a mark of every volume.
+  virtual Status record_mark(VolumeId volume, Stamp stamp, std::string label,
+                             std::string author) = 0;
+
+  // Makes everything recorded durable, writes the footer and seals the segment. Nothing may be
+  // recorded after this. Also ends the background work of a fenced journal (and then fails).
+  virtual Task<Status> close() = 0;
+};
+
+}  // namespace journal

@@ -1,0 +1,561 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/record_codec.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cdp/base/endian.h"
+
+namespace journal {
+namespace {
+
+using cdp::load_le;
+
+constexpr std::size_t kRecordUnit = 8;
+constexpr std::uint8_t kTrimFlag = 1;     // of ZERO
+constexpr std::uint8_t kRemovedFlag = 1;  // of STATE_VOLUME
+
+static_assert(kRecordHeaderBytes % kRecordUnit == 0 && kPieceBytes % kRecordUnit == 0 &&
+              kPlaceBytes % kRecordUnit == 0 && kFingerprintBytes % kRecordUnit == 0);
+
+}  // namespace
+
+// ---------------------------------------------------------------- encoding
+
+void RecordEncoder::clear() {
+  bytes_.clear();
+  count_ = 0;
+}
+
+template <typename T>
+void RecordEncoder::put(T value) {
+  const std::size_t at = bytes_.size();
+  bytes_.resize(at + sizeof value);
+  cdp::store_le(bytes_.data() + at, value);
+}
+
+void RecordEncoder::put_bytes(std::span<const std::byte> bytes) {
+  bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+}
+
+// Two lengths, then the two texts, zero padded together.
+void RecordEncoder::put_texts(std::string_view first, std::string_view second) {
+  CHECK(first.size() <= kTextBytesMax && second.size() <= kTextBytesMax);
+  put(static_cast<std::uint16_t>(first.size()));
+  put(static_cast<std::uint16_t>(second.size()));
+  put(std::uint32_t{0});
+  put_bytes(std::as_bytes(std::span(first)));
+  put_bytes(std::as_bytes(std::span(second)));
+  bytes_.resize(cdp::round_up(bytes_.size(), kRecordUnit));
+}
+
+void RecordEncoder::begin(const Header& header) {
+  ++count_;
+  put(static_cast<std::uint8_t>(header.type));
+  put(header.flags);
+  put(header.pieces);
+  put(header.volume.value);
+  put(header.stamp.lsn.value);
+  put(header.stamp.time.value);
+  put(header.first_block);
+}
+
+void RecordEncoder::write(VolumeId volume, Stamp stamp, std::uint64_t first_block,
+                          std::span<const StoredPiece> pieces) {
+  CHECK(!pieces.empty() && pieces.size() <= UINT16_MAX);
+  begin({.type = RecordType::kWrite,
+         .pieces = static_cast<std::uint16_t>(pieces.size()),
+         .volume = volume,
+         .stamp = stamp,
+         .first_block = first_block});
+  for (const StoredPiece& piece : pieces) {
+    CHECK(piece.count > 0);
+    put(static_cast<std::uint8_t>(piece.kind));
+    put(std::uint8_t{0});
+    put(piece.count);
+    put(piece.first_new);
+    if (piece.kind == PieceKind::kReference) {
+      CHECK(piece.place.index + piece.count <= kRunBlocksMax);
+      put(piece.place.segment);
+      put(piece.place.run_offset);
+      put(piece.place.run_bytes);
+      put(piece.place.index);
+      put(std::uint16_t{0});
+    }
+    if (piece.kind == PieceKind::kReference || piece.kind == PieceKind::kNew) {
+      CHECK(piece.fingerprints.size() == piece.count);
+      for (const Fingerprint& fingerprint : piece.fingerprints) {
+        put(fingerprint.low);
+        put(fingerprint.high);
+      }
+    }
+  }
+}
+
+void RecordEncoder::add(const ZeroRecord& record) {
+  begin({.type = RecordType::kZero,
+         .flags = record.kind == ZeroKind::kTrim ? kTrimFlag : std::uint8_t{0},
+         .volume = record.volume,
+         .stamp = record.stamp,
+         .first_block = record.first_block});
+  put(record.block_count);
+}
+
+void RecordEncoder::add(const VolumeCreated& record) {
+  begin({.type = RecordType::kVolumeCreated, .volume = record.volume, .stamp = record.stamp});
+  put_bytes(record.uuid.bytes);
+  put(record.size_bytes);
+  put_texts(record.name, record.backing);
+}
+
+void RecordEncoder::add(const VolumeResized& record) {
+  begin({.type = RecordType::kVolumeResized, .volume = record.volume, .stamp = record.stamp});
+  put(record.size_bytes);
+}
+
+void RecordEncoder::add(const VolumeRenamed& record) {
+  begin({.type = RecordType::kVolumeRenamed, .volume = record.volume, .stamp = record.stamp});
+  put_texts(record.name, {});
+}
+
+void RecordEncoder::add(const VolumeRemoved& record) {
+  begin({.type = RecordType::kVolumeRemoved, .volume = record.volume, .stamp = record.stamp});
+}
+
+void RecordEncoder::add(const MarkRecord& record) {
+  begin({.type = RecordType::kMark, .volume = record.volume, .stamp = record.stamp});
+  put_texts(record.label, record.author);
+}
+
+void RecordEncoder::add(const CheckpointRecord& record) {
+  begin({.type = RecordType::kCheckpoint, .volume = record.volume, .stamp = record.stamp});
+  put(record.covered.value);
+}
+
+void RecordEncoder::add(const CrashRecord& record) {
+  begin({.type = RecordType::kCrash, .stamp = record.stamp});
+  put(record.segment);
+  put(record.epoch);
+  put(record.cut_bytes);
+  put(record.last_lsn.value);
+  put(record.remembered_lsn.value);
+  put(record.flags);
+  put(std::uint32_t{0});
+}
+
+void RecordEncoder::add(const ClockRecord& record) {
+  begin({.type = RecordType::kClock,
+         .flags = static_cast<std::uint8_t>(record.reason),
+         .stamp = record.stamp});
+  put(record.realtime.value);
+  put(record.boottime.value);
+  put(record.step.value);
+}
+
+void RecordEncoder::add(const FooterRecord& record) {
+  begin({.type = RecordType::kFooter,
+         .flags = static_cast<std::uint8_t>(record.reason),
+         .stamp = record.stamp});
+  put(record.frame_count);
+  put(record.data_bytes);
+}
+
+void RecordEncoder::add(const StateVaultRecord& record) {
+  begin({.type = RecordType::kStateVault, .stamp = record.stamp});
+  put(record.next_volume_id);
+  put(std::uint32_t{0});
+}
+
+void RecordEncoder::add(const StateVolumeRecord& record) {
+  const VolumeState& volume = record.volume;
+  begin({.type = RecordType::kStateVolume,
+         .flags = volume.removed.has_value() ? kRemovedFlag : std::uint8_t{0},
+         .volume = volume.id,
+         .stamp = volume.created});
+  const Stamp removed = volume.removed.value_or(Stamp{});
+  put_bytes(volume.uuid.bytes);
+  put(volume.size_bytes);
+  put(volume.checkpoint.value);
+  put(removed.lsn.value);
+  put(removed.time.value);
+  put_texts(volume.name, volume.backing);
+}
+
+// ---------------------------------------------------------------- decoding
+
+// Reads forward through the records; once it would pass the end it stays bad and gives zeroes.
+struct RecordDecoder::Cursor {
+  std::span<const std::byte> bytes;
+  std::size_t at = 0;
+  bool good = true;
+
+  std::span<const std::byte> take(std::size_t size) {
+    if (!good || size > bytes.size() - at) {
+      good = false;
+      return {};
+    }
+    const auto taken = bytes.subspan(at, size);
+    at += size;
+    return taken;
+  }
+  template <typename T>
+  T get() {
+    const auto from = take(sizeof(T));
+    return good ? load_le<T>(from.data()) : T{};
+  }
+  bool zeroes(std::size_t size) { return all_zero(take(size)) && good; }
+  Uuid uuid() {
+    Uuid uuid;
+    const auto from = take(uuid.bytes.size());
+    if (good) std::memcpy(uuid.bytes.data(), from.data(), from.size());
+    return uuid;
+  }
+  void texts(std::string& first, std::string& second) {
+    const auto first_bytes = get<std::uint16_t>();
+    const auto second_bytes = get<std::uint16_t>();
+    if (get<std::uint32_t>() != 0 || first_bytes > kTextBytesMax || second_bytes > kTextBytesMax)
+      good = false;
+    const auto text = [&](std::size_t size) {
+      const auto from = take(size);
+      return std::string(reinterpret_cast<const char*>(from.data()), from.size());
+    };
+    first = text(first_bytes);
+    second = text(second_bytes);
+    if (!zeroes(cdp::round_up(at, kRecordUnit) - at)) good = false;
+  }
+};
+
+Error RecordDecoder::damaged(std::string_view what) const {
+  return make_error(EIO, "record {} of the frame at byte {} of {} {}",
+                    header_.record_count - left_ + 1, header_.offset,
+                    segment_name(header_.segment), what);
+}
+
+Result<RecordDecoder> RecordDecoder::open(const FrameHeader& header, const Vault& vault,
+                                          std::span<const std::byte> metadata) {
+  CHECK(metadata.size() == header.metadata_end() - kFrameHeaderBytes);
+  if (checksum(vault.secret, metadata) != header.metadata_checksum)
+    return make_error(EIO, "the records of the frame at byte {} of {} are damaged: {}",
+                      header.offset, segment_name(header.segment), "their checksum does not match");
+  Result<std::vector<RunEntry>> runs =
+      decode_run_table(header, metadata.subspan(header.record_bytes));
+  if (!runs.ok()) return runs.error();
+  return RecordDecoder(header, metadata.first(header.record_bytes), *std::move(runs));
+}
+
+Result<AnyRecord> RecordDecoder::next() {
+  CHECK(left_ > 0);
+  Cursor cursor{.bytes = records_, .at = at_};
+  const auto type = cursor.get<std::uint8_t>();
+  const auto flags = cursor.get<std::uint8_t>();
+  const auto pieces = cursor.get<std::uint16_t>();
+  const VolumeId volume{cursor.get<std::uint32_t>()};
+  Stamp stamp{};
+  stamp.lsn = {cursor.get<std::uint64_t>()};
+  stamp.time = {cursor.get<std::int64_t>()};
+  const auto first_block = cursor.get<std::uint64_t>();
+  if (!cursor.good) return damaged("is cut off");
+
+  const bool is_state = header_.kind == FrameKind::kState;
+  if (header_.kind == FrameKind::kRecords) {
+    if (stamp.lsn < header_.first_lsn || stamp.lsn > header_.last_lsn || stamp.lsn <= newest_)
+      return damaged("is out of order");
+    newest_ = stamp.lsn;
+  }
+  const auto kind = static_cast<RecordType>(type);
+  const bool known = (type >= 1 && type <= 11) || type == 64 || type == 65;
+  const bool in_state = kind == RecordType::kStateVault || kind == RecordType::kStateVolume;
+  const bool in_both = kind == RecordType::kMark || kind == RecordType::kCrash ||
+                       kind == RecordType::kClock;
+  const bool in_footer = kind == RecordType::kFooter;
+  if (!known) {
+    return make_error(ENOTSUP,
+                      "a record of type {} in {} is not known to this program: it was written by "
+                      "a newer one, use that to read this vault",
+                      type, segment_name(header_.segment));
+  }
+  if (is_state ? !(in_state || in_both)
+               : in_state || in_footer != (header_.kind == FrameKind::kFooter))
+    return damaged(fmt::format("is of type {}, which does not belong there", type));
+  const bool has_flags = kind == RecordType::kZero || kind == RecordType::kClock ||
+                         kind == RecordType::kFooter || kind == RecordType::kStateVolume;
+  if ((flags != 0 && !has_flags) || (pieces != 0 && kind != RecordType::kWrite) ||
+      (first_block != 0 && kind != RecordType::kWrite && kind != RecordType::kZero))
+    return damaged("has a reserved field that is not zero");
+
+  Result<AnyRecord> record = damaged("");
+  bool sane = true;
+  std::string none;
+  switch (kind) {
+    case RecordType::kWrite: {
+      Result<WriteRecord> write = decode_write(
+          cursor, {.volume = volume, .stamp = stamp, .first_block = first_block}, pieces);
+      if (!write.ok()) return write.error();
+      record = AnyRecord(*write);
+      break;
+    }
+    case RecordType::kZero: {
+      ZeroRecord zero{.volume = volume,
+                      .stamp = stamp,
+                      .kind = flags == kTrimFlag ? ZeroKind::kTrim : ZeroKind::kZero,
+                      .first_block = first_block,
+                      .block_count = cursor.get<std::uint64_t>()};
+      sane = flags <= kTrimFlag && zero.block_count != 0 &&
+             zero.block_count <= UINT64_MAX / cdp::kBlockBytes &&
+             first_block <= UINT64_MAX / cdp::kBlockBytes - zero.block_count;
+      record = AnyRecord(zero);
+      break;
+    }
+    case RecordType::kVolumeCreated: {
+      VolumeCreated created{.volume = volume, .stamp = stamp};
+      created.uuid = cursor.uuid();
+      created.size_bytes = cursor.get<std::uint64_t>();
+      cursor.texts(created.name, created.backing);
+      sane = volume.value != 0;
+      record = AnyRecord(std::move(created));
+      break;
+    }
+    case RecordType::kVolumeResized:
+      record = AnyRecord(VolumeResized{volume, stamp, cursor.get<std::uint64_t>()});
+      break;
+    case RecordType::kVolumeRenamed: {
+      VolumeRenamed renamed{.volume = volume, .stamp = stamp};
+      cursor.texts(renamed.name, none);
+      sane = none.empty();
+      record = AnyRecord(std::move(renamed));
+      break;
+    }
+    case RecordType::kVolumeRemoved:
+      record = AnyRecord(VolumeRemoved{volume, stamp});
+      break;
+    case RecordType::kMark: {
+      MarkRecord mark{.volume = volume, .stamp = stamp};
+      cursor.texts(mark.label, mark.author);
+      record = AnyRecord(std::move(mark));
+      break;
+    }
+    case RecordType::kCheckpoint:
+      record = AnyRecord(CheckpointRecord{volume, stamp, {cursor.get<std::uint64_t>()}});
+      break;
+    case RecordType::kCrash: {
+      CrashRecord crash{.stamp = stamp};
+      crash.segment = cursor.get<std::uint32_t>();
+      crash.epoch = cursor.get<std::uint32_t>();
+      crash.cut_bytes = cursor.get<std::uint64_t>();
+      crash.last_lsn = {cursor.get<std::uint64_t>()};
+      crash.remembered_lsn = {cursor.get<std::uint64_t>()};
+      crash.flags = cursor.get<std::uint32_t>();
+      sane = cursor.get<std::uint32_t>() == 0 &&
+             crash.flags <= (CrashRecord::kTailLost | CrashRecord::kCorrupt);
+      record = AnyRecord(crash);
+      break;
+    }
+    case RecordType::kClock: {
+      ClockRecord clock{.stamp = stamp, .reason = static_cast<ClockRecord::Reason>(flags)};
+      clock.realtime = {cursor.get<std::int64_t>()};
+      clock.boottime = {cursor.get<std::int64_t>()};
+      clock.step = {cursor.get<std::int64_t>()};
+      sane = flags == 1 || flags == 2;
+      record = AnyRecord(clock);
+      break;
+    }
+    case RecordType::kFooter: {
+      FooterRecord footer{.stamp = stamp, .reason = static_cast<FooterRecord::Reason>(flags)};
+      footer.frame_count = cursor.get<std::uint64_t>();
+      footer.data_bytes = cursor.get<std::uint64_t>();
+      sane = flags == 1 || flags == 2;
+      record = AnyRecord(footer);
+      break;
+    }
+    case RecordType::kStateVault: {
+      StateVaultRecord state{.stamp = stamp, .next_volume_id = cursor.get<std::uint32_t>()};
+      sane = cursor.get<std::uint32_t>() == 0 && state.next_volume_id != 0;
+      record = AnyRecord(state);
+      break;
+    }
+    case RecordType::kStateVolume: {
+      StateVolumeRecord state;
+      state.volume.id = volume;
+      state.volume.created = stamp;
+      state.volume.uuid = cursor.uuid();
+      state.volume.size_bytes = cursor.get<std::uint64_t>();
+      state.volume.checkpoint = {cursor.get<std::uint64_t>()};
+      Stamp removed{};
+      removed.lsn = {cursor.get<std::uint64_t>()};
+      removed.time = {cursor.get<std::int64_t>()};
+      if (flags == kRemovedFlag) state.volume.removed = removed;
+      cursor.texts(state.volume.name, state.volume.backing);
+      sane = flags <= kRemovedFlag && volume.value != 0 &&
+             (flags == kRemovedFlag || (removed.lsn.value == 0 && removed.time.value == 0));
+      record = AnyRecord(std::move(state));
+      break;
+    }
+  }
+  if (!cursor.good) return damaged("is cut off");
+  if (!sane) return damaged("holds values that this format does not know");
+  at_ = cursor.at;
+  --left_;
+  if (left_ == 0 && at_ != records_.size()) return damaged("is not the last one");
+  return record;
+}
+
+Result<WriteRecord> RecordDecoder::decode_write(Cursor& cursor, WriteRecord record,
+                                                std::uint16_t pieces) {
+  pieces_.clear();
+  fingerprints_.clear();
+  fingerprints_at_.clear();
+  if (pieces == 0) return damaged("writes nothing");
+  std::uint64_t block = record.first_block;
+  for (std::uint16_t i = 0; i < pieces; ++i) {
+    std::uint32_t count = 0;
+    Status piece = decode_piece(cursor, block, count);
+    if (!piece.ok()) return piece.error();
+    block += count;
+    if (block < record.first_block || block > UINT64_MAX / cdp::kBlockBytes)
+      return damaged("lies beyond any volume");
+  }
+  // fingerprints_ has stopped growing: now its elements can be pointed at.
+  for (std::size_t i = 0; i < pieces_.size(); ++i) {
+    WritePiece& piece = pieces_[i];
+    if (piece.kind == PieceKind::kNew || piece.kind == PieceKind::kReference)
+      piece.fingerprints = std::span(fingerprints_).subspan(fingerprints_at_[i], piece.count);
+  }
+  record.block_count = block - record.first_block;
+  record.pieces = pieces_;
+  return record;
+}
+
+Status RecordDecoder::decode_piece(Cursor& cursor, std::uint64_t first_block,
+                                   std::uint32_t& count) {
+  const auto kind_value = cursor.get<std::uint8_t>();
+  const auto flags = cursor.get<std::uint8_t>();
+  count = cursor.get<std::uint16_t>();
+  const auto first_new = cursor.get<std::uint32_t>();
+  if (!cursor.good) return damaged("is cut off");
+  const auto kind = static_cast<PieceKind>(kind_value);
+  const bool by_number = kind == PieceKind::kNew || kind == PieceKind::kRepeat;
+  if (kind_value < 1 || kind_value > 5 || flags != 0 || count == 0 ||
+      (!by_number && first_new != 0))
+    return damaged("has a piece that this format does not know");
+
+  WritePiece piece{.kind = kind, .count = count, .first_block = first_block};
+  if (kind == PieceKind::kReference) {
+    piece.place.segment = cursor.get<std::uint32_t>();
+    piece.place.run_offset = cursor.get<std::uint32_t>();
+    piece.place.run_bytes = cursor.get<std::uint32_t>();
+    piece.place.index = cursor.get<std::uint16_t>();
+    if (cursor.get<std::uint16_t>() != 0 || piece.place.segment == 0 ||
+        piece.place.segment > header_.segment || piece.place.run_bytes <= kRunHeaderBytes ||
+        piece.place.run_bytes > kRunBytesMax || piece.place.index + count > kRunBlocksMax)
+      return damaged("refers to a place that cannot be");
+  }
+  const std::size_t fingerprints_at = fingerprints_.size();
+  if (kind == PieceKind::kNew || kind == PieceKind::kReference) {
+    const auto bytes = cursor.take(std::size_t{count} * kFingerprintBytes);
+    for (std::size_t at = 0; at < bytes.size(); at += kFingerprintBytes)
+      fingerprints_.push_back({load_le<std::uint64_t>(bytes.data() + at),
+                               load_le<std::uint64_t>(bytes.data() + at + 8)});
+  }
+  if (!cursor.good) return damaged("is cut off");
+  if (by_number) return place_new_blocks(kind, first_block, first_new, count, fingerprints_at);
+  pieces_.push_back(piece);
+  fingerprints_at_.push_back(fingerprints_at);
+  return {};
+}
+
+// Splits a stretch of the frame's new blocks where it crosses from one run to the next.
+Status RecordDecoder::place_new_blocks(PieceKind kind, std::uint64_t first_block,
+                                       std::uint32_t first_new, std::uint32_t count,
+                                       std::size_t fingerprints_at) {
+  auto run = std::upper_bound(
+      runs_.begin(), runs_.end(), first_new,
+      [](std::uint32_t block, const RunEntry& entry) { return block < entry.first_block; });
+  if (run == runs_.begin()) return damaged("names a new block that the frame does not have");
+  --run;
+  while (count > 0) {
+    if (run == runs_.end() || first_new >= run->first_block + run->block_count)
+      return damaged("names a new block that the frame does not have");
+    const std::uint32_t index = first_new - run->first_block;
+    const std::uint32_t here = std::min(count, run->block_count - index);
+    pieces_.push_back({.kind = kind,
+                       .count = here,
+                       .first_block = first_block,
+                       .place = {.segment = header_.segment,
+                                 .run_offset = header_.offset + run->offset,
+                                 .run_bytes = run->stored_bytes,
+                                 .index = static_cast<std::uint16_t>(index)},
+                       .fingerprints = {}});
+    fingerprints_at_.push_back(fingerprints_at);
+    fingerprints_at += here;
+    first_block += here;
+    first_new += here;
+    count -= here;
+    ++run;
+  }
+  return {};
+}
+
+// ---------------------------------------------------------------- state
+
+std::vector<RecordEncoder> encode_state(const JournalState& state,
+                                        std::size_t frame_record_bytes) {
+  std::vector<RecordEncoder> frames(1);
+  const auto add = [&](const auto& record) {
+    if (frames.back().bytes().size() >= frame_record_bytes) frames.emplace_back();
+    frames.back().add(record);
+  };
+  add(StateVaultRecord{.stamp = {state.lsn, state.time}, .next_volume_id = state.next_volume_id});
+  for (const auto& [id, volume] : state.volumes) add(StateVolumeRecord{volume});
+  for (const auto& [label, mark] : state.marks) add(mark);
+  for (const CrashRecord& crash : state.crashes) add(crash);
+  if (state.clock.has_value()) add(*state.clock);
+  return frames;
+}
+
+Status add_to_state(JournalState& state, const AnyRecord& record) {
+  if (const auto* vault = std::get_if<StateVaultRecord>(&record)) {
+    state.lsn = vault->stamp.lsn;
+    state.time = vault->stamp.time;
+    state.next_volume_id = vault->next_volume_id;
+  } else if (const auto* volume = std::get_if<StateVolumeRecord>(&record)) {
+    state.volumes[volume->volume.id] = volume->volume;
+  } else if (const auto* mark = std::get_if<MarkRecord>(&record)) {
+    state.marks[mark->label] = *mark;
+  } else if (const auto* crash = std::get_if<CrashRecord>(&record)) {
+    state.crashes.push_back(*crash);
+  } else if (const auto* clock = std::get_if<ClockRecord>(&record)) {
+    state.clock = *clock;
+  } else {
+    return make_error(EIO, "a state frame holds a record that is not of the state");
+  }
+  return {};
+}
+
+Status add_state_frame(JournalState& state, const FrameHeader& frame, const Vault& vault,
+                       std::span<const std::byte> metadata) {
+  Result<RecordDecoder> records = RecordDecoder::open(frame, vault, metadata);
+  if (!records.ok()) return records.error();
+  while (!records->at_end()) {
+    Result<AnyRecord> record = records->next();
+    if (!record.ok()) return record.error();
+    Status added = add_to_state(state, *record);
+    if (!added.ok()) return added;
+  }
+  return {};
+}
+
+void apply_record(JournalState& state, const AnyRecord& record) {
+  std::visit(
+      [&state](const auto& of) {
+        using Type = std::decay_t<decltype(of)>;
+        if constexpr (std::is_same_v<Type, WriteRecord> || std::is_same_v<Type, ZeroRecord>)
+          state.advance(of.stamp);
+        else if constexpr (!std::is_same_v<Type, FooterRecord> &&
+                           !std::is_same_v<Type, StateVaultRecord> &&
+                           !std::is_same_v<Type, StateVolumeRecord>)
+          state.apply(of);
+      },
+      record);
+}
+
+}  // namespace journal

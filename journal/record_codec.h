@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Records to bytes and back (FORMAT.md, "Records"). Decoding checks every field of every record
+// and refuses types that it does not know: skipping one would make history silently wrong.
+//
+// Pure functions; any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "journal/format.h"
+#include "journal/records.h"
+#include "journal/state.h"
+
+namespace journal {
+
+enum class RecordType : std::uint8_t {
+  kWrite = 1,
+  kZero = 2,
+  kVolumeCreated = 3,
+  kVolumeResized = 4,
+  kVolumeRenamed = 5,
+  kVolumeRemoved = 6,
+  kMark = 7,
+  kCheckpoint = 8,
+  kCrash = 9,
+  kClock = 10,
+  kFooter = 11,
+  // 16 to 24 are reserved: ROLLBACK, GAP, PULSE, POLICY, AUDIT, LOCK, RELOCATE, EXPIRE and
+  // VOLUME created-from.
+  kStateVault = 64,
+  kStateVolume = 65,
+};
+
+inline constexpr std::size_t kRecordHeaderBytes = 32;
+inline constexpr std::size_t kPieceBytes = 8;
+inline constexpr std::size_t kPlaceBytes = 16;
+inline constexpr std::size_t kFingerprintBytes = 16;
+inline constexpr std::size_t kTextBytesMax = 4096;  // names, labels, authors, paths
+
+// The most bytes that the record of a write of `blocks` blocks can take.
+constexpr std::uint64_t write_record_bound(std::uint64_t blocks) {
+  return kRecordHeaderBytes + blocks * (kPieceBytes + kPlaceBytes + kFingerprintBytes);
+}
+// The most that any other record can.
+inline constexpr std::uint64_t kControlRecordBound = 512 + 2 * kTextBytesMax;
+
+// A piece as it is stored: of new and repeated blocks the number among the frame's new blocks.
+struct StoredPiece {
+  PieceKind kind = PieceKind::kZero;
+  std::uint16_t count = 0;
+  std::uint32_t first_new = 0;                // kNew, kRepeat
+  BlockPlace place{};                           // kReference
+  std::span<const Fingerprint> fingerprints{};  // kNew, kReference: `count` of them
+};
+
+struct FooterRecord {
+  enum class Reason : std::uint8_t { kRolled = 1, kClosed = 2 };
+  Stamp stamp{};  // of the newest record before it
+  Reason reason = Reason::kRolled;
+  std::uint64_t frame_count = 0;  // of the segment, without the footer
+  std::uint64_t data_bytes = 0;   // of the segment
+};
+
+struct StateVaultRecord {
+  Stamp stamp{};  // the state's LSN and time
+  std::uint32_t next_volume_id = 0;
+};
+
+struct StateVolumeRecord {
+  VolumeState volume{};
+};
+
+// Appends records to `bytes`; counts them.
+class RecordEncoder {
+ public:
+  void write(VolumeId volume, Stamp stamp, std::uint64_t first_block,
+             std::span<const StoredPiece> pieces);
+  void add(const ZeroRecord& record);
+  void add(const VolumeCreated& record);
+  void add(const VolumeResized& record);
+  void add(const VolumeRenamed& record);
+  void add(const VolumeRemoved& record);
+  void add(const MarkRecord& record);
+  void add(const CheckpointRecord& record);
+  void add(const CrashRecord& record);
+  void add(const ClockRecord& record);
+  void add(const FooterRecord& record);
+  void add(const StateVaultRecord& record);
+  void add(const StateVolumeRecord& record);
+
+  std::span<const std::byte> bytes() const { return bytes_; }
+  std::uint32_t count() const { return count_; }
+  void clear();
+
+ private:
+  struct Header {
+    RecordType type;
+    std::uint8_t flags = 0;
+    std::uint16_t pieces = 0;
+    VolumeId volume{};
+    Stamp stamp{};
+    std::uint64_t first_block = 0;
+  };
+  void begin(const Header& header);
+  template <typename T>
+  void put(T value);
+  void put_bytes(std::span<const std::byte> bytes);
+  void put_texts(std::string_view first, std::string_view second);
+
+  std::vector<std::byte> bytes_;
+  std::uint32_t count_ = 0;
+};
+
+using AnyRecord =
+    std::variant<WriteRecord, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
+                 VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord, ClockRecord,
+                 FooterRecord, StateVaultRecord, StateVolumeRecord>;
+
+// Walks the records of one frame. `metadata` is what lies between the frame's header and its runs,
+// and must outlive the decoder; its checksum is checked by `open`.
+class RecordDecoder {
+ public:
+  static Result<RecordDecoder> open(const FrameHeader& header, const Vault& vault,
+                                    std::span<const std::byte> metadata);
+
+  bool at_end() const { return left_ == 0; }
+  // The next record; not after at_end(). Its spans are valid until the following call.
+  Result<AnyRecord> next();
+  const std::vector<RunEntry>& runs() const { return runs_; }
+
+ private:
+  RecordDecoder(const FrameHeader& header, std::span<const std::byte> records,
+                std::vector<RunEntry> runs)
+      : header_(header), records_(records), runs_(std::move(runs)), left_(header.record_count) {}
+
+  struct Cursor;
+  Result<WriteRecord> decode_write(Cursor& cursor, WriteRecord record, std::uint16_t pieces);
+  Status decode_piece(Cursor& cursor, std::uint64_t first_block, std::uint32_t& count);
+  Status place_new_blocks(PieceKind kind, std::uint64_t first_block, std::uint32_t first_new,
+                          std::uint32_t count, std::size_t fingerprints_at);
+  Error damaged(std::string_view what) const;
+
+  FrameHeader header_;
+  std::span<const std::byte> records_;
+  std::vector<RunEntry> runs_;
+  std::size_t at_ = 0;
+  std::uint32_t left_;
+  Lsn newest_;
+  std::vector<WritePiece> pieces_;
+  std::vector<std::size_t> fingerprints_at_;  // by piece, an index into fingerprints_
+  std::vector<Fingerprint> fingerprints_;
+};
+
+// The records of state frames that together hold `state`, each at most `frame_record_bytes` (and
+// one record) long.
+std::vector<RecordEncoder> encode_state(const JournalState& state, std::size_t frame_record_bytes);
+// Adds one record of a state frame to `state`; EIO for one that does not belong there.
+Status add_to_state(JournalState& state, const AnyRecord& record);
+// Adds all records of a state frame.
+Status add_state_frame(JournalState& state, const FrameHeader& frame, const Vault& vault,
+                       std::span<const std::byte> metadata);
+// Moves `state` on by a record of history.
+void apply_record(JournalState& state, const AnyRecord& record);
+
+}  // namespace journal

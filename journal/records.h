@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The records of history as a reader sees them (FORMAT.md, "Records"): what changed, when, and
+// where the bytes lie. Encoding is in record_codec.h.
+//
+// Spans inside a record point into its reader's memory and are valid during the call that hands
+// the record over.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "cdp/base/result.h"
+#include "cdp/base/types.h"
+#include "cdp/recorder.h"
+#include "cdp/sequencer.h"
+#include "journal/hash.h"
+#include "journal/uuid.h"
+
+namespace journal {
+
+using cdp::Error;
+using cdp::Lsn;
+using cdp::make_error;
+using cdp::Nanos;
+using cdp::Result;
+using cdp::Stamp;
+using cdp::Status;
+using cdp::Task;
+using cdp::VolumeId;
+using cdp::ZeroKind;
+
+// Where a block lies: block `index` of the run at byte `run_offset` of a segment. One read of
+// `run_bytes` bytes there, and nothing else, is needed to have it.
+struct BlockPlace {
+  std::uint32_t segment = 0;
+  std::uint32_t run_offset = 0;
+  std::uint32_t run_bytes = 0;
+  std::uint16_t index = 0;
+  auto operator<=>(const BlockPlace&) const = default;
+};
+
+enum class PieceKind : std::uint8_t {
+  kNew = 1,        // stored in this frame
+  kReference = 2,  // equal to a block stored earlier
+  kRepeat = 3,     // equal to a block stored in this frame
+  kZero = 4,       // zeroes
+  kSame = 5,       // equal to what the block held just before: the map of the volume is unchanged
+};
+
+// `count` consecutive blocks of a write. For kNew, kReference and kRepeat block i of the piece is
+// at `place` with index + i (a decoded piece never crosses a run), and fingerprints[i] is its
+// fingerprint (kNew and kReference; empty otherwise).
+struct WritePiece {
+  PieceKind kind = PieceKind::kZero;
+  std::uint32_t count = 0;
+  std::uint64_t first_block = 0;
+  BlockPlace place{};
+  std::span<const Fingerprint> fingerprints{};
+
+  bool has_place() const { return kind <= PieceKind::kRepeat; }
+};
+
+struct WriteRecord {
+  VolumeId volume{};
+  Stamp stamp{};
+  std::uint64_t first_block = 0;
+  std::uint64_t block_count = 0;
+  std::span<const WritePiece> pieces{};  // in order, without gaps
+};
+
+struct ZeroRecord {
+  VolumeId volume{};
+  Stamp stamp{};
+  ZeroKind kind = ZeroKind::kZero;
+  std::uint64_t first_block = 0;
+  std::uint64_t block_count = 0;
+};
+
+struct VolumeCreated {
+  VolumeId volume{};
+  Stamp stamp{};
+  Uuid uuid{};
+  std::uint64_t size_bytes = 0;
+  std::string name{};
+  std::string backing{};  // path of the backing store, as the operator gave it; empty: the default
+};
+
+// A smaller size also means that everything beyond it is trimmed at this LSN (rule 17).
+struct VolumeResized {
+  VolumeId volume{};
+  Stamp stamp{};
+  std::uint64_t size_bytes = 0;
+};
+
+struct VolumeRenamed {
+  VolumeId volume{};
+  Stamp stamp{};
+  std::string name{};
+};
+
+struct VolumeRemoved {
+  VolumeId volume{};
+  Stamp stamp{};
+};
+
+// The point is the record's own LSN.
+struct MarkRecord {
+  VolumeId volume{};  // 0: of every volume
+  Stamp stamp{};
+  std::string label{};
+  std::string author{};
+};
+
+struct CheckpointRecord {
+  VolumeId volume{};
+  Stamp stamp{};
+  Lsn covered{};
+};
+
+// The journal was cut: what was recorded after `last_lsn` and before this record is lost.
+struct CrashRecord {
+  enum Flag : std::uint32_t {
+    kTailLost = 1,  // something answered as durable is among it (rule 3)
+    kCorrupt = 2,   // a frame in the middle of the segment could not be read (rule 1)
+  };
+  Stamp stamp{};
+  std::uint32_t segment = 0;      // the segment that was cut
+  std::uint32_t epoch = 0;        // its epoch
+  std::uint64_t cut_bytes = 0;    // its length up to the end of its last valid frame
+  Lsn last_lsn{};                   // the last LSN that was found
+  Lsn remembered_lsn{};             // the newest LSN known to have been answered as durable
+  std::uint32_t flags = 0;
+
+  bool tail_lost() const { return (flags & kTailLost) != 0; }
+  bool corrupt() const { return (flags & kCorrupt) != 0; }
+};
+
+struct ClockRecord {
+  enum class Reason : std::uint8_t { kStep = 1, kHeartbeat = 2 };
+  Stamp stamp{};
+  Reason reason = Reason::kHeartbeat;
+  Nanos realtime{};
+  Nanos boottime{};
+  Nanos step{};  // how far the wall clock moved against the boot clock since the last record; 0: not
+};
+
+}  // namespace journal

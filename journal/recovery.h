@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Recovery: what a vault's newest segment says about where history ends and what is true there
+// (rules 1, 2, 3 and 7). It changes nothing; the journal then begins a new segment, and gives back
+// the space that the old one has not used.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "cdp/base/clock.h"
+#include "cdp/io/disk.h"
+#include "journal/dedup_table.h"
+#include "journal/format.h"
+#include "journal/state.h"
+#include "journal/vault.h"
+
+namespace journal {
+
+struct Recovered {
+  JournalState state;
+  // What the header of the segment to begin says of the one before it; the rest is the journal's.
+  SegmentHeader next;
+  // What may have been lost; nothing after a clean close. Its stamp is the journal's.
+  std::optional<CrashRecord> crash;
+
+  // Segments to seal once the new one is durable: everything behind the length is zeroes.
+  struct Seal {
+    std::uint32_t segment;
+    std::uint64_t bytes;
+  };
+  std::vector<Seal> seals;
+};
+
+// `remembered` is the state directory's note. The blocks of the newest segment go into `table`.
+Task<Result<Recovered>> recover(cdp::Directory& segments, const Vault& vault,
+                                std::optional<Stamp> remembered, DedupTable& table);
+
+}  // namespace journal

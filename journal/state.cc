@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/state.h"
+
+#include <algorithm>
+
+namespace journal {
+
+const VolumeState* JournalState::find(std::string_view name) const {
+  const VolumeState* found = nullptr;
+  for (const auto& [id, volume] : volumes) {
+    if (volume.name != name) continue;
+    if (!volume.removed.has_value()) return &volume;
+    found = &volume;
+  }
+  return found;
+}
+
+const VolumeState* JournalState::find(VolumeId id) const {
+  const auto found = volumes.find(id);
+  return found == volumes.end() ? nullptr : &found->second;
+}
+
+const VolumeState* JournalState::find(const Uuid& uuid) const {
+  for (const auto& [id, volume] : volumes)
+    if (volume.uuid == uuid) return &volume;
+  return nullptr;
+}
+
+void JournalState::advance(Stamp stamp) {
+  lsn = stamp.lsn;
+  time = stamp.time;
+}
+
+void JournalState::apply(const VolumeCreated& record) {
+  advance(record.stamp);
+  volumes[record.volume] = {.id = record.volume,
+                            .uuid = record.uuid,
+                            .name = record.name,
+                            .backing = record.backing,
+                            .size_bytes = record.size_bytes,
+                            .created = record.stamp,
+                            .removed = std::nullopt,
+                            .checkpoint = record.stamp.lsn};
+  next_volume_id = std::max(next_volume_id, record.volume.value + 1);
+}
+
+// A record about a volume that is not there cannot come from this program, but may be read after
+// damage: it moves the LSN on and nothing else.
+void JournalState::apply(const VolumeResized& record) {
+  advance(record.stamp);
+  if (const auto at = volumes.find(record.volume); at != volumes.end())
+    at->second.size_bytes = record.size_bytes;
+}
+
+void JournalState::apply(const VolumeRenamed& record) {
+  advance(record.stamp);
+  if (const auto at = volumes.find(record.volume); at != volumes.end())
+    at->second.name = record.name;
+}
+
+void JournalState::apply(const VolumeRemoved& record) {
+  advance(record.stamp);
+  if (const auto at = volumes.find(record.volume); at != volumes.end())
+    at->second.removed = record.stamp;
+}
+
+void JournalState::apply(const MarkRecord& record) {
+  advance(record.stamp);
+  marks[record.label] = record;
+}
+
+void JournalState::apply(const CheckpointRecord& record) {
+  advance(record.stamp);
+  if (const auto at = volumes.find(record.volume); at != volumes.end())
+    at->second.checkpoint = std::max(at->second.checkpoint, record.covered);
+}
+
+void JournalState::apply(const CrashRecord& record) {
+  advance(record.stamp);
+  crashes.push_back(record);
+}
+
+void JournalState::apply(const ClockRecord& record) {
+  advance(record.stamp);
+  clock = record;
+}
+
+Status check_volume_name(std::string_view name) {
+  constexpr std::size_t longest = 64;
+  const auto alphanumeric = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+  };
+  const auto allowed = [&](char c) {
+    return alphanumeric(c) || c == '.' || c == '_' || c == '-';
+  };
+  if (name.empty() || name.size() > longest || !alphanumeric(name.front()) ||
+      !std::all_of(name.begin(), name.end(), allowed))
+    return make_error(EINVAL,
+                      "'{}' cannot be the name of a volume: names are 1 to {} letters, digits, "
+                      "'.', '_' and '-', and begin with a letter or digit",
+                      name, longest);
+  return {};
+}
+
+Status check_mark_label(std::string_view label) {
+  constexpr std::size_t longest = 128;
+  const auto control = [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7f;
+  };
+  if (label.empty() || label.size() > longest || std::any_of(label.begin(), label.end(), control))
+    return make_error(EINVAL,
+                      "a mark's label is 1 to {} bytes of text without control characters",
+                      longest);
+  return {};
+}
+
+}  // namespace journal

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/vault_reader.h"
+
+#include "journal/format.h"
+#include "journal/record_codec.h"
+#include "journal/segment_reader.h"
+
+namespace journal {
+namespace {
+
+void deliver(const AnyRecord& record, RecordVisitor& to) {
+  std::visit(
+      [&to](const auto& of) {
+        using Type = std::decay_t<decltype(of)>;
+        if constexpr (std::is_same_v<Type, WriteRecord>) to.on_write(of);
+        else if constexpr (std::is_same_v<Type, ZeroRecord>) to.on_zero(of);
+        else if constexpr (std::is_same_v<Type, VolumeCreated>) to.on_volume_created(of);
+        else if constexpr (std::is_same_v<Type, VolumeResized>) to.on_volume_resized(of);
+        else if constexpr (std::is_same_v<Type, VolumeRenamed>) to.on_volume_renamed(of);
+        else if constexpr (std::is_same_v<Type, VolumeRemoved>) to.on_volume_removed(of);
+        else if constexpr (std::is_same_v<Type, MarkRecord>) to.on_mark(of);
+        else if constexpr (std::is_same_v<Type, CheckpointRecord>) to.on_checkpoint(of);
+        else if constexpr (std::is_same_v<Type, CrashRecord>) to.on_crash(of);
+        else if constexpr (std::is_same_v<Type, ClockRecord>) to.on_clock(of);
+      },
+      record);
+}
+
+// Of records that have an LSN of their own in history.
+Lsn lsn_of(const AnyRecord& record) {
+  return std::visit(
+      [](const auto& of) {
+        if constexpr (requires { of.stamp.lsn; }) return of.stamp.lsn;
+        else return Lsn{};
+      },
+      record);
+}
+
+// Applies what history says to a state.
+class StateBuilder final : public RecordVisitor {
+ public:
+  explicit StateBuilder(JournalState& state) : state_(state) {}
+  void on_write(const WriteRecord& record) override { state_.advance(record.stamp); }
+  void on_zero(const ZeroRecord& record) override { state_.advance(record.stamp); }
+  void on_volume_created(const VolumeCreated& record) override { state_.apply(record); }
+  void on_volume_resized(const VolumeResized& record) override { state_.apply(record); }
+  void on_volume_renamed(const VolumeRenamed& record) override { state_.apply(record); }
+  void on_volume_removed(const VolumeRemoved& record) override { state_.apply(record); }
+  void on_mark(const MarkRecord& record) override { state_.apply(record); }
+  void on_checkpoint(const CheckpointRecord& record) override { state_.apply(record); }
+  void on_crash(const CrashRecord& record) override { state_.apply(record); }
+  void on_clock(const ClockRecord& record) override { state_.apply(record); }
+
+ private:
+  JournalState& state_;
+};
+
+}  // namespace
+
+struct VaultReader::Impl {
+  cdp::Scheduler& scheduler;
+  cdp::Directory& directory;
+  const Vault vault;
+  std::vector<SegmentInfo> infos;
+  std::vector<LoadedSegmentHeader> headers;
+
+  Task<Status> load(std::uint32_t number);
+  Task<Result<std::unique_ptr<cdp::Disk>>> open_segment(std::uint32_t number);
+  // The records of one segment; `delivered` follows what the visitor got.
+  Task<Status> visit_segment(std::size_t index, Lsn upto, Lsn& delivered, RecordVisitor& visitor);
+  Status visit_frame(const FrameHeader& frame, std::span<const std::byte> metadata, Lsn upto,
+                     Lsn& delivered, RecordVisitor& visitor);
+};
+
+Task<Result<std::unique_ptr<cdp::Disk>>> VaultReader::Impl::open_segment(std::uint32_t number) {
+  return directory.open(segment_name(number), cdp::OpenMode::kReadOnly);
+}
+
+Task<Status> VaultReader::Impl::load(std::uint32_t number) {
+  Result<std::unique_ptr<cdp::Disk>> disk = co_await open_segment(number);
+  if (!disk.ok()) co_return disk.error();
+  Result<LoadedSegmentHeader> loaded = co_await read_segment_header(**disk, vault, number);
+  if (!loaded.ok()) co_return loaded.error();
+  const SegmentHeader& header = loaded->header;
+  if (!infos.empty()) {
+    SegmentInfo& previous = infos.back();
+    if (header.base_lsn < previous.base_lsn || header.epoch < previous.epoch)
+      co_return make_error(EIO, "{} begins before the segment that precedes it",
+                           segment_name(number));
+    previous.length_bytes = header.previous_length;
+    previous.end = header.previous_end == PreviousEnd::kSealed ? SegmentInfo::End::kSealed
+                                                               : SegmentInfo::End::kCut;
+  }
+  infos.push_back({.number = number,
+                   .epoch = header.epoch,
+                   .base_lsn = header.base_lsn,
+                   .created = header.created,
+                   .length_bytes = (*disk)->size_bytes(),
+                   .end = SegmentInfo::End::kOpen});
+  headers.push_back(*loaded);
+  co_return Status();
+}
+
+VaultReader::VaultReader(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+VaultReader::~VaultReader() = default;
+
+const std::vector<SegmentInfo>& VaultReader::segments() const { return impl_->infos; }
+const Vault& VaultReader::vault() const { return impl_->vault; }
+
+Task<Result<std::unique_ptr<VaultReader>>> VaultReader::open(cdp::Scheduler& scheduler,
+                                                             cdp::Directory& segments,
+                                                             Vault vault) {
+  auto impl = std::make_unique<Impl>(scheduler, segments, vault);
+  std::unique_ptr<VaultReader> reader(new VaultReader(std::move(impl)));
+  Status loaded = co_await reader->refresh();
+  if (!loaded.ok()) co_return loaded.error();
+  co_return std::move(reader);
+}
+
+Task<Status> VaultReader::refresh() {
+  Result<std::vector<std::string>> names = co_await impl_->directory.list();
+  if (!names.ok()) co_return names.error();
+  for (const std::string& name : *names) {
+    const std::optional<std::uint32_t> number = segment_number(name);
+    if (!number.has_value()) continue;
+    const std::uint32_t expected = impl_->infos.empty() ? 1 : impl_->infos.back().number + 1;
+    if (*number < expected) continue;
+    if (*number > expected)
+      co_return make_error(EIO,
+                           "segments {} to {} of the vault are missing: bring the files back from "
+                           "a copy",
+                           expected, *number - 1);
+    Status loaded = co_await impl_->load(*number);
+    if (!loaded.ok()) co_return loaded;
+  }
+  co_return Status();
+}
+
+Status VaultReader::Impl::visit_frame(const FrameHeader& frame,
+                                      std::span<const std::byte> metadata, Lsn upto,
+                                      Lsn& delivered, RecordVisitor& visitor) {
+  Result<RecordDecoder> records = RecordDecoder::open(frame, vault, metadata);
+  if (!records.ok()) return records.error();
+  while (!records->at_end()) {
+    Result<AnyRecord> record = records->next();
+    if (!record.ok()) return record.error();
+    const Lsn lsn = lsn_of(*record);
+    if (lsn <= delivered) continue;
+    if (lsn > upto) return {};
+    deliver(*record, visitor);
+    delivered = lsn;
+    if (visitor.done()) return {};
+  }
+  return {};
+}
+
+Task<Status> VaultReader::Impl::visit_segment(std::size_t index, Lsn upto, Lsn& delivered,
+                                              RecordVisitor& visitor) {
+  Result<std::unique_ptr<cdp::Disk>> disk = co_await open_segment(infos[index].number);
+  if (!disk.ok()) co_return disk.error();
+  const bool newest = infos[index].end == SegmentInfo::End::kOpen;
+  SegmentReader reader(**disk, vault, headers[index],
+                       newest ? std::nullopt : std::optional(infos[index].length_bytes));
+  for (;;) {
+    Result<bool> there = co_await reader.next();
+    if (!there.ok()) co_return there.error();
+    if (reader.damage().has_value() && reader.damage()->after < upto) {
+      Damage damage = *reader.damage();
+      const bool has_successor = index + 1 < infos.size();
+      if (!*there && has_successor) damage.before = {infos[index + 1].base_lsn.value + 1};
+      if (damage.before.value == 0 || damage.before > delivered) visitor.on_damage(damage);
+    }
+    if (!*there) co_return Status();
+    const FrameHeader& frame = reader.frame();
+    if (frame.kind != FrameKind::kRecords || frame.last_lsn <= delivered) continue;
+    if (frame.first_lsn > upto) co_return Status();
+    if (!visitor.on_frame(frame.info())) continue;
+    Result<std::span<const std::byte>> metadata = co_await reader.metadata();
+    if (!metadata.ok()) co_return metadata.error();
+    Status visited = visit_frame(frame, *metadata, upto, delivered, visitor);
+    if (!visited.ok()) {
+      if (visited.error().code == ENOTSUP) co_return visited;
+      visitor.on_damage({.segment = frame.segment,
+                         .from_offset = frame.offset,
+                         .to_offset = std::uint64_t{frame.offset} + frame.total_bytes,
+                         .after = delivered,
+                         .before = {frame.last_lsn.value + 1},
+                         .what = visited.error().message});
+    }
+    if (visitor.done() || frame.last_lsn >= upto) co_return Status();
+  }
+}
+
+Task<Status> VaultReader::visit(Lsn after, Lsn upto, RecordVisitor& visitor) {
+  Lsn delivered = after;
+  for (std::size_t i = 0; i < impl_->infos.size(); ++i) {
+    const bool newest = i + 1 == impl_->infos.size();
+    if (!newest && impl_->infos[i + 1].base_lsn <= delivered) continue;
+    if (impl_->infos[i].base_lsn >= upto || visitor.done()) break;
+    Status visited = co_await impl_->visit_segment(i, upto, delivered, visitor);
+    if (visited.ok()) continue;
+    if (!newest) co_return visited;
+    // The newest segment may have been sealed, and so shortened, while it was read.
+    Status refreshed = co_await refresh();
+    if (!refreshed.ok() || i + 1 == impl_->infos.size()) co_return visited;
+    Status again = co_await impl_->visit_segment(i, upto, delivered, visitor);
+    if (!again.ok()) co_return again;
+  }
+  co_return Status();
+}
+
+Task<Result<JournalState>> VaultReader::state_at(Lsn lsn) {
+  if (impl_->infos.empty()) co_return make_error(ERANGE, "nothing has been recorded yet");
+  std::size_t index = impl_->infos.size();
+  while (index > 0 && impl_->infos[index - 1].base_lsn > lsn) --index;
+  if (index == 0)
+    co_return make_error(ERANGE, "LSN {} lies before the oldest one that is kept, {}", lsn.value,
+                         impl_->infos.front().base_lsn.value);
+  --index;
+  const SegmentInfo& info = impl_->infos[index];
+  Result<std::unique_ptr<cdp::Disk>> disk = co_await impl_->open_segment(info.number);
+  if (!disk.ok()) co_return disk.error();
+  const bool newest = info.end == SegmentInfo::End::kOpen;
+  SegmentReader reader(**disk, impl_->vault, impl_->headers[index],
+                       newest ? std::nullopt : std::optional(info.length_bytes));
+  JournalState state;
+  bool any = false;
+  for (;;) {
+    Result<bool> there = co_await reader.next();
+    if (!there.ok()) co_return there.error();
+    if (!*there || reader.damage().has_value() || reader.frame().kind != FrameKind::kState) break;
+    Result<std::span<const std::byte>> metadata = co_await reader.metadata();
+    if (!metadata.ok()) co_return metadata.error();
+    Status added = add_state_frame(state, reader.frame(), impl_->vault, *metadata);
+    if (!added.ok()) co_return added.error();
+    any = true;
+  }
+  if (!any || reader.damage().has_value())
+    co_return make_error(EIO, "the state that {} opens with cannot be read",
+                         segment_name(info.number));
+  StateBuilder builder(state);
+  Status visited = co_await visit(state.lsn, lsn, builder);
+  if (!visited.ok()) co_return visited.error();
+  co_return state;
+}
+
+}  // namespace journal
