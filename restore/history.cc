@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restore/history.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "restore/time_search.h"
+
+namespace restore {
+namespace {
+
+constexpr Lsn kNewestLsn{UINT64_MAX};
+constexpr std::string_view kIdPrefix = "id:";
+
+using journal::JournalState;
+using journal::VolumeState;
+
+// By name or "id:UUID"; null where there is none. The name must have been checked.
+const VolumeState* find_in(const JournalState& state, std::string_view volume) {
+  if (!volume.starts_with(kIdPrefix)) return state.find(volume);
+  const Result<journal::Uuid> uuid = journal::Uuid::parse(volume.substr(kIdPrefix.size()));
+  return uuid.ok() ? state.find(*uuid) : nullptr;
+}
+
+Status check_volume(std::string_view volume) {
+  if (!volume.starts_with(kIdPrefix)) return journal::check_volume_name(volume);
+  const Result<journal::Uuid> uuid = journal::Uuid::parse(volume.substr(kIdPrefix.size()));
+  if (uuid.ok()) return {};
+  return uuid.error();
+}
+
+// The first LSN at which a volume had the name.
+class FirstNamed final : public journal::RecordVisitor {
+ public:
+  explicit FirstNamed(std::string_view name) : name_(name) {}
+  void on_volume_created(const journal::VolumeCreated& r) override { look(r.name, r.stamp); }
+  void on_volume_renamed(const journal::VolumeRenamed& r) override { look(r.name, r.stamp); }
+  bool done() const override { return found_.has_value(); }
+  std::optional<Stamp> found() const { return found_; }
+
+ private:
+  void look(std::string_view name, Stamp stamp) {
+    if (name == name_ && !found_) found_ = stamp;
+  }
+  std::string_view name_;
+  std::optional<Stamp> found_;
+};
+
+}  // namespace
+
+Task<Result<std::unique_ptr<History>>> History::open(journal::VaultReader& reader,
+                                                     HistoryOptions options) {
+  std::unique_ptr<History> history{new History{reader, std::move(options)}};
+  Status refreshed = co_await reader.refresh();
+  if (!refreshed.ok()) co_return std::move(refreshed).error();
+  if (!reader.segments().empty()) {
+    Result<JournalState> newest = co_await reader.state_at(kNewestLsn);
+    if (!newest.ok()) co_return std::move(newest).error();
+    history->newest_ = std::move(newest).value();
+  }
+  co_return std::move(history);
+}
+
+Task<Result<ResolvedPoint>> History::resolve(std::string volume, Point point) {
+  Status sound = check_volume(volume);
+  if (!sound.ok()) co_return std::move(sound).error();
+  const Result<Lsn> lsn = co_await find_lsn(volume, point);
+  if (!lsn.ok()) co_return lsn.error();
+  Result<JournalState> state = co_await reader_.state_at(*lsn);
+  if (!state.ok()) co_return std::move(state).error();
+
+  const VolumeState* found = find_in(*state, volume);
+  if (found == nullptr) co_return not_there(volume, *state);
+  if (found->removed && !volume.starts_with(kIdPrefix)) {
+    co_return cdp::make_error(
+        ERANGE,
+        "the volume {} was removed at {}: {}; its last point is lsn:{}, and id:{} names it at any "
+        "later one",
+        volume, stamp_text(*found->removed), ends_text(volume), found->removed->lsn.value - 1,
+        found->uuid.to_string());
+  }
+
+  ResolvedPoint resolved;
+  resolved.at = Stamp{*lsn, state->time};
+  if (point.kind == PointKind::kTime) resolved.asked_time = point.time;
+  resolved.volume = *found;
+  const VolumeState* at_end = newest_.find(found->id);
+  resolved.ends = ends_of(at_end != nullptr ? *at_end : *found);
+  resolved.nearest_mark = nearest_mark(*found, resolved.at);
+  add_crash_notices(point, *lsn, &resolved.notices);
+  co_return std::move(resolved);
+}
+
+Task<Result<Lsn>> History::find_lsn(std::string volume, Point point) {
+  if (newest_.lsn == Lsn{}) {
+    co_return cdp::make_error(ERANGE, "the vault holds no history yet: nothing was recorded in it");
+  }
+  switch (point.kind) {
+    case PointKind::kNow:
+      co_return newest_.lsn;
+    case PointKind::kLsn:
+      if (point.lsn == Lsn{} || point.lsn > newest_.lsn) {
+        co_return outside(volume, fmt::format("lsn:{}", point.lsn.value));
+      }
+      co_return point.lsn;
+    case PointKind::kMark: {
+      const auto mark = newest_.marks.find(point.mark);
+      if (mark != newest_.marks.end()) co_return mark->second.stamp.lsn;
+      co_return cdp::make_error(ENOENT,
+                                "there is no mark \"{}\": `hindsight points {}` lists the marks",
+                                point.mark, volume);
+    }
+    case PointKind::kTime: {
+      const Result<Lsn> found = co_await find_time(volume, point.time);
+      co_return found;
+    }
+    case PointKind::kFirst:
+      break;
+  }
+  const Result<Lsn> first = co_await find_first(volume);
+  co_return first;
+}
+
+Task<Result<Lsn>> History::find_time(std::string volume, Nanos time) {
+  TimeSearch search{time};
+  Status visited = co_await reader_.visit(Lsn{}, newest_.lsn, search);
+  if (!visited.ok()) co_return std::move(visited).error();
+  if (search.is_ambiguous()) {
+    std::vector<Lsn> candidates = search.stretch_ends();
+    Error refused = co_await ambiguous(time, std::move(candidates));
+    co_return std::move(refused);
+  }
+  const bool beyond = search.is_after_all() && time > newest_.time &&
+                      time > options_.complete_until.value_or(newest_.time);
+  if (beyond || search.stretch_ends().empty()) {
+    co_return outside(volume, format_time(time, options_.zone));
+  }
+  co_return search.stretch_ends().front();
+}
+
+Task<Result<Lsn>> History::find_first(std::string volume) {
+  if (volume.starts_with(kIdPrefix)) {
+    const VolumeState* known = find_in(newest_, volume);
+    if (known == nullptr) co_return not_there(volume, newest_);
+    co_return known->created.lsn;
+  }
+  FirstNamed search{volume};
+  Status visited = co_await reader_.visit(Lsn{}, newest_.lsn, search);
+  if (!visited.ok()) co_return std::move(visited).error();
+  if (!search.found()) co_return not_there(volume, newest_);
+  co_return search.found()->lsn;
+}
+
+Task<Error> History::ambiguous(Nanos time, std::vector<Lsn> candidates) {
+  std::string list;
+  for (const Lsn lsn : candidates) {
+    const Result<JournalState> state = co_await reader_.state_at(lsn);
+    if (!state.ok()) co_return state.error();
+    if (!list.empty()) list += ", ";
+    list +=
+        fmt::format("lsn:{} (written at {})", lsn.value, format_time(state->time, options_.zone));
+  }
+  co_return cdp::make_error(ENOTUNIQ,
+                            "the time {} is ambiguous, since the wall clock stepped back over it: "
+                            "choose one of the points "
+                            "{}",
+                            format_time(time, options_.zone), list);
+}
+
+Error History::outside(std::string_view volume, std::string_view asked) const {
+  return cdp::make_error(ERANGE, "the point {} lies outside of what is recorded: {}", asked,
+                         ends_text(volume));
+}
+
+Error History::not_there(std::string_view volume, const JournalState& state) const {
+  if (find_in(newest_, volume) != nullptr) {
+    return cdp::make_error(ERANGE, "there was no volume {} at lsn:{} ({}): {}", volume,
+                           state.lsn.value, format_time(state.time, options_.zone),
+                           ends_text(volume));
+  }
+  std::string names;
+  for (const auto& [id, known] : state.volumes) {
+    if (known.removed) continue;
+    if (!names.empty()) names += ", ";
+    names += known.name;
+  }
+  return cdp::make_error(
+      ENOENT, "there was no volume {} at lsn:{} ({}): {}", volume, state.lsn.value,
+      format_time(state.time, options_.zone),
+      names.empty() ? "no volume existed then" : fmt::format("the volumes then were {}", names));
+}
+
+std::string History::stamp_text(Stamp stamp) const {
+  return fmt::format("{} (lsn:{})", format_time(stamp.time, options_.zone), stamp.lsn.value);
+}
+
+// Both ends of the volume's history, or of the vault's where the volume is not known.
+std::string History::ends_text(std::string_view volume) const {
+  const VolumeState* known = find_in(newest_, volume);
+  if (known == nullptr) {
+    return fmt::format("the newest record of the vault is {}",
+                       stamp_text({newest_.lsn, newest_.time}));
+  }
+  const Ends ends = ends_of(*known);
+  return fmt::format("the history of {} reaches from {} to {}", volume, stamp_text(ends.first),
+                     stamp_text(ends.last));
+}
+
+Result<const VolumeState*> History::find_volume(std::string_view volume) const {
+  Status sound = check_volume(volume);
+  if (!sound.ok()) return std::move(sound).error();
+  const VolumeState* found = find_in(newest_, volume);
+  if (found != nullptr) return found;
+  std::string names;
+  for (const auto& [id, known] : newest_.volumes) {
+    if (known.removed) continue;
+    if (!names.empty()) names += ", ";
+    names += known.name;
+  }
+  return cdp::make_error(ENOENT, "there is no volume {}: {}", volume,
+                         names.empty() ? "`hindsight volume create` makes one"
+                                       : fmt::format("the volumes are {}", names));
+}
+
+Ends History::ends_of(const VolumeState& volume) const {
+  if (volume.removed) {
+    return {volume.created, {Lsn{volume.removed->lsn.value - 1}, volume.removed->time}};
+  }
+  return {volume.created, {newest_.lsn, newest_.time}};
+}
+
+std::vector<Notice> History::crashes_within(const Ends& ends) const {
+  std::vector<Notice> notices;
+  for (const journal::CrashRecord& crash : newest_.crashes) {
+    if (crash.stamp.lsn >= ends.first.lsn && crash.last_lsn <= ends.last.lsn) {
+      notices.push_back(crash_notice(crash));
+    }
+  }
+  return notices;
+}
+
+std::optional<NearestMark> History::nearest_mark(const VolumeState& volume, Stamp at) const {
+  std::optional<NearestMark> nearest;
+  const auto length = [](Nanos n) { return n.value < 0 ? -n.value : n.value; };
+  for (const auto& [label, mark] : newest_.marks) {
+    if (mark.volume != journal::VolumeId{} && mark.volume != volume.id) continue;
+    const Nanos distance = at.time - mark.stamp.time;
+    if (!nearest || length(distance) < length(nearest->distance)) {
+      nearest = NearestMark{mark, distance};
+    }
+  }
+  return nearest;
+}
+
+// A time between the last record that survived a crash and the restart may miss writes; a mark was
+// durable, and an LSN means just what was kept up to it, unless it is among the lost ones.
+void History::add_crash_notices(const Point& point, Lsn at, std::vector<Notice>* notices) const {
+  const bool by_time = point.kind == PointKind::kTime;
+  for (const journal::CrashRecord& crash : newest_.crashes) {
+    const bool after_the_cut = by_time ? at >= crash.last_lsn : at > crash.last_lsn;
+    if (after_the_cut && at < crash.stamp.lsn) notices->push_back(crash_notice(crash));
+  }
+}
+
+Notice History::crash_notice(const journal::CrashRecord& crash) const {
+  std::string message = fmt::format(
+      "the journal was cut by a crash after lsn:{} and went on at {}: writes in between "
+      "that no flush had confirmed may be missing",
+      crash.last_lsn.value, stamp_text(crash.stamp));
+  if (crash.tail_lost()) {
+    message += fmt::format(", and so is what was confirmed as durable up to lsn:{}",
+                           crash.remembered_lsn.value);
+  }
+  if (crash.corrupt()) message += ", and a part of what is left there cannot be read";
+  return {"crash", std::move(message)};
+}
+
+}  // namespace restore

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// History: what a vault knows, as of the moment it is opened, and where a point lies in it. A
+// point becomes an LSN, and a volume's name becomes the volume that had it there: names resolve at
+// the point, `id:UUID` always (rule 17). What lies outside of history or could mean several places
+// is refused with the ends or the candidates in the sentence (rule 16). What a user must know of
+// the place that was found, such as a crash that may have lost writes there, comes as notices.
+//
+// Error codes: ENOENT no such volume or mark, ERANGE outside of history, ENOTUNIQ ambiguous time,
+// EINVAL a text that means nothing; others come from reading the vault.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cdp/base/result.h"
+#include "cdp/io/task.h"
+#include "journal/state.h"
+#include "journal/vault_reader.h"
+#include "restore/point.h"
+#include "restore/time_zone.h"
+
+namespace restore {
+
+using cdp::Error;
+using cdp::Task;
+using journal::Stamp;
+
+// Something to know: the work is done, and the exit code is 3.
+struct Notice {
+  std::string kind;     // "crash", "damage"
+  std::string message;  // one sentence
+  bool operator==(const Notice&) const = default;
+};
+
+// The ends of a volume's history: its creation, and its removal or the newest record.
+struct Ends {
+  Stamp first{};
+  Stamp last{};
+};
+
+struct NearestMark {
+  journal::MarkRecord mark;
+  Nanos distance;  // of the point from the mark; negative: the point is before it
+};
+
+struct ResolvedPoint {
+  // The LSN, and the time of the newest record at or before it.
+  Stamp at{};
+  std::optional<Nanos> asked_time;
+  journal::VolumeState volume;  // as it was there
+  Ends ends;
+  std::optional<NearestMark> nearest_mark;
+  std::vector<Notice> notices;
+};
+
+struct HistoryOptions {
+  // Nothing is missing up to here: a daemon that made everything durable knows so at that moment.
+  // Without it, history is known to its newest record only.
+  std::optional<Nanos> complete_until;
+  TimeZone zone = TimeZone::utc();  // for the times in sentences
+};
+
+class History {
+ public:
+  // `reader` must outlive it, and is not used by others while a function here runs.
+  static Task<Result<std::unique_ptr<History>>> open(journal::VaultReader& reader,
+                                                     HistoryOptions options);
+
+  // `volume` is a name or "id:UUID".
+  Task<Result<ResolvedPoint>> resolve(std::string volume, Point point);
+
+  // What is true at the end, with all volumes, marks and crashes.
+  const journal::JournalState& newest() const { return newest_; }
+  journal::VaultReader& reader() const { return reader_; }
+  const TimeZone& zone() const { return options_.zone; }
+
+  // The volume of a name or id at the end of history, removed ones too.
+  Result<const journal::VolumeState*> find_volume(std::string_view volume) const;
+  Ends ends_of(const journal::VolumeState& volume) const;
+  // All crashes that cut the history of the volume.
+  std::vector<Notice> crashes_within(const Ends& ends) const;
+
+ private:
+  History(journal::VaultReader& reader, HistoryOptions options)
+      : reader_(reader), options_(std::move(options)) {}
+
+  Task<Result<Lsn>> find_lsn(std::string volume, Point point);
+  Task<Result<Lsn>> find_time(std::string volume, Nanos time);
+  Task<Result<Lsn>> find_first(std::string volume);
+  Task<Error> ambiguous(Nanos time, std::vector<Lsn> candidates);
+  Error outside(std::string_view volume, std::string_view asked) const;
+  Error not_there(std::string_view volume, const journal::JournalState& state) const;
+  std::string stamp_text(Stamp stamp) const;
+  std::string ends_text(std::string_view volume) const;
+  std::optional<NearestMark> nearest_mark(const journal::VolumeState& volume, Stamp at) const;
+  void add_crash_notices(const Point& point, Lsn at, std::vector<Notice>* notices) const;
+  Notice crash_notice(const journal::CrashRecord& crash) const;
+
+  journal::VaultReader& reader_;
+  const HistoryOptions options_;
+  journal::JournalState newest_;
+};
+
+}  // namespace restore
