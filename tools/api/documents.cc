@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/api/documents.h"
+
+#include <algorithm>
+#include <string>
+
+namespace tools::api {
+namespace {
+
+namespace json = boost::json;
+using restore::TimeZone;
+
+json::object mark_document(const journal::MarkRecord& mark, const journal::JournalState& state,
+                           const TimeZone& zone) {
+  json::object document{{"label", mark.label}, {"author", mark.author}};
+  const journal::VolumeState* volume = state.find(mark.volume);
+  // Braces would make an array of it.
+  document["volume"] = nullptr;
+  if (volume != nullptr) document["volume"] = volume->name;
+  for (auto& [key, value] : stamp_document(mark.stamp, zone)) document[key] = value;
+  return document;
+}
+
+// Those of the volume, or all.
+json::array marks_of(const journal::JournalState& state, const journal::VolumeState* volume,
+                     const TimeZone& zone) {
+  std::vector<const journal::MarkRecord*> chosen;
+  for (const auto& [label, mark] : state.marks) {
+    const bool wanted =
+        volume == nullptr || mark.volume == cdp::VolumeId{} || mark.volume == volume->id;
+    if (wanted) chosen.push_back(&mark);
+  }
+  std::sort(chosen.begin(), chosen.end(),
+            [](const auto* a, const auto* b) { return a->stamp.lsn < b->stamp.lsn; });
+  json::array marks;
+  for (const journal::MarkRecord* mark : chosen) marks.push_back(mark_document(*mark, state, zone));
+  return marks;
+}
+
+}  // namespace
+
+json::object stamp_document(cdp::Stamp stamp, const TimeZone& zone) {
+  return {{"lsn", stamp.lsn.value},
+          {"time", restore::format_time(stamp.time, zone)},
+          {"time_utc", restore::format_time(stamp.time, TimeZone::utc())}};
+}
+
+json::object volume_document(const journal::VolumeState& volume, const TimeZone& zone) {
+  json::object document{{"id", volume.uuid.to_string()},
+                        {"name", volume.name},
+                        {"size_bytes", volume.size_bytes},
+                        {"backing", volume.backing},
+                        {"created", stamp_document(volume.created, zone)},
+                        {"checkpoint_lsn", volume.checkpoint.value}};
+  if (volume.removed) document["removed"] = stamp_document(*volume.removed, zone);
+  return document;
+}
+
+json::array notices_document(const std::vector<restore::Notice>& notices) {
+  json::array documents;
+  for (const restore::Notice& notice : notices) {
+    documents.push_back(json::object{{"kind", notice.kind}, {"message", notice.message}});
+  }
+  return documents;
+}
+
+json::object volume_list_document(const journal::JournalState& state, bool with_removed,
+                                  const TimeZone& zone) {
+  std::vector<const journal::VolumeState*> chosen;
+  for (const auto& [id, volume] : state.volumes) {
+    if (with_removed || !volume.removed) chosen.push_back(&volume);
+  }
+  std::sort(chosen.begin(), chosen.end(), [](const auto* a, const auto* b) {
+    return a->name != b->name ? a->name < b->name : a->id < b->id;
+  });
+  json::array volumes;
+  for (const journal::VolumeState* volume : chosen) {
+    volumes.push_back(volume_document(*volume, zone));
+  }
+  return {{"volumes", std::move(volumes)}};
+}
+
+json::object points_document(const restore::History& history, const journal::VolumeState& volume) {
+  const TimeZone& zone = history.zone();
+  const restore::Ends ends = history.ends_of(volume);
+  return {{"volume", volume_document(volume, zone)},
+          {"first", stamp_document(ends.first, zone)},
+          {"last", stamp_document(ends.last, zone)},
+          {"marks", marks_of(history.newest(), &volume, zone)},
+          {"notices", notices_document(history.crashes_within(ends))}};
+}
+
+json::object point_document(const restore::ResolvedPoint& resolved,
+                            const journal::JournalState& newest, const TimeZone& zone) {
+  json::object document{{"volume", volume_document(resolved.volume, zone)},
+                        {"point", stamp_document(resolved.at, zone)},
+                        {"first", stamp_document(resolved.ends.first, zone)},
+                        {"last", stamp_document(resolved.ends.last, zone)},
+                        {"notices", notices_document(resolved.notices)}};
+  if (resolved.asked_time) {
+    document["asked_time"] = restore::format_time(*resolved.asked_time, zone);
+  }
+  if (resolved.nearest_mark) {
+    const restore::NearestMark& nearest = *resolved.nearest_mark;
+    json::object mark = mark_document(nearest.mark, newest, zone);
+    mark["distance_ns"] = nearest.distance.value;
+    mark["distance"] = nearest.distance == cdp::Nanos{}
+                           ? std::string{"at it"}
+                           : fmt::format("{} {}", restore::format_duration(nearest.distance),
+                                         nearest.distance.value < 0 ? "before it" : "after it");
+    document["nearest_mark"] = std::move(mark);
+  }
+  return document;
+}
+
+json::object marks_document(const journal::JournalState& state, const TimeZone& zone) {
+  return {{"marks", marks_of(state, nullptr, zone)}};
+}
+
+json::object status_document(const restore::History& history) {
+  const TimeZone& zone = history.zone();
+  const journal::JournalState& newest = history.newest();
+  const journal::Vault& vault = history.reader().vault();
+  std::uint64_t bytes = 0;
+  for (const journal::SegmentInfo& segment : history.reader().segments()) {
+    bytes += segment.length_bytes;
+  }
+  json::object document{{"vault",
+                         {{"id", vault.uuid.to_string()},
+                          {"format_version", journal::kFormatVersion},
+                          {"created", restore::format_time(vault.created, zone)}}},
+                        {"history",
+                         {{"newest", stamp_document({newest.lsn, newest.time}, zone)},
+                          {"segments", history.reader().segments().size()},
+                          {"bytes", bytes},
+                          {"crashes", newest.crashes.size()}}}};
+  document["volumes"] = volume_list_document(newest, false, zone).at("volumes");
+  return document;
+}
+
+json::object verify_document(const journal::VerifyReport& report, bool deep) {
+  json::array problems;
+  for (const std::string& problem : report.problems) problems.emplace_back(problem);
+  return {{"ok", report.ok()},
+          {"deep", deep},
+          {"segments", report.segments},
+          {"frames", report.frames},
+          {"records", report.records},
+          {"runs", report.runs},
+          {"blocks", report.blocks},
+          {"references", report.references},
+          {"bytes", report.bytes},
+          {"bytes_read", report.bytes_read},
+          {"last_lsn", report.last_lsn.value},
+          {"crashes", report.crashes},
+          {"unsigned_segments", report.unsigned_segments},
+          {"problems", std::move(problems)},
+          {"problems_left_out", report.problems_left_out}};
+}
+
+}  // namespace tools::api

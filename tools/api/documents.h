@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The JSON documents of the reading verbs: what the REST API answers and what `--json` prints, made
+// in one place so that both are the same. Pure functions; moments are given as RFC 3339 text in the
+// caller's zone ("time") and in UTC ("time_utc"), sizes in bytes.
+//
+//   stamp    {"lsn", "time", "time_utc"}
+//   volume   {"id", "name", "size_bytes", "backing", "created": stamp, "removed": stamp or absent,
+//             "checkpoint_lsn"}
+//   notice   {"kind", "message"}: something to know; the exit code is 3
+//   mark     {"label", "author", "volume": name or null (of all), "lsn", "time", "time_utc"}
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <vector>
+
+#include "journal/state.h"
+#include "journal/vault_reader.h"
+#include "journal/verify.h"
+#include "restore/history.h"
+#include "restore/time_zone.h"
+
+namespace tools::api {
+
+boost::json::object stamp_document(cdp::Stamp stamp, const restore::TimeZone& zone);
+boost::json::object volume_document(const journal::VolumeState& volume,
+                                    const restore::TimeZone& zone);
+boost::json::array notices_document(const std::vector<restore::Notice>& notices);
+
+// GET /api/volumes: {"volumes": [volume]}, by name; removed ones only when asked for.
+boost::json::object volume_list_document(const journal::JournalState& state, bool with_removed,
+                                         const restore::TimeZone& zone);
+// GET /api/volumes/NAME/points: {"volume", "first": stamp, "last": stamp, "marks", "notices"}
+boost::json::object points_document(const restore::History& history,
+                                    const journal::VolumeState& volume);
+// GET /api/volumes/NAME/points?at=POINT: {"volume": as it was there, "point": stamp, "asked_time",
+// "first", "last", "nearest_mark": mark with "distance_ns" and "distance", "notices"}
+boost::json::object point_document(const restore::ResolvedPoint& resolved,
+                                   const journal::JournalState& newest,
+                                   const restore::TimeZone& zone);
+// GET /api/marks: {"marks": [mark]}, by LSN.
+boost::json::object marks_document(const journal::JournalState& state,
+                                   const restore::TimeZone& zone);
+// Part of GET /api/status: {"vault": {"id", "format_version", "created"}, "history": {"newest":
+// stamp, "segments", "bytes", "crashes"}, "volumes": [volume]}
+boost::json::object status_document(const restore::History& history);
+// POST /api/verify: {"ok", "deep", "segments", "frames", "records", ..., "problems": [sentence]}
+boost::json::object verify_document(const journal::VerifyReport& report, bool deep);
+
+}  // namespace tools::api

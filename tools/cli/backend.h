@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Backend: who answers a verb, a daemon or a vault read directly. Blocking, for the command's one
+// thread. Documents are those of tools/api/documents.h.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cdp/base/result.h"
+#include "restore/image_target.h"
+#include "restore/point.h"
+#include "restore/time_zone.h"
+
+namespace tools::cli {
+
+// Bytes done, bytes in all.
+using ProgressFunction = std::function<void(std::uint64_t, std::uint64_t)>;
+
+class Backend {
+ public:
+  using Document = boost::json::object;
+  using Reply = cdp::Result<Document>;
+  virtual ~Backend() = default;
+
+  virtual Reply volumes(bool with_removed) = 0;
+  virtual Reply volume(const std::string& name) = 0;
+  virtual Reply points(const std::string& name, std::optional<restore::Point> point) = 0;
+  virtual Reply status() = 0;
+  virtual Reply verify(bool deep, const ProgressFunction& progress) = 0;
+  // The image of the volume with that id, finished; gives sentences about something to know.
+  virtual cdp::Result<std::vector<std::string>> restore(const std::string& volume_id, cdp::Lsn lsn,
+                                                        restore::ImageTarget& target) = 0;
+
+  virtual Reply create_volume(const std::string& name, std::uint64_t size_bytes,
+                              const std::string& backing) = 0;
+  virtual Reply resize_volume(const std::string& name, std::uint64_t size_bytes) = 0;
+  virtual Reply rename_volume(const std::string& name, const std::string& new_name) = 0;
+  virtual Reply remove_volume(const std::string& name) = 0;
+  virtual Reply resume_volume(const std::string& name) = 0;
+  // An empty name: of every volume.
+  virtual Reply mark(const std::string& name, const std::string& label) = 0;
+};
+
+// `server` is unix:PATH.
+cdp::Result<std::unique_ptr<Backend>> make_daemon_backend(const std::string& server,
+                                                          const restore::TimeZone& zone);
+// Reads the vault in the directory; needs no lock and no daemon. Throws where io_uring is missing.
+cdp::Result<std::unique_ptr<Backend>> make_vault_backend(const std::string& directory,
+                                                         const restore::TimeZone& zone);
+
+}  // namespace tools::cli

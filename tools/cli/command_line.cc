@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "tools/cli/size.h"
+
+namespace tools::cli {
+namespace {
+
+constexpr char kDefaultServer[] = "unix:/var/lib/hindsight/control.sock";
+constexpr char kAt[] = "The point in time, see below";
+
+constexpr char kOverview[] =
+    "Hindsight gives back any protected volume as it was at any moment.\n"
+    "Asks the daemon of this machine, or reads a vault directly with --vault.";
+
+constexpr char kPointsHelp[] =
+    "POINT is one of\n"
+    "  2020-02-23T18:56:00+08:00   a moment, with its offset from UTC; fractions to a nanosecond\n"
+    "  \"2020-02-23 18:56\"          a clock in the local zone, or in the one of --tz\n"
+    "  18:56  \"yesterday 18:56\"    today's, yesterday's\n"
+    "  \"5 minutes ago\"\n"
+    "  lsn:1234                    a place in the sequence of all changes\n"
+    "  mark:before-upgrade         a point that somebody named with `hindsight mark`\n"
+    "  now  first                  the newest and the oldest point\n"
+    "A time means the state after every write stamped at or before it: 18:56:00 is the instant at\n"
+    "which 18:56 struck. Times that a change of the clock made ambiguous are refused, with the\n"
+    "candidates shown.";
+
+constexpr char kExitCodes[] =
+    "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but with something to know, such as a\n"
+    "crash at the asked point (named on stderr).\n"
+    "`hindsight VERB --help` explains a verb.";
+
+constexpr char kVolumeArgument[] = "The volume's name, or id:UUID";
+
+void add_volume_verbs(CLI::App& app, CommandLine& line, std::string& size) {
+  CLI::App& volume = *app.add_subcommand(
+      "volume", "create, list, show, resize, rename, remove, resume: protected volumes");
+  volume.require_subcommand(1);
+
+  CLI::App& create = *volume.add_subcommand("create", "Protect a new volume; prints its NBD URI");
+  create.add_option("NAME", line.name, "1 to 64 of A-Z a-z 0-9 . _ -")->required();
+  create.add_option("--size", size, "Its size: a whole number and K, M, G or T")
+      ->required()
+      ->type_name("SIZE");
+  create
+      .add_option("--backing", line.backing,
+                  "Where the live data is kept: a file or block device, opened by the daemon. "
+                  "Without it, a sparse file under the daemon's state directory")
+      ->type_name("PATH");
+  create.footer("Example: hindsight volume create shop --size 10G");
+  create.callback([&line] { line.verb = Verb::kVolumeCreate; });
+
+  CLI::App& list = *volume.add_subcommand("list", "List the volumes");
+  list.add_flag("--removed", line.with_removed, "Also the removed ones, whose history is kept");
+  list.callback([&line] { line.verb = Verb::kVolumeList; });
+
+  CLI::App& show = *volume.add_subcommand("show", "Show one volume");
+  show.add_option("NAME", line.name, kVolumeArgument)->required();
+  show.callback([&line] { line.verb = Verb::kVolumeShow; });
+
+  CLI::App& resize = *volume.add_subcommand("resize", "Change a volume's size");
+  resize.add_option("NAME", line.name, kVolumeArgument)->required();
+  resize.add_option("--size", size, "The new size: a whole number and K, M, G or T")
+      ->required()
+      ->type_name("SIZE");
+  resize.footer(
+      "Shrinking trims what lies beyond the new size; it stays in history. Connected clients see\n"
+      "the new size when they connect again.");
+  resize.callback([&line] { line.verb = Verb::kVolumeResize; });
+
+  CLI::App& rename = *volume.add_subcommand("rename", "Give a volume another name");
+  rename.add_option("NAME", line.name, kVolumeArgument)->required();
+  rename.add_option("NEW", line.new_name, "The new name")->required();
+  rename.footer("At points before, the volume keeps the name that it had there.");
+  rename.callback([&line] { line.verb = Verb::kVolumeRename; });
+
+  CLI::App& remove = *volume.add_subcommand("remove", "Stop serving and protecting a volume");
+  remove.add_option("NAME", line.name, kVolumeArgument)->required();
+  remove.footer(
+      "Its backing store and its history stay: `restore` goes on working for every point up to\n"
+      "now, and the name stays reserved while the history exists.");
+  remove.callback([&line] { line.verb = Verb::kVolumeRemove; });
+
+  CLI::App& resume =
+      *volume.add_subcommand("resume", "Let writers connect to a volume again that was fenced off");
+  resume.add_option("NAME", line.name, kVolumeArgument)->required();
+  resume.callback([&line] { line.verb = Verb::kVolumeResume; });
+}
+
+void add_restore(CLI::App& app, CommandLine& line, std::string& at, std::string& format) {
+  CLI::App& restore = *app.add_subcommand("restore", "Write a volume, as it was, to an image");
+  restore.add_option("NAME", line.name, "The name that the volume had at the point, or id:UUID")
+      ->required();
+  restore.add_option("--at", at, kAt)->required()->type_name("POINT");
+  restore
+      .add_option("--to", line.to,
+                  "A new file, a block device, or - for standard output; opened by this command")
+      ->required()
+      ->type_name("FILE|DEVICE|-");
+  restore.add_option("--format", format, "raw (the default), or qcow2, made by qemu-img")
+      ->type_name("FORMAT");
+  restore.add_flag("--force", line.force, "Replace a file, overwrite a device that is not blank");
+  restore.footer(
+      std::string{
+          "A file appears under its name only when it is whole and durable; a restore that fails\n"
+          "leaves none. It is sparse where the volume holds zeroes. The live volume is not "
+          "touched.\n"
+          "Example: hindsight restore shop --at \"5 minutes ago\" --to shop.img\n\n"} +
+      kPointsHelp);
+  restore.callback([&line, &at, &format] {
+    line.verb = Verb::kRestore;
+    line.at = at;
+    if (format == "qcow2") {
+      line.format = restore::ImageFormat::kQcow2;
+    } else if (format != "raw") {
+      throw CLI::ValidationError("the format is raw or qcow2, not " + format);
+    }
+  });
+}
+
+void add_other_verbs(CLI::App& app, CommandLine& line, std::string& at,
+                     std::vector<std::string>& words) {
+  CLI::App& points = *app.add_subcommand("points", "Resolve a point, or show the ends of history");
+  points.add_option("NAME", line.name, "The name that the volume had at the point, or id:UUID")
+      ->required();
+  points.add_option("--at", at, kAt)->type_name("POINT");
+  points.footer(std::string{"Without --at: both ends of the volume's history, and its marks.\n\n"} +
+                kPointsHelp);
+  points.callback([&line, &at, &points] {
+    line.verb = Verb::kPoints;
+    if (points.count("--at") > 0) line.at = at;
+  });
+
+  CLI::App& mark = *app.add_subcommand("mark", "Name the present point of a volume, or of all");
+  mark.add_option("NAME LABEL", words, "The volume, and the label, which must be new")
+      ->required()
+      ->expected(1, 2);
+  mark.add_flag("--all", line.all_volumes, "For every volume; give the LABEL alone");
+  mark.footer(
+      "Examples: hindsight mark shop before-upgrade\n"
+      "          hindsight mark --all before-upgrade");
+  mark.callback([&line, &words] {
+    line.verb = Verb::kMark;
+    if (line.all_volumes != (words.size() == 1)) {
+      throw CLI::ValidationError(line.all_volumes ? "with --all, mark takes a LABEL and no NAME"
+                                                  : "mark takes a NAME and a LABEL");
+    }
+    line.label = words.back();
+    if (!line.all_volumes) line.name = words.front();
+  });
+
+  CLI::App& verify = *app.add_subcommand("verify", "Check that history is what was written");
+  verify.add_flag("--deep", line.deep, "Read and hash every byte, not the chain of digests alone");
+  verify.callback([&line] { line.verb = Verb::kVerify; });
+
+  CLI::App& status = *app.add_subcommand("status", "Show volumes, journal, lag and alerts");
+  status.callback([&line] { line.verb = Verb::kStatus; });
+}
+
+// One sentence, and where to read on.
+void say_wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
+  std::string verb;
+  const CLI::App* deepest = &app;
+  while (!deepest->get_subcommands().empty()) {
+    deepest = deepest->get_subcommands().front();
+    verb += " " + deepest->get_name();
+  }
+  std::string what = error.what();
+  const std::vector<std::string> unknown = deepest->remaining();
+  const bool wants_verb = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
+                          !deepest->get_subcommands([](const CLI::App*) { return true; }).empty();
+  if (wants_verb) {
+    what = unknown.empty() ? "a verb is missing"
+                           : fmt::format("there is no verb \"{}\"",
+                                         verb.empty() ? unknown.front()
+                                                      : verb.substr(1) + " " + unknown.front());
+  }
+  std::fprintf(stderr, "hindsight: %s: `hindsight%s --help` explains\n", what.c_str(),
+               verb.c_str());
+}
+
+}  // namespace
+
+std::optional<int> parse_command_line(int argc, const char* const* argv, CommandLine* line) {
+  std::string size;
+  std::string at;
+  std::string format = "raw";
+  std::vector<std::string> words;
+
+  CLI::App app{kOverview, "hindsight"};
+  app.set_version_flag("--version", "hindsight " HINDSIGHT_VERSION);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.option_defaults()->always_capture_default(false);
+  line->server = kDefaultServer;
+  CLI::Option* server =
+      app.add_option("--server", line->server,
+                     std::string{"The daemon to ask (default "} + kDefaultServer + ")")
+          ->envname("HINDSIGHT_SERVER")
+          ->type_name("unix:PATH");
+  CLI::Option* vault =
+      app.add_option("--vault", line->vault,
+                     "Read this vault with no daemon, or beside a running one: reading verbs only")
+          ->type_name("DIR");
+  app.add_option("--tz", line->tz, "Zone of times without an offset, and of what is printed")
+      ->type_name("ZONE");
+  app.add_flag("--json", line->json, "Print one JSON document, as the REST API has it");
+  app.footer(kExitCodes);
+  add_volume_verbs(app, *line, size);
+  add_restore(app, *line, at, format);
+  add_other_verbs(app, *line, at, words);
+
+  try {
+    app.parse(argc, argv);
+    // The environment may name a server; only the words of the command line can contradict.
+    if (vault->count() > 0 && server->count() > 0 && std::getenv("HINDSIGHT_SERVER") == nullptr) {
+      throw CLI::ValidationError("--server and --vault exclude each other");
+    }
+    if (!size.empty()) {
+      const cdp::Result<std::uint64_t> bytes = parse_size(size);
+      if (!bytes.ok()) throw CLI::ValidationError(bytes.error().message);
+      line->size_bytes = *bytes;
+    }
+  } catch (const CLI::Success& asked) {
+    return app.exit(asked);
+  } catch (const CLI::ParseError& error) {
+    say_wrong_usage(app, error);
+    return 2;
+  }
+  return std::nullopt;
+}
+
+}  // namespace tools::cli

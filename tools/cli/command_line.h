@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command line of `hindsight`: what was asked, checked as far as the words go.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "restore/image_target.h"
+
+namespace tools::cli {
+
+enum class Verb {
+  kVolumeCreate,
+  kVolumeList,
+  kVolumeShow,
+  kVolumeResize,
+  kVolumeRename,
+  kVolumeRemove,
+  kVolumeResume,
+  kPoints,
+  kMark,
+  kRestore,
+  kVerify,
+  kStatus,
+};
+
+struct CommandLine {
+  Verb verb = Verb::kStatus;
+  // Common.
+  std::string server;                // unix:PATH
+  std::optional<std::string> vault;  // a directory: read it instead of asking a daemon
+  std::string tz;                    // empty: the local zone
+  bool json = false;
+  // Of the verbs.
+  std::string name;
+  std::string new_name;
+  std::uint64_t size_bytes = 0;
+  std::string backing;
+  bool with_removed = false;
+  std::optional<std::string> at;
+  std::string label;
+  bool all_volumes = false;
+  std::string to;
+  restore::ImageFormat format = restore::ImageFormat::kRaw;
+  bool force = false;
+  bool deep = false;
+};
+
+// Fills `*line`, or gives the exit code with which to end at once: 0 after --help and --version, 2
+// after wrong usage, which has been said on stderr.
+std::optional<int> parse_command_line(int argc, const char* const* argv, CommandLine* line);
+
+}  // namespace tools::cli

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The backend that asks a daemon over its control socket.
+#include <utility>
+
+#include "tools/api/client.h"
+#include "tools/api/extent_stream.h"
+#include "tools/api/target_sink.h"
+#include "tools/cli/backend.h"
+
+namespace tools::cli {
+namespace {
+
+namespace json = boost::json;
+using api::Client;
+using cdp::Result;
+using cdp::Status;
+
+class DaemonBackend final : public Backend {
+ public:
+  DaemonBackend(Client client, const restore::TimeZone& zone)
+      : client_(std::move(client)), zone_(zone) {}
+
+  Reply volumes(bool with_removed) override {
+    Client::Query query{{"tz", zone_.name()}};
+    if (with_removed) query.emplace_back("removed", "true");
+    return object(client_.get({"api", "volumes"}, query));
+  }
+  Reply volume(const std::string& name) override {
+    return object(client_.get({"api", "volumes", name}, {{"tz", zone_.name()}}));
+  }
+  Reply points(const std::string& name, std::optional<restore::Point> point) override {
+    Client::Query query{{"tz", zone_.name()}};
+    if (point) query.emplace_back("at", restore::point_text(*point, zone_));
+    return object(client_.get({"api", "volumes", name, "points"}, query));
+  }
+  Reply status() override { return object(client_.get({"api", "status"}, {{"tz", zone_.name()}})); }
+  Reply verify(bool deep, const ProgressFunction&) override {
+    return object(client_.send("POST", {"api", "verify"}, json::object{{"deep", deep}}));
+  }
+
+  Result<std::vector<std::string>> restore(const std::string& volume_id, cdp::Lsn lsn,
+                                           restore::ImageTarget& target) override {
+    Client::Query query{{"at", fmt::format("lsn:{}", lsn.value)}};
+    if (target.wants_offset_order()) query.emplace_back("order", "offset");
+    api::TargetSink sink{target};
+    api::ExtentStreamDecoder decoder{sink};
+    Status status = client_.stream(
+        {"api", "volumes", "id:" + volume_id, "image"}, query,
+        [&decoder](std::span<const std::byte> bytes) { return decoder.feed(bytes); });
+    if (status.ok()) status = decoder.finish();
+    if (status.ok()) status = target.finish();
+    if (!status.ok()) return std::move(status).error();
+    return sink.notices();
+  }
+
+  Reply create_volume(const std::string& name, std::uint64_t size_bytes,
+                      const std::string& backing) override {
+    json::object body{{"name", name}, {"size_bytes", size_bytes}};
+    if (!backing.empty()) body["backing"] = backing;
+    return object(client_.send("POST", {"api", "volumes"}, body));
+  }
+  Reply resize_volume(const std::string& name, std::uint64_t size_bytes) override {
+    return object(
+        client_.send("PATCH", {"api", "volumes", name}, json::object{{"size_bytes", size_bytes}}));
+  }
+  Reply rename_volume(const std::string& name, const std::string& new_name) override {
+    return object(
+        client_.send("PATCH", {"api", "volumes", name}, json::object{{"name", new_name}}));
+  }
+  Reply remove_volume(const std::string& name) override {
+    return object(client_.send("DELETE", {"api", "volumes", name}, nullptr));
+  }
+  Reply resume_volume(const std::string& name) override {
+    return object(client_.send("POST", {"api", "volumes", name, "resume"}, nullptr));
+  }
+  Reply mark(const std::string& name, const std::string& label) override {
+    json::object body{{"label", label}};
+    if (name.empty())
+      body["all"] = true;
+    else
+      body["volume"] = name;
+    return object(client_.send("POST", {"api", "marks"}, body));
+  }
+
+ private:
+  // An answer without a body is an empty document.
+  static Reply object(Result<json::value> value) {
+    if (!value.ok()) return std::move(value).error();
+    if (value->is_null()) return Document{};
+    if (!value->is_object()) {
+      return cdp::make_error(EBADMSG, "the daemon's answer is no JSON object");
+    }
+    return std::move(value->as_object());
+  }
+
+  Client client_;
+  const restore::TimeZone zone_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Backend>> make_daemon_backend(const std::string& server,
+                                                     const restore::TimeZone& zone) {
+  Result<Client> client = Client::make(server);
+  if (!client.ok()) return std::move(client).error();
+  return std::unique_ptr<Backend>{std::make_unique<DaemonBackend>(std::move(client).value(), zone)};
+}
+
+}  // namespace tools::cli

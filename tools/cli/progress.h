@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How far long work has come, on stderr: a bar that redraws itself on a terminal, and otherwise a
+// plain line every ten seconds, so that logs stay readable. One thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace tools::cli {
+
+class Progress {
+ public:
+  explicit Progress(std::string what);
+  ~Progress();  // takes the bar away
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  // Cheap; draws now and then. `all_bytes` 0: not known.
+  void update(std::uint64_t done_bytes, std::uint64_t all_bytes);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  const std::string what_;
+  const bool on_terminal_;
+  const Clock::time_point started_ = Clock::now();
+  Clock::time_point next_ = started_;
+  bool drawn_ = false;
+};
+
+}  // namespace tools::cli

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/cli/size.h"
+
+#include <charconv>
+
+namespace tools::cli {
+
+cdp::Result<std::uint64_t> parse_size(std::string_view text) {
+  std::string_view digits = text;
+  unsigned shift = 0;
+  if (!digits.empty()) {
+    switch (digits.back()) {
+      case 'K':
+      case 'k':
+        shift = 10;
+        break;
+      case 'M':
+      case 'm':
+        shift = 20;
+        break;
+      case 'G':
+      case 'g':
+        shift = 30;
+        break;
+      case 'T':
+      case 't':
+        shift = 40;
+        break;
+      default:
+        break;
+    }
+    if (shift != 0) digits.remove_suffix(1);
+  }
+  std::uint64_t value = 0;
+  const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (digits.empty() || failed == std::errc::invalid_argument ||
+      end != digits.data() + digits.size()) {
+    return cdp::make_error(
+        EINVAL, "\"{}\" is no size: write a whole number and K, M, G or T, such as 10G", text);
+  }
+  if (failed == std::errc::result_out_of_range || value > (UINT64_MAX >> shift)) {
+    return cdp::make_error(EINVAL, "the size {} is larger than any volume can be", text);
+  }
+  return value << shift;
+}
+
+}  // namespace tools::cli

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sizes as people write them: a whole number and K, M, G or T for powers of 1024.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "cdp/base/result.h"
+
+namespace tools::cli {
+
+// "10G", "512m", "4096"; EINVAL says what is wrong.
+cdp::Result<std::uint64_t> parse_size(std::string_view text);
+
+}  // namespace tools::cli

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/cli/verb_support.h"
+
+#include <boost/json/array.hpp>
+#include <utility>
+
+#include "cdp/base/clock.h"
+#include "tools/cli/output.h"
+#include "tools/cli/verbs.h"
+
+namespace tools::cli {
+
+namespace json = boost::json;
+using cdp::Result;
+using Document = Backend::Document;
+using restore::TimeZone;
+
+int failed(const cdp::Error& error) {
+  say(error.message);
+  return kFailed;
+}
+
+int with_notices(const Document& document) {
+  int code = kDone;
+  if (const json::array* notices = array_of(document, "notices")) {
+    for (const json::value& notice : *notices) {
+      if (!notice.is_object()) continue;
+      say("note: " + text_of(notice.as_object(), "message"));
+      code = kSomethingToKnow;
+    }
+  }
+  return code;
+}
+
+Result<std::optional<restore::Point>> asked_point(const CommandLine& line, const TimeZone& zone) {
+  if (!line.at) return std::optional<restore::Point>{};
+  Result<restore::ParsedPoint> parsed =
+      restore::parse_point(*line.at, {cdp::SystemClock{}.realtime(), zone});
+  if (!parsed.ok()) return std::move(parsed).error();
+  return std::optional{std::move(parsed->point)};
+}
+
+}  // namespace tools::cli

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What several verbs do alike.
+#pragma once
+
+#include <boost/json/object.hpp>
+#include <optional>
+
+#include "cdp/base/result.h"
+#include "restore/point.h"
+#include "restore/time_zone.h"
+#include "tools/cli/backend.h"
+#include "tools/cli/command_line.h"
+
+namespace tools::cli {
+
+// Says the error, and gives the exit code of a failure.
+int failed(const cdp::Error& error);
+// Says what there is to know of a document (its "notices"), and gives the exit code.
+int with_notices(const boost::json::object& document);
+// The point of --at, absolute; nothing without one. An error is wrong usage.
+cdp::Result<std::optional<restore::Point>> asked_point(const CommandLine& line,
+                                                       const restore::TimeZone& zone);
+
+int run_restore(const CommandLine& line, const restore::TimeZone& zone, Backend& backend);
+
+}  // namespace tools::cli
