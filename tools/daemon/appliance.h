@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Appliance: a vault, its journal and the volumes that it protects, from start to stop. Starting
+// recovers the journal and replays what each backing store lacks, so that a volume always equals
+// the journal's newest state when it is served. Everything an operator does to volumes goes through
+// here and becomes a journal record; nothing here removes history.
+//
+// On the reactor's thread. The reactor and the clock must outlive it; `stop` must have returned
+// before it is destroyed, and nobody may be using an export then.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cdp/base/clock.h"
+#include "cdp/base/result.h"
+#include "cdp/block_device.h"
+#include "cdp/io/file_disk.h"
+#include "cdp/io/pages.h"
+#include "cdp/io/reactor.h"
+#include "cdp/sequencer.h"
+#include "cdp/volume.h"
+#include "journal/journal.h"
+
+namespace tools {
+
+inline constexpr std::uint64_t kMaxVolumeBytes = std::uint64_t{64} << 40;
+
+struct ApplianceOptions {
+  std::string vault_path;
+  std::string state_path;
+  std::uint64_t dirty_bytes = 128u << 20;  // of all volumes together
+  journal::JournalOptions journal;
+};
+
+class Appliance final : public cdp::ExportList {
+ public:
+  // One that is served, or would be but for `problem`.
+  struct LiveVolume {
+    std::string backing_path;
+    std::unique_ptr<cdp::FileDisk> backing;
+    std::shared_ptr<cdp::Volume> volume;  // null where `problem` kept it from being opened
+    std::optional<cdp::Error> problem;
+  };
+
+  struct NewVolume {
+    std::string name;
+    std::uint64_t size_bytes = 0;
+    std::string backing_path;  // empty: a file under the state directory
+  };
+
+  static cdp::Task<cdp::Result<std::unique_ptr<Appliance>>> start(cdp::Reactor& reactor,
+                                                                  const cdp::Clock& clock,
+                                                                  ApplianceOptions options);
+  ~Appliance() override;
+
+  // Writes everything back, checkpoints, seals the journal. Front-ends must have ended.
+  cdp::Task<cdp::Status> stop();
+
+  cdp::Task<cdp::Result<cdp::VolumeId>> create_volume(NewVolume wanted);
+  cdp::Task<cdp::Status> resize_volume(cdp::VolumeId id, std::uint64_t size_bytes);
+  cdp::Task<cdp::Status> rename_volume(cdp::VolumeId id, std::string name);
+  // Ends serving and protecting it; its backing store and its history stay.
+  cdp::Task<cdp::Status> remove_volume(cdp::VolumeId id);
+  // Names the present point, of one volume or (0) of all; durable when it returns.
+  cdp::Task<cdp::Result<cdp::Stamp>> mark(cdp::VolumeId id, std::string label, std::string author);
+  // Everything answered before the call is durable when it returns.
+  cdp::Task<cdp::Status> make_durable();
+
+  const journal::Journal& journal() const { return *journal_; }
+  const std::map<cdp::VolumeId, LiveVolume>& live_volumes() const { return live_; }
+  cdp::Directory& segments() { return *segments_; }
+  const ApplianceOptions& options() const { return options_; }
+  // What an operator has to know now: sentences, the gravest first.
+  std::vector<std::string> alerts() const;
+
+  std::vector<Entry> exports() const override;
+  std::shared_ptr<cdp::BlockDevice> find(std::string_view name) override;
+
+ private:
+  Appliance(cdp::Reactor& reactor, const cdp::Clock& clock, ApplianceOptions options);
+
+  cdp::Task<cdp::Status> open_directories();
+  cdp::Task<cdp::Status> open_journal();
+  cdp::Task<cdp::Status> open_volume(journal::VolumeState volume);
+  cdp::Task<cdp::Status> replay(const journal::VolumeState& volume, cdp::FileDisk& backing);
+  cdp::Task<cdp::Result<LiveVolume>> open_new_backing(NewVolume wanted, journal::Uuid uuid);
+  void serve(const journal::VolumeState& volume, LiveVolume& live);
+  std::string default_backing_path(const journal::Uuid& uuid) const;
+  cdp::Result<LiveVolume*> served_volume(cdp::VolumeId id);
+  void warn_of_shared_storage(const std::string& name, const std::string& backing_path) const;
+
+  cdp::Reactor& reactor_;
+  const cdp::Clock& clock_;
+  const ApplianceOptions options_;
+  cdp::Sequencer sequencer_;
+  cdp::PagePool write_pages_;
+  cdp::PagePool read_pages_;
+  std::unique_ptr<cdp::FileDirectory> vault_directory_;
+  std::unique_ptr<cdp::FileDirectory> state_directory_;
+  std::unique_ptr<cdp::FileDirectory> segments_;
+  std::unique_ptr<journal::Journal> journal_;
+  std::map<cdp::VolumeId, LiveVolume> live_;
+};
+
+}  // namespace tools

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/daemon/backing.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include "cdp/base/types.h"
+
+namespace tools {
+namespace {
+
+constexpr std::uint64_t kScanChunkBytes = 1u << 20;
+constexpr mode_t kAnyoneMayWrite = S_IWUSR | S_IWGRP | S_IWOTH;
+
+struct AlignedDelete {
+  void operator()(std::byte* memory) const { std::free(memory); }
+};
+
+cdp::Task<cdp::Result<bool>> reads_as_zeroes(cdp::FileDisk& disk, std::uint64_t from,
+                                             std::uint64_t to) {
+  const std::unique_ptr<std::byte[], AlignedDelete> memory{
+      static_cast<std::byte*>(std::aligned_alloc(cdp::kBlockBytes, kScanChunkBytes))};
+  while (from < to) {
+    const std::uint64_t bytes = std::min(to - from, kScanChunkBytes);
+    const std::span<std::byte> chunk{memory.get(), bytes};
+    cdp::Status read = co_await disk.cdp::Disk::read(from, chunk);
+    if (!read) co_return std::move(read).error();
+    if (std::any_of(chunk.begin(), chunk.end(), [](std::byte b) { return b != std::byte{0}; })) {
+      co_return false;
+    }
+    from += bytes;
+  }
+  co_return true;
+}
+
+// Looks at what is allocated of a regular file.
+cdp::Task<cdp::Result<bool>> file_is_blank(cdp::FileDisk& disk) {
+  const std::uint64_t size = disk.size_bytes() / cdp::kBlockBytes * cdp::kBlockBytes;
+  off_t data = 0;
+  while ((data = lseek(disk.fd(), data, SEEK_DATA)) >= 0) {
+    const off_t hole = lseek(disk.fd(), data, SEEK_HOLE);
+    if (hole < 0) co_return cdp::errno_error(errno, "looking for data in the backing file");
+    const std::uint64_t from = static_cast<std::uint64_t>(data) / cdp::kBlockBytes * cdp::kBlockBytes;
+    const std::uint64_t to =
+        std::min(size, cdp::round_up(static_cast<std::uint64_t>(hole), cdp::kBlockBytes));
+    cdp::Result<bool> blank = co_await reads_as_zeroes(disk, from, to);
+    if (!blank || !*blank) co_return blank;
+    data = hole;
+  }
+  if (errno != ENXIO) co_return cdp::errno_error(errno, "looking for data in the backing file");
+  co_return true;
+}
+
+cdp::Task<cdp::Result<bool>> device_is_blank(cdp::FileDisk& disk) {
+  const std::uint64_t size = disk.size_bytes() / cdp::kBlockBytes * cdp::kBlockBytes;
+  const std::uint64_t head = std::min(size, kScanChunkBytes);
+  cdp::Result<bool> blank = co_await reads_as_zeroes(disk, 0, head);
+  if (!blank || !*blank) co_return blank;
+  blank = co_await reads_as_zeroes(disk, std::max(head, size - head), size);
+  if (!blank || !*blank) co_return blank;
+  cdp::Status zeroed = co_await disk.zero_range(0, size, true);
+  if (!zeroed) co_return std::move(zeroed).error();
+  cdp::Status synced = co_await disk.sync();
+  if (!synced) co_return std::move(synced).error();
+  co_return true;
+}
+
+}  // namespace
+
+std::uint64_t backing_bytes(std::uint64_t volume_bytes) {
+  return cdp::round_up(volume_bytes, cdp::kBlockBytes);
+}
+
+cdp::Result<std::unique_ptr<cdp::FileDisk>> create_backing(cdp::Reactor& reactor,
+                                                           const std::string& path,
+                                                           std::uint64_t volume_bytes) {
+  {
+    const cdp::FileDescriptor fd{open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+    if (!fd.valid()) return cdp::errno_error(errno, "making the backing file " + path);
+    if (ftruncate(fd.get(), static_cast<off_t>(backing_bytes(volume_bytes))) != 0 ||
+        fsync(fd.get()) != 0) {
+      const int code = errno;
+      unlink(path.c_str());
+      return cdp::make_error(code, "making the backing file {} of {} bytes: {}", path,
+                             backing_bytes(volume_bytes), std::generic_category().message(code));
+    }
+  }
+  return open_backing(reactor, path, volume_bytes);
+}
+
+cdp::Result<std::unique_ptr<cdp::FileDisk>> open_backing(cdp::Reactor& reactor,
+                                                         const std::string& path,
+                                                         std::uint64_t volume_bytes) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) {
+    return cdp::errno_error(errno, "opening the backing store " + path);
+  }
+  if (S_ISREG(info.st_mode) && (info.st_mode & kAnyoneMayWrite) == 0) {
+    return cdp::make_error(EROFS, "the backing file {} is read-only (mode {:04o})", path,
+                           info.st_mode & 07777u);
+  }
+  auto disk = cdp::FileDisk::open(reactor, path, cdp::OpenMode::kReadWrite, true);
+  if (!disk) {
+    return cdp::Error{disk.error().code, "the backing store cannot be used: " + disk.error().message};
+  }
+  if ((*disk)->size_bytes() < backing_bytes(volume_bytes)) {
+    return cdp::make_error(EINVAL,
+                           "the backing store {} has {} bytes, too small for a volume of {} bytes",
+                           path, (*disk)->size_bytes(), volume_bytes);
+  }
+  return disk;
+}
+
+cdp::Task<cdp::Status> require_blank(cdp::FileDisk& disk, const std::string& path) {
+  struct stat info {};
+  if (fstat(disk.fd(), &info) != 0) co_return cdp::errno_error(errno, "examining " + path);
+  cdp::Result<bool> blank = false;
+  if (S_ISREG(info.st_mode)) blank = co_await file_is_blank(disk);
+  else blank = co_await device_is_blank(disk);
+  if (!blank) co_return std::move(blank).error();
+  if (!*blank) {
+    co_return cdp::make_error(
+        EEXIST,
+        "the backing store {} holds data, which a new volume would hide: give an empty one, or "
+        "clear it first (blkdiscard -z, or truncate a file to 0 and back)",
+        path);
+  }
+  co_return cdp::Status{};
+}
+
+cdp::Status check_backing_path(const std::string& path, const std::string& vault_path) {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::weakly_canonical(path, error);
+  if (error) return cdp::make_error(EINVAL, "{} is not a usable path: {}", path, error.message());
+  const std::filesystem::path vault = std::filesystem::weakly_canonical(vault_path, error);
+  const auto [end, ignored] = std::mismatch(vault.begin(), vault.end(), real.begin(), real.end());
+  if (end == vault.end()) {
+    return cdp::make_error(EPERM, "{} lies inside the vault {}: no volume may write there", path,
+                           vault_path);
+  }
+  return {};
+}
+
+bool share_storage(const std::string& a, const std::string& b) {
+  struct stat first {};
+  struct stat second {};
+  if (stat(a.c_str(), &first) != 0 || stat(b.c_str(), &second) != 0) return false;
+  const dev_t first_device = S_ISBLK(first.st_mode) ? first.st_rdev : first.st_dev;
+  const dev_t second_device = S_ISBLK(second.st_mode) ? second.st_rdev : second.st_dev;
+  return first_device == second_device;
+}
+
+}  // namespace tools

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/daemon/options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdlib>
+#include <iostream>
+
+namespace tools {
+namespace {
+
+constexpr int kWrongUsage = 2;
+constexpr char kUnixPrefix[] = "unix:";
+
+constexpr char kFooter[] =
+    "Empty directories are initialised. The vault belongs on other disks than the volumes: what\n"
+    "destroys one must not destroy the other.\n"
+    "\n"
+    "  hindsightd --vault /srv/vault --state /srv/hindsight\n"
+    "  hindsight --server unix:/srv/hindsight/control.sock volume create shop --size 20G\n";
+
+}  // namespace
+
+DaemonOptions parse_daemon_options(int argc, char** argv) {
+  DaemonOptions options;
+  std::string control;
+  CLI::App app{
+      "hindsightd serves block volumes over NBD and keeps every write, so that any second can be\n"
+      "had back. It runs in the foreground, logs to stderr and stops on SIGTERM or SIGINT."};
+  app.footer(kFooter);
+  app.set_version_flag("--version", "hindsightd " HINDSIGHT_VERSION);
+  app.get_formatter()->column_width(34);
+  app.add_option("--vault", options.vault_path, "Directory of the journal")
+      ->capture_default_str()
+      ->type_name("DIR");
+  app.add_option("--state", options.state_path,
+                 "Directory of everything else: backing files, sockets")
+      ->capture_default_str()
+      ->type_name("DIR");
+  app.add_option("--nbd", options.nbd_addresses,
+                 "Where to serve NBD, may be given again (default: unix:STATE/nbd.sock)")
+      ->type_name("unix:PATH|tcp:HOST:PORT")
+      ->type_size(1)
+      ->allow_extra_args(false);
+  app.add_option("--control", control, "Control socket (default: unix:STATE/control.sock)")
+      ->type_name("unix:PATH");
+  app.add_flag("--insecure", options.insecure,
+               "Serve NBD beyond loopback although nothing is encrypted");
+  app.add_option("--dirty-budget", options.dirty_bytes,
+                 "Memory for writes on their way to the backing stores")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{16} << 20, std::uint64_t{1} << 40))
+      ->default_str("128M")
+      ->type_name("SIZE");
+  app.add_option("--segment-size", options.segment_bytes, "Length of a journal segment")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{16} << 20, std::uint64_t{2} << 30))
+      ->default_str("256M")
+      ->type_name("SIZE");
+  app.add_option("--dedup-memory", options.dedup_bytes, "Memory of the table of recent blocks")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{1} << 20, std::uint64_t{1} << 40))
+      ->default_str("128M")
+      ->type_name("SIZE");
+  app.add_flag("-v,--verbose", options.verbose, "Log connections too");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& done) {
+    std::exit(app.exit(done));
+  } catch (const CLI::ParseError& error) {
+    std::cerr << "hindsightd: " << error.what() << "; see hindsightd --help\n";
+    std::exit(kWrongUsage);
+  }
+  if (options.nbd_addresses.empty()) {
+    options.nbd_addresses.push_back(kUnixPrefix + options.state_path + "/nbd.sock");
+  }
+  if (control.empty()) control = kUnixPrefix + options.state_path + "/control.sock";
+  if (!control.starts_with(kUnixPrefix)) {
+    std::cerr << "hindsightd: --control takes unix:PATH, not \"" << control << "\"\n";
+    std::exit(kWrongUsage);
+  }
+  options.control_path = control.substr(sizeof kUnixPrefix - 1);
+  return options;
+}
+
+}  // namespace tools
