@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# SIGTERM and SIGINT under load: the daemon ends by itself within 10 s, with everything it answered
+# kept, and the next start finds no crash.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+needs fio nbdcopy
+
+start
+create disk 256M
+for signal in TERM INT; do
+  fio_doomed "$(nbd_uri disk)" --name=load --rw=randwrite --bsrange=4k-256k --size=64M --offset_increment=64M --numjobs=4 \
+    --iodepth=32 --time_based --runtime=60
+  sleep 3
+  kill -0 "$doomed_pid" || fail "fio is not running: nothing would be tested"
+  kill -"$signal" "$daemon_pid"
+  wait_gone "$daemon_pid" 10 || fail "the daemon was still there 10 s after SIG$signal under load"
+  daemon_status=0
+  wait "$daemon_pid" || daemon_status=$?
+  end_fio_doomed
+  assert_equal 0 "$daemon_status" "exit code after SIG$signal"
+  restore disk now "$work/stopped.img" --vault "$vault"
+  assert_equal 0 "$restore_status" "exit code of a restore after SIG$signal (3 would tell of a crash: $(cat "$work/restore.err"))"
+  start
+  copy_live disk "$work/started.img"
+  assert_same_bytes "$work/stopped.img" "$work/started.img" "the volume after SIG$signal and a new start"
+  say "SIG$signal under load: ended with 0 in time, started again, equal"
+  rm "$work"/*.img
+done
+stop
+
+say "a stop with clients connected and idle, and one before any volume is used"
+start
+python3 - "$nbd_socket" <<'PYTHON' &
+import nbd, sys, time
+handle = nbd.NBD()
+handle.set_export_name("disk")
+handle.connect_unix(sys.argv[1])
+time.sleep(60)
+PYTHON
+idle=$!
+remember_process clients $idle
+sleep 0.5
+kill -TERM "$daemon_pid"
+wait_gone "$daemon_pid" 10 || fail "an idle client kept the daemon from stopping"
+kill $idle
+start
+stop

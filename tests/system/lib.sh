@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+#
+# What the system tests share: a work directory that is cleaned on every exit path, one daemon, and
+# assertions that say what was expected. A test sources this first:
+#
+#   . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+#
+# HINDSIGHT_BIN        the programs (build/release/bin)
+# HINDSIGHT_TEST_DIR   where work directories are made (/var/tmp)
+set -euo pipefail
+export LC_ALL=C
+# libnbd's Python module belongs to Debian's own interpreter, which another may hide.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin
+tests=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+tools=$(cd "$tests/../../tools" && pwd)
+bin=${HINDSIGHT_BIN:-$tests/../../build/release/bin}
+# shellcheck source-path=SCRIPTDIR
+. "$tools/lib/work_dir.sh"
+. "$tools/lib/appliance.sh"
+
+say() { echo "- $*"; }
+fail() { echo "FAILED: $*" >&2; exit 1; }
+# For independent checks: the test goes on, and fails at its end.
+complain() {
+  echo "FAILED: $*" >&2
+  complaints=$((complaints + 1))
+}
+complaints=0
+skip() { echo "skipped: $*"; exit 77; }
+
+on_exit() {
+  local status=$?
+  trap '' INT TERM HUP
+  set +e
+  if [ "$status" = 0 ] && [ "$complaints" -gt 0 ]; then status=1; fi
+  [ -z "${doomed_pid:-}" ] || end_fio_doomed
+  if [ "$status" != 0 ] && [ "$status" != 77 ]; then
+    echo "FAILED with exit $status; the end of hindsightd's log:" >&2
+    tail -n 20 "$daemon_log" >&2
+  fi
+  work_dir_clean "$work" "${HINDSIGHT_TEST_KEEP:+keep}"
+  [ -z "${HINDSIGHT_TEST_KEEP:-}" ] || echo "kept: $work"
+  exit "$status"
+}
+
+[ -x "$bin/hindsightd" ] && [ -x "$bin/hindsight" ] ||
+  { echo "FAILED: no programs in $bin; build them with tools/build release" >&2; exit 1; }
+work_dir_make "${HINDSIGHT_TEST_DIR:-/var/tmp}" hindsight-test
+appliance_paths
+doomed_pid=
+trap on_exit EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+needs_root() { [ "$(id -u)" = 0 ] || skip "needs root to $1"; }
+needs() {
+  local tool
+  for tool in "$@"; do command -v "$tool" >/dev/null || fail "no $tool here; tools/setup --tests installs it"; done
+}
+
+start() { appliance_start "$@" || fail "hindsightd did not start: $(tail -n 3 "$daemon_log")"; }
+stop() {
+  appliance_stop
+  [ "$daemon_status" = 0 ] || fail "hindsightd ended with $daemon_status on SIGTERM, not 0"
+}
+kill_daemon() { appliance_stop KILL; }
+
+create() { hindsight volume create "$1" --size "$2" >"$work/create.out" 2>&1 || fail "volume create $1 --size $2: $(cat "$work/create.out")"; }
+
+# TCP ports are asked of the kernel. Another process may take one before the daemon does; rare.
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+assert_equal() { [ "$1" = "$2" ] || fail "$3: expected '$1', got '$2'"; }
+assert_same_bytes() { cmp "$1" "$2" || fail "$3: $1 and $2 differ"; }
+
+# refused EXIT PATTERN COMMAND...: the command must fail with that exit code (1, 2 or "1|2") and say why on stderr,
+# in words that match the pattern (case ignored).
+refused() {
+  local expected=$1 pattern=$2 status=0
+  shift 2
+  timeout 60 "$@" >"$work/refused.out" 2>"$work/refused.err" </dev/null || status=$?
+  if [ "$status" = 124 ]; then
+    complain "'$(cut -c 1-300 <<<"$*")' did not end in 60 s instead of refusing"
+  elif ! [[ $status =~ ^($expected)$ ]]; then
+    complain "'$(cut -c 1-300 <<<"$*")' ended with $status, not $expected: $(cat "$work/refused.out" "$work/refused.err")"
+  elif [ ! -s "$work/refused.err" ]; then
+    complain "'$(cut -c 1-300 <<<"$*")' failed without a word on stderr"
+  elif ! grep -qiE -- "$pattern" "$work/refused.err"; then
+    complain "'$(cut -c 1-300 <<<"$*")' should have spoken of /$pattern/: $(cat "$work/refused.err")"
+  else
+    echo "    $(tail -n 1 "$work/refused.err" | cut -c 1-400)"
+  fi
+}
+
+# restore NAME POINT FILE [VAULT-OPTIONS]: exit 3 (a crash lies in the range, say) is a success too.
+restore() {
+  local name=$1 point=$2 file=$3 status=0
+  shift 3
+  "$bin/hindsight" "$@" restore "$name" --at "$point" --to "$file" >"$work/restore.out" 2>"$work/restore.err" || status=$?
+  restore_status=$status
+  case $status in
+    0 | 3) ;;
+    *) fail "restore $name --at $point $* ended with $status: $(cat "$work/restore.err")" ;;
+  esac
+}
+
+# The live volume's bytes, as an independent client reads them.
+copy_live() { rm -f "$2"; nbdcopy "$(nbd_uri "$1")" "$2" || fail "nbdcopy could not read $1"; }
+
+assert_live_equals_now() {
+  copy_live "$1" "$work/live.img"
+  rm -f "$work/now.img"
+  restore "$1" now "$work/now.img"
+  assert_same_bytes "$work/live.img" "$work/now.img" "volume $1 against its restore at now"
+  rm -f "$work/live.img" "$work/now.img"
+}
+
+# lsn_of NAME POINT
+lsn_of() { hindsight points "$1" --at "$2" --json 2>/dev/null | jq -r .point.lsn; }
+
+# fio_doomed URI OPTION...: fio in the background, to lose its server. Its nbd engine then spins for
+# ever instead of ending, so end_fio_doomed ends it and the jobs that it forked: they are a session.
+fio_doomed() {
+  local uri=$1
+  shift
+  setsid fio --ioengine=nbd --uri="$uri" --refill_buffers --output=/dev/null "$@" >/dev/null 2>&1 </dev/null &
+  doomed_pid=$!
+  remember_process clients "$doomed_pid"
+}
+end_fio_doomed() {
+  kill -KILL -- "-$doomed_pid" 2>/dev/null || true
+  wait "$doomed_pid" 2>/dev/null || true
+  doomed_pid=
+}
+
+# fio_nbd URI OPTION...: verify failures and lost connections are failures.
+fio_nbd() {
+  local uri=$1
+  shift
+  timeout -k 5 300 fio --ioengine=nbd --uri="$uri" --verify_fatal=1 --refill_buffers --output="$work/fio.out" "$@" \
+    >/dev/null 2>"$work/fio.err" || { tail -n 20 "$work/fio.out" "$work/fio.err" >&2; return 1; }
+}

@@ -1,0 +1,518 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The journal at work: what is recorded is what is read back, at every LSN; what is not stored
+// twice; when frames go; what admission refuses. Recovery is in recovery_test.cc.
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "journal/format.h"
+#include "tests/unit/journal/journal_world.h"
+
+namespace journal {
+namespace {
+
+class JournalSeeds : public testing::TestWithParam<std::uint64_t> {};
+INSTANTIATE_TEST_SUITE_P(Seeds, JournalSeeds, testing::Range<std::uint64_t>(1, 9));
+
+TEST_P(JournalSeeds, EveryChangeIsReadBackAtEveryLsn) {
+  JournalWorld world(GetParam());
+  ASSERT_TRUE(world.open().ok());
+  const std::vector<VolumeId> volumes = {world.create_volume("db"), world.create_volume("log")};
+  for (int i = 0; i < 800; ++i) world.random_step(volumes);
+  EXPECT_FALSE(world.last_refusal.has_value());
+  ASSERT_TRUE(world.flush().ok());
+  const Collector live = world.check_history();  // beside the running journal
+  EXPECT_EQ(live.records.size(), world.model.size());
+  ASSERT_TRUE(world.close().ok());
+  const Collector history = world.check_history();
+  EXPECT_EQ(history.records.size(), world.model.size());
+  EXPECT_TRUE(history.damages.empty());
+  EXPECT_TRUE(history.crashes.empty());
+  const auto kinds = history.blocks_by_kind();
+  for (const PieceKind kind : {PieceKind::kNew, PieceKind::kReference, PieceKind::kRepeat,
+                               PieceKind::kZero, PieceKind::kSame})
+    EXPECT_GT(kinds.contains(kind) ? kinds.at(kind) : 0, 0u) << static_cast<int>(kind);
+  EXPECT_GT(world.reader()->segments().size(), 2u) << "the test should roll over segments";
+  const VerifyReport report = world.verify_all(true);
+  for (const std::string& problem : report.problems) ADD_FAILURE() << problem;
+  EXPECT_GT(report.blocks, 0u);
+  EXPECT_GT(report.references, 0u);
+}
+
+TEST_P(JournalSeeds, VisitGivesExactlyTheRecordsOfTheRangeAsked) {
+  JournalWorld world(GetParam() + 100);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  for (int i = 0; i < 200; ++i) world.random_step({volume});
+  ASSERT_TRUE(world.close().ok());
+  const std::uint64_t last = world.model.back().stamp.lsn.value;
+  for (int i = 0; i < 30; ++i) {
+    const std::uint64_t after = world.random.below(last + 1);
+    const std::uint64_t upto = world.random.between(after, last + 5);
+    const Collector part = world.collect({after}, {upto});
+    std::vector<std::uint64_t> expected;
+    for (const ModelChange& change : world.model)
+      if (change.stamp.lsn.value > after && change.stamp.lsn.value <= upto)
+        expected.push_back(change.stamp.lsn.value);
+    std::vector<std::uint64_t> got;
+    for (const ReadRecord& record : part.records) got.push_back(record.stamp.lsn.value);
+    ASSERT_EQ(got, expected) << "seed " << world.seed << " (" << after << ", " << upto << "]";
+  }
+}
+
+// Nearly every pair of blocks collides.
+Fingerprint weak_fingerprint(const Secret&, std::span<const std::byte, cdp::kBlockBytes> block) {
+  return {.low = std::to_integer<std::uint64_t>(block[0]) % 3, .high = 0};
+}
+
+TEST_P(JournalSeeds, Rule15_ForgedFingerprintsNeverChangeWhatIsRead) {
+  JournalOptions options = small_options();
+  options.fingerprint = weak_fingerprint;
+  JournalWorld world(GetParam() + 200, options);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  for (int i = 0; i < 300; ++i) world.random_step({volume});
+  ASSERT_TRUE(world.flush().ok());
+  EXPECT_GT(world.journal->statistics().dedup_mismatches, 100u);
+  EXPECT_GT(world.journal->statistics().duplicate_blocks, 0u);
+  ASSERT_TRUE(world.close().ok());
+  EXPECT_EQ(world.check_history().records.size(), world.model.size());
+}
+
+TEST(Journal, ABlockThatIsZeroSameOrKnownIsNotStoredAgain) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  world.write(volume, 0, {11, 13, 0});
+  ASSERT_TRUE(world.flush().ok());
+  EXPECT_EQ(world.journal->statistics().unique_bytes, 2 * cdp::kBlockBytes);
+  world.write(volume, 0, {11, 13, 0});           // same as before
+  world.write(volume, 10, {13, 11, 13, 17, 17});  // known; new and repeated
+  ASSERT_TRUE(world.flush().ok());
+  const JournalStatistics& statistics = world.journal->statistics();
+  EXPECT_EQ(statistics.unique_bytes, 3 * cdp::kBlockBytes);
+  EXPECT_EQ(statistics.same_blocks, 3u);
+  EXPECT_EQ(statistics.zero_blocks, 1u);
+  EXPECT_EQ(statistics.duplicate_blocks, 4u);
+  ASSERT_TRUE(world.close().ok());
+  world.check_history();
+}
+
+TEST(Journal, DuplicatesOfTheFrameInFlightAreFound) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  std::vector<std::uint64_t> seeds;
+  for (std::uint64_t i = 0; i < world.options.frame_blocks; ++i) seeds.push_back(2 * i + 1);
+  world.write(volume, 0, seeds);
+  world.write(volume, 100, seeds);
+  world.write(volume, 200, {1});  // pushes the second full frame out
+  ASSERT_TRUE(world.flush().ok());
+  EXPECT_EQ(world.journal->statistics().duplicate_blocks, seeds.size() + 1);
+  ASSERT_TRUE(world.close().ok());
+  world.check_history();
+}
+
+TEST(Journal, DedupReadsStayWithinTheirBudget) {
+  JournalOptions options = small_options();
+  options.dedup_reads = options.dedup_reads_flush = 2;
+  options.run_blocks = 1;
+  JournalWorld world(1, options);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  // 40 runs, more than the journal keeps in memory, all of them known to the table.
+  for (std::uint64_t i = 0; i < 200; ++i) world.write(volume, i, {2 * i + 1});
+  ASSERT_TRUE(world.flush().ok());
+  const std::uint64_t frames = world.journal->statistics().frames;
+  world.write(volume, 1000, {1, 3, 5, 7, 9, 11, 13, 15});
+  ASSERT_TRUE(world.flush().ok());
+  EXPECT_EQ(world.journal->statistics().frames, frames + 1);
+  EXPECT_EQ(world.journal->statistics().dedup_reads, 2u);
+  EXPECT_EQ(world.journal->statistics().duplicate_blocks, 2u);
+  ASSERT_TRUE(world.close().ok());
+  world.check_history();
+}
+
+TEST(Rule1, OneFrameIsInFlight) {
+  JournalWorld world(3);
+  std::uint64_t appends = 0;
+  std::uint64_t end = 0;
+  world.store->set_observer([&](const sim::IoEvent& event) {
+    if (event.kind != sim::IoKind::kWriteDurably) return;
+    // A segment begins with its opening; every frame begins where the last one ended.
+    if (event.offset != 0) {
+      EXPECT_EQ(event.offset, end);
+    }
+    end = event.offset + event.bytes;
+    ++appends;
+    // Only what is durable may lie before it: one such write at a time.
+    if (world.journal != nullptr) {
+      EXPECT_EQ(world.journal->statistics().syncs, appends - 1);
+    }
+  });
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  for (int i = 0; i < 200; ++i) world.random_step({volume});
+  ASSERT_TRUE(world.close().ok());
+  EXPECT_GT(appends, 20u);
+  EXPECT_EQ(world.store->overlapping_writes(), 0u);
+}
+
+TEST(Journal, AnUnflushedChangeIsDurableAfterTheCommitInterval) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  world.write(volume, 0, {1});
+  const Lsn last = world.sequencer->last();
+  EXPECT_LT(world.journal->durable_lsn(), last);
+  world.scheduler.run_for(cdp::milliseconds(400));
+  EXPECT_GE(world.journal->durable_lsn(), last);
+}
+
+TEST(Journal, FlushOfWhatIsDurableOrWasNeverRecordedReturnsAtOnce) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  world.sequencer->next();  // taken, never recorded
+  const std::uint64_t syncs = world.journal->statistics().syncs;
+  EXPECT_TRUE(world.flush().ok());
+  EXPECT_EQ(world.journal->statistics().syncs, syncs);
+}
+
+TEST(Journal, FlushesOfManyShareAFrame) {
+  JournalWorld world(5);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  ASSERT_TRUE(world.flush().ok());
+  const std::uint64_t before = world.journal->statistics().frames;
+  int answered = 0;
+  const auto one = [](JournalWorld* of, VolumeId to, std::uint64_t block, int* done) -> Task<void> {
+    cdp::PageList pages = co_await of->pool->acquire(1);
+    fill_block(2 * block + 1,
+               std::span<std::byte, cdp::kBlockBytes>(pages[0].data(), cdp::kBlockBytes));
+    const cdp::PageList none;
+    Status admitted = co_await of->journal->admit(1);
+    CHECK(admitted.ok());
+    const Stamp stamp = of->sequencer->next();
+    of->journal->record_write(to, stamp, block, pages, none);
+    Status flushed = co_await of->journal->flush(stamp.lsn);
+    CHECK(flushed.ok());
+    ++*done;
+  };
+  for (std::uint64_t i = 0; i < 16; ++i)
+    world.scheduler.spawn(one(&world, volume, i, &answered));
+  ASSERT_TRUE(world.scheduler.run_until([&] { return answered == 16; }));
+  EXPECT_LE(world.journal->statistics().frames - before, 3u);
+}
+
+TEST(Journal, IncompressibleBlocksCostAtMostTwoPercent) {
+  JournalOptions options;
+  options.segment_bytes = 64u << 20;
+  options.zero_ahead = false;
+  JournalWorld world(1, options);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  const std::uint64_t before = world.journal->statistics().journal_bytes;
+  for (std::uint64_t i = 0; i < 4096; ++i) world.write(volume, i * 7, {2 * i + 1}, false);
+  ASSERT_TRUE(world.flush().ok());
+  const JournalStatistics& statistics = world.journal->statistics();
+  EXPECT_EQ(statistics.unique_bytes, 4096 * cdp::kBlockBytes);
+  const double ratio = static_cast<double>(statistics.journal_bytes - before) /
+                       static_cast<double>(statistics.unique_bytes);
+  RecordProperty("bytes_per_unique_byte", std::to_string(ratio));
+  EXPECT_LE(ratio, 1.02);
+  EXPECT_GE(ratio, 1.0);
+}
+
+TEST(Journal, CompressibleBlocksCostLess) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  for (std::uint64_t i = 0; i < 100; ++i) world.write(volume, i, {2 * i + 2}, false);
+  ASSERT_TRUE(world.flush().ok());
+  EXPECT_LT(world.journal->statistics().stored_bytes,
+            world.journal->statistics().unique_bytes / 2);
+  ASSERT_TRUE(world.close().ok());
+  world.check_history();
+}
+
+TEST(Rule4, RecordsOutOfOrderAreABugOfTheCaller) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  ASSERT_TRUE(world.scheduler.run(world.journal->admit(0)).ok());
+  EXPECT_DEATH(world.journal->record_zero(volume, {.lsn = {1}, .time = {}}, ZeroKind::kZero, 0, 1),
+               "CHECK|recorded_");
+  world.journal->cancel_admission(0);
+}
+
+TEST(Journal, VolumesAreCreatedRenamedResizedAndRemoved) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId db = world.create_volume("db", 1 << 20);
+  const VolumeId log = world.create_volume("log");
+  EXPECT_NE(db, log);
+  Journal& journal = *world.journal;
+  EXPECT_EQ(journal.record_volume_created(world.sequencer->next(), Uuid::random(), "db", 1, "")
+                .error().code, EEXIST);
+  EXPECT_EQ(journal.record_volume_created(world.sequencer->next(), Uuid::random(), "../x", 1, "")
+                .error().code, EINVAL);
+  EXPECT_TRUE(journal.record_volume_resized(db, world.sequencer->next(), 2 << 20).ok());
+  EXPECT_TRUE(journal.record_volume_renamed(db, world.sequencer->next(), "data").ok());
+  EXPECT_EQ(journal.record_volume_renamed(db, world.sequencer->next(), "log").error().code, EEXIST);
+  EXPECT_TRUE(journal.record_volume_removed(log, world.sequencer->next()).ok());
+  EXPECT_EQ(journal.record_volume_removed(log, world.sequencer->next()).error().code, ENOENT);
+  EXPECT_EQ(journal.record_volume_resized({77}, world.sequencer->next(), 1).error().code, ENOENT);
+  ASSERT_TRUE(world.close().ok());
+  ASSERT_TRUE(world.open().ok());
+  const JournalState& state = world.journal->state();
+  ASSERT_NE(state.find("data"), nullptr);
+  EXPECT_EQ(state.find("data")->size_bytes, 2u << 20);
+  EXPECT_EQ(state.find("db"), nullptr);
+  ASSERT_NE(state.find("log"), nullptr);
+  EXPECT_TRUE(state.find("log")->removed.has_value());
+  EXPECT_EQ(state.next_volume_id, log.value + 1);
+}
+
+TEST(Rule17, ARemovedVolumesNameStaysReserved) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId db = world.create_volume("db");
+  ASSERT_TRUE(world.journal->record_volume_removed(db, world.sequencer->next()).ok());
+  EXPECT_EQ(world.journal->record_volume_created(world.sequencer->next(), Uuid::random(), "db", 1,
+                                                 "").error().code, EEXIST);
+}
+
+TEST(Journal, MarksAreUniqueAndKeepTheirPoint) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  const Stamp stamp = world.sequencer->next();
+  ASSERT_TRUE(world.journal->record_mark(volume, stamp, "before upgrade", "ops").ok());
+  EXPECT_EQ(world.journal->record_mark({}, world.sequencer->next(), "before upgrade", "ops")
+                .error().code, EEXIST);
+  EXPECT_EQ(world.journal->record_mark({}, world.sequencer->next(), "a\nb", "").error().code,
+            EINVAL);
+  ASSERT_TRUE(world.close().ok());
+  ASSERT_TRUE(world.open().ok());
+  ASSERT_EQ(world.journal->state().marks.count("before upgrade"), 1u);
+  EXPECT_EQ(world.journal->state().marks.find("before upgrade")->second.stamp.lsn, stamp.lsn);
+}
+
+TEST(Rule7, EverySegmentOpensWithTheStateItNeeds) {
+  JournalWorld world(9);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId db = world.create_volume("db", 4096 * 1000);
+  std::map<std::uint64_t, std::string> names = {{world.sequencer->last().value, "db"}};
+  std::map<std::uint64_t, std::size_t> marks;
+  for (int i = 0; i < 60; ++i) {
+    for (int j = 0; j < 40; ++j) world.random_step({db});
+    const std::string name = fmt::format("db{}", i);
+    const Stamp renamed = world.sequencer->next();
+    ASSERT_TRUE(world.journal->record_volume_renamed(db, renamed, name).ok());
+    names[renamed.lsn.value] = name;
+    const Stamp mark = world.sequencer->next();
+    ASSERT_TRUE(world.journal->record_mark({}, mark, name, "ops").ok());
+    marks[mark.lsn.value] = marks.size() + 1;
+  }
+  ASSERT_TRUE(world.close().ok());
+  const auto reader = world.reader();
+  ASSERT_GT(reader->segments().size(), 3u);
+  for (int i = 0; i < 100; ++i) {
+    const std::uint64_t lsn =
+        world.random.between(names.begin()->first, world.model.back().stamp.lsn.value);
+    const auto state = world.scheduler.run(reader->state_at({lsn}));
+    ASSERT_TRUE(state.ok()) << state.error().message;
+    ASSERT_NE(state->find(db), nullptr);
+    EXPECT_EQ(state->find(db)->name, std::prev(names.upper_bound(lsn))->second);
+    const auto after = marks.upper_bound(lsn);
+    EXPECT_EQ(state->marks.size(), after == marks.begin() ? 0 : std::prev(after)->second);
+    EXPECT_LE(state->lsn.value, lsn);
+  }
+}
+
+TEST(Journal, CheckpointsAreInTheState) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  world.write(volume, 0, {1});
+  const Lsn covered = world.sequencer->last();
+  ASSERT_TRUE(world.scheduler.run(world.journal->admit(0)).ok());
+  world.journal->record_checkpoint(volume, world.sequencer->next(), covered);
+  ASSERT_TRUE(world.close().ok());
+  ASSERT_TRUE(world.open().ok());
+  EXPECT_EQ(world.journal->state().find(volume)->checkpoint, covered);
+}
+
+TEST(Rule16, AStepOfTheClockIsRecorded) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  world.write(volume, 0, {1});
+  ASSERT_TRUE(world.flush().ok());
+  world.clock.step(cdp::milliseconds(400));  // within what a clock may be off
+  world.write(volume, 0, {3});
+  ASSERT_TRUE(world.flush().ok());
+  world.clock.step(cdp::seconds(-3600));
+  world.write(volume, 0, {5});
+  ASSERT_TRUE(world.flush().ok());
+  world.write(volume, 0, {7});
+  ASSERT_TRUE(world.close().ok());
+  const Collector history = world.check_history();
+  ASSERT_EQ(history.clocks.size(), 1u);
+  EXPECT_EQ(history.clocks[0].reason, ClockRecord::Reason::kStep);
+  EXPECT_NEAR(static_cast<double>(history.clocks[0].step.value) / 1e9, -3600.0, 1.0);
+}
+
+TEST(Rule3, AnIdleJournalWritesAtMostOneFrameAMinuteAndThenNone) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  world.write(volume, 0, {1});
+  world.scheduler.run_for(cdp::seconds(2));
+  const std::uint64_t frames = world.journal->statistics().frames;
+  world.scheduler.run_for(cdp::seconds(65));
+  EXPECT_EQ(world.journal->statistics().frames, frames + 1);
+  world.scheduler.run_for(cdp::seconds(600));
+  EXPECT_EQ(world.journal->statistics().frames, frames + 1);
+  ASSERT_TRUE(world.close().ok());
+  EXPECT_EQ(world.collect().clocks.size(), 1u);
+}
+
+TEST(Journal, MemoryOfTheQueueIsBounded) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  bool exceeded = false;
+  for (std::uint64_t i = 0; i < 400; ++i) {
+    world.write(volume, i, {2 * i + 1, 2 * i + 3}, false);
+    exceeded |= world.journal->health().queued_blocks > world.options.queue_blocks;
+  }
+  EXPECT_FALSE(exceeded);
+}
+
+TEST(Rule14, AFullVaultRefusesBeforeAcknowledgementAndRecovers) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  ASSERT_TRUE(world.flush().ok());
+  world.store->inject({.path_contains = "next.prep",
+                       .kind = sim::IoKind::kCreate,
+                       .sticky = true,
+                       .code = ENOSPC});
+  std::uint64_t block = 0;
+  while (block < 10000 && world.write(volume, block, {2 * block + 1}, false)) ++block;
+  ASSERT_LT(block, 10000u) << "the vault never filled up";
+  EXPECT_EQ(world.last_refusal->code, ENOSPC);
+  EXPECT_TRUE(world.journal->health().no_space.has_value());
+  // What was accepted is durable all the same.
+  ASSERT_TRUE(world.flush().ok());
+  EXPECT_FALSE(world.journal->health().fenced.has_value());
+  // Records of the appliance itself still have room.
+  EXPECT_TRUE(world.journal->record_mark({}, world.sequencer->next(), "full", "ops").ok());
+  ASSERT_TRUE(world.flush().ok());
+
+  world.store->clear_faults();
+  world.scheduler.run_for(cdp::seconds(2));
+  for (std::uint64_t i = 0; i < 200; ++i)
+    ASSERT_TRUE(world.write(volume, block + i, {2 * (block + i) + 1}, false));
+  ASSERT_TRUE(world.flush().ok());
+  EXPECT_FALSE(world.journal->health().no_space.has_value());
+  ASSERT_TRUE(world.close().ok());
+  EXPECT_EQ(world.check_history().records.size(), world.model.size());
+}
+
+TEST_P(JournalSeeds, Rule14_NoAcceptedWriteMeetsAFullDisk) {
+  JournalWorld world(GetParam() + 300);
+  // Room for two or three segments and a bit.
+  world.store->set_capacity(world.options.segment_bytes * (2 + GetParam() % 3) + 100'000);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  ASSERT_TRUE(world.flush().ok());
+  for (int i = 0; i < 1500; ++i) world.random_step({volume});
+  ASSERT_TRUE(world.last_refusal.has_value());
+  EXPECT_EQ(world.last_refusal->code, ENOSPC);
+  ASSERT_TRUE(world.flush().ok());
+  ASSERT_TRUE(world.close().ok());
+  EXPECT_EQ(world.check_history().records.size(), world.model.size());
+}
+
+TEST_P(JournalSeeds, Rule13_AFailedAppendIsCutAndSentToAFreshSegment) {
+  JournalWorld world(GetParam() + 400);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  for (int i = 0; i < 100; ++i) world.random_step({volume});
+  for (std::uint64_t round = 0; round < 5; ++round) {
+    world.store->clear_faults();
+    world.store->inject({.path_contains = "vault/segments",
+                         .kind = sim::IoKind::kWriteDurably,
+                         .skip = world.random.below(6)});
+    for (int i = 0; i < 60; ++i) world.random_step({volume});
+    ASSERT_TRUE(world.flush().ok());
+  }
+  EXPECT_FALSE(world.last_refusal.has_value());
+  EXPECT_GT(world.journal->statistics().resends, 2u);
+  EXPECT_FALSE(world.journal->health().fenced.has_value());
+  world.store->clear_faults();
+  ASSERT_TRUE(world.close().ok());
+  const Collector history = world.check_history();
+  EXPECT_EQ(history.records.size(), world.model.size());
+  EXPECT_TRUE(history.damages.empty());
+  const VerifyReport report = world.verify_all(true);
+  for (const std::string& problem : report.problems) ADD_FAILURE() << problem;
+}
+
+TEST(Rule13, AJournalThatCannotBeWrittenIsFencedAndSaysWhy) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  world.write(volume, 0, {1});
+  ASSERT_TRUE(world.flush().ok());
+  const Lsn durable = world.journal->durable_lsn();
+  world.store->inject({.kind = sim::IoKind::kWriteDurably, .sticky = true});
+  world.write(volume, 1, {3});
+  const Status flushed = world.flush();
+  ASSERT_FALSE(flushed.ok());
+  EXPECT_EQ(flushed.error().code, EIO);
+  EXPECT_NE(flushed.error().message.find("fenced"), std::string::npos);
+  EXPECT_NE(flushed.error().message.find("simulated"), std::string::npos) << "it names the cause";
+  EXPECT_EQ(world.journal->durable_lsn(), durable);
+  EXPECT_FALSE(world.write(volume, 2, {5}));
+  EXPECT_EQ(world.last_refusal->code, EIO);
+  EXPECT_EQ(world.journal->record_mark({}, world.sequencer->next(), "m", "").error().code, EIO);
+  EXPECT_FALSE(world.close().ok());
+}
+
+TEST(Journal, SegmentsAreSealedWhenTheyEnd) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  for (std::uint64_t i = 0; i < 1000; ++i) world.write(volume, i, {2 * i + 1}, false);
+  ASSERT_TRUE(world.close().ok());
+  const auto reader = world.reader();
+  ASSERT_GT(reader->segments().size(), 2u);
+  for (const SegmentInfo& info : reader->segments()) {
+    EXPECT_LE(world.store->size_of(world.path_of(info.number)), info.length_bytes);
+    auto writable = world.scheduler.run(
+        world.segments->open(segment_name(info.number), cdp::OpenMode::kReadWrite));
+    if (!writable.ok()) continue;
+    auto memory = std::make_unique<std::byte[]>(2 * 4096);
+    auto* const aligned = reinterpret_cast<std::byte*>(
+        (reinterpret_cast<std::uintptr_t>(memory.get()) + 4095) / 4096 * 4096);
+    const std::span<const std::byte> block(aligned, 4096);
+    EXPECT_FALSE(world.scheduler.run((*writable)->write(0, block)).ok()) << info.number;
+  }
+  EXPECT_FALSE(world.store->exists("vault/segments/next.prep"));
+}
+
+TEST(Journal, OptionsThatCannotWorkAreRefused) {
+  JournalOptions options = small_options();
+  options.segment_bytes = 4096;
+  JournalWorld world(1, options);
+  const Status opened = world.open();
+  ASSERT_FALSE(opened.ok());
+  EXPECT_EQ(opened.error().code, EINVAL);
+}
+
+}  // namespace
+}  // namespace journal

@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restore/history.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/restore/recorded_vault.h"
+
+namespace restore {
+namespace {
+
+constexpr std::uint64_t kMiB = 1 << 20;
+
+class HistoryTest : public testing::Test {
+ protected:
+  const std::uint64_t seed_ = std::random_device{}();
+  testing::ScopedTrace trace_{__FILE__, __LINE__, "seed " + std::to_string(seed_)};
+  RecordedVault world_{seed_};
+
+  Result<ResolvedPoint> resolve(const std::string& volume, Point point,
+                                HistoryOptions options = {}) {
+    const auto reader = world_.reader();
+    const auto history = world_.history(*reader, std::move(options));
+    return world_.scheduler.run(history->resolve(volume, std::move(point)));
+  }
+  void pass(std::int64_t seconds) { world_.scheduler.run_for(cdp::seconds(seconds)); }
+};
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+TEST_F(HistoryTest, AnEmptyVaultHoldsNoHistory) {
+  const auto refused = resolve("shop", Point::now());
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ERANGE);
+}
+
+TEST_F(HistoryTest, ATimeIsTheStateAfterEveryWriteStampedAtOrBeforeIt) {
+  const auto shop = world_.create("shop", kMiB);
+  pass(10);
+  const cdp::Stamp first = world_.write(shop, 0, {1});
+  pass(10);
+  const cdp::Stamp second = world_.write(shop, 0, {2});
+  world_.flush();
+  const auto at = [&](std::int64_t time) {
+    const auto resolved = resolve("shop", Point::at_time(Nanos{time}));
+    EXPECT_TRUE(resolved.ok()) << resolved.error().message;
+    return resolved.ok() ? resolved->at : cdp::Stamp{};
+  };
+  EXPECT_EQ(at(first.time.value).lsn, first.lsn);
+  EXPECT_EQ(at(second.time.value - 1).lsn, first.lsn);
+  EXPECT_EQ(at(second.time.value - 1).time, first.time);
+  EXPECT_EQ(at(second.time.value).lsn, second.lsn);
+  EXPECT_LT(at(first.time.value - 1).lsn, first.lsn);
+}
+
+TEST_F(HistoryTest, OutsideOfHistoryBothEndsAreShown) {
+  const auto shop = world_.create("shop", kMiB);
+  pass(10);
+  const cdp::Stamp written = world_.write(shop, 0, {1});
+  world_.flush();
+  for (const Point& point :
+       {Point::at_time(cdp::seconds(1)), Point::at_time(written.time + cdp::seconds(1)),
+        Point::at_lsn(Lsn{0}), Point::at_lsn(Lsn{world_.last().value + 1})}) {
+    const auto refused = resolve("shop", point);
+    ASSERT_FALSE(refused.ok()) << point_text(point, TimeZone::utc());
+    EXPECT_EQ(refused.error().code, ERANGE);
+    EXPECT_TRUE(contains(refused.error().message, "(lsn:1)")) << refused.error().message;
+    EXPECT_TRUE(contains(refused.error().message, fmt::format("(lsn:{})", world_.last().value)))
+        << refused.error().message;
+  }
+}
+
+TEST_F(HistoryTest, WhatIsKnownToBeCompleteCanBeAskedForThoughNothingWasWritten) {
+  const auto shop = world_.create("shop", kMiB);
+  const cdp::Stamp written = world_.write(shop, 0, {1});
+  world_.flush();
+  const Point later = Point::at_time(written.time + cdp::seconds(5));
+  EXPECT_FALSE(resolve("shop", later).ok());
+  HistoryOptions options;
+  options.complete_until = written.time + cdp::seconds(5);
+  const auto resolved = resolve("shop", later, options);
+  ASSERT_TRUE(resolved.ok()) << resolved.error().message;
+  EXPECT_EQ(resolved->at.lsn, written.lsn);
+  options.complete_until = written.time + cdp::seconds(4);
+  EXPECT_FALSE(resolve("shop", later, options).ok());
+}
+
+// Rule 16.
+TEST_F(HistoryTest, ATimeThatTheClockPassedTwiceIsRefusedWithItsCandidates) {
+  const auto shop = world_.create("shop", kMiB);
+  pass(100);
+  const cdp::Stamp early = world_.write(shop, 0, {1});
+  pass(50);
+  world_.write(shop, 0, {2});
+  world_.clock.step(cdp::seconds(-120));
+  const cdp::Stamp again = world_.write(shop, 0, {3});
+  pass(200);
+  const cdp::Stamp late = world_.write(shop, 0, {4});
+  world_.flush();
+  const auto refused = resolve("shop", Point::at_time(early.time + cdp::seconds(1)));
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, ENOTUNIQ);
+  EXPECT_TRUE(contains(refused.error().message, fmt::format("lsn:{} ", early.lsn.value)))
+      << refused.error().message;
+  // The second candidate is the state after `again`; records without a change may have followed.
+  const std::string& sentence = refused.error().message;
+  const std::size_t second = sentence.rfind("lsn:");
+  ASSERT_NE(second, std::string::npos);
+  const Lsn candidate{std::stoull(sentence.substr(second + 4))};
+  EXPECT_GE(candidate, again.lsn) << sentence;
+  EXPECT_LT(candidate, late.lsn) << sentence;
+}
+
+// Rule 16, over random histories: whatever the clock did, a time resolves exactly when the records
+// up to it are a beginning of history.
+TEST_F(HistoryTest, RandomClockStepsNeverResolveATimeWrongly) {
+  const auto shop = world_.create("shop", kMiB);
+  for (int i = 0; i < 60; ++i) {
+    pass(static_cast<std::int64_t>(world_.random() % 5));
+    if (world_.random() % 12 == 0) {
+      world_.clock.step(cdp::seconds(static_cast<std::int64_t>(world_.random() % 41) - 20));
+    }
+    world_.write(shop, world_.random() % 10, {static_cast<unsigned>(world_.random() % 5)});
+    if (world_.random() % 3 == 0) world_.flush();
+  }
+  world_.flush();
+
+  struct AllStamps final : journal::RecordVisitor {
+    void on_write(const journal::WriteRecord& r) override { stamps.push_back(r.stamp); }
+    void on_volume_created(const journal::VolumeCreated& r) override { stamps.push_back(r.stamp); }
+    void on_clock(const journal::ClockRecord& r) override { stamps.push_back(r.stamp); }
+    std::vector<cdp::Stamp> stamps;
+  } all;
+  const auto reader = world_.reader();
+  ASSERT_TRUE(world_.scheduler.run(reader->visit(Lsn{}, world_.last(), all)).ok());
+  ASSERT_EQ(all.stamps.size(), world_.last().value) << "every record is seen";
+  Nanos lowest = all.stamps.front().time;
+  Nanos highest = lowest;
+  for (const cdp::Stamp& stamp : all.stamps) {
+    lowest = std::min(lowest, stamp.time);
+    highest = std::max(highest, stamp.time);
+  }
+  const auto history = world_.history(*reader);
+  for (Nanos time = lowest; time <= highest; time = time + cdp::milliseconds(1700)) {
+    Lsn expected;
+    bool is_beginning = true;
+    bool later_before = false;
+    for (const cdp::Stamp& stamp : all.stamps) {
+      if (stamp.time > time) {
+        later_before = true;
+      } else {
+        expected = stamp.lsn;
+        is_beginning = is_beginning && !later_before;
+      }
+    }
+    const auto resolved = world_.scheduler.run(history->resolve("shop", Point::at_time(time)));
+    if (!is_beginning) {
+      ASSERT_FALSE(resolved.ok()) << format_time(time, TimeZone::utc());
+      ASSERT_EQ(resolved.error().code, ENOTUNIQ) << resolved.error().message;
+    } else if (resolved.ok()) {
+      ASSERT_EQ(resolved->at.lsn, expected) << format_time(time, TimeZone::utc());
+    } else {
+      ASSERT_EQ(resolved.error().code, ERANGE);
+    }
+  }
+}
+
+// Rule 17.
+TEST_F(HistoryTest, NamesResolveAtThePointAndIdsAlways) {
+  const auto one = world_.create("shop", kMiB);
+  const Lsn as_shop = world_.last();
+  pass(1);
+  world_.rename(one, "shop-old");
+  const Lsn renamed = world_.last();
+  const auto two = world_.create("shop", 2 * kMiB);
+  const Lsn second = world_.last();
+  pass(1);
+  world_.remove(one);
+  const Lsn removed = world_.last();
+  world_.write(two, 0, {1});
+  world_.flush();
+
+  const auto volume_at = [&](const std::string& name, Point point) {
+    const auto resolved = resolve(name, std::move(point));
+    EXPECT_TRUE(resolved.ok()) << resolved.error().message;
+    return resolved.ok() ? resolved->volume : journal::VolumeState{};
+  };
+  EXPECT_EQ(volume_at("shop", Point::at_lsn(as_shop)).id, one);
+  EXPECT_EQ(volume_at("shop-old", Point::at_lsn(renamed)).id, one);
+  EXPECT_EQ(volume_at("shop", Point::at_lsn(second)).id, two);
+  EXPECT_EQ(volume_at("shop", Point::now()).size_bytes, 2 * kMiB);
+  EXPECT_EQ(volume_at("shop", Point::first()).id, one);
+  EXPECT_EQ(volume_at("shop-old", Point::first()).id, one);
+  EXPECT_EQ(volume_at("shop-old", Point::at_lsn(Lsn{removed.value - 1})).id, one);
+
+  const auto between = resolve("shop", Point::at_lsn(renamed));
+  ASSERT_FALSE(between.ok());
+  EXPECT_EQ(between.error().code, ERANGE);
+  const auto before = resolve("shop-old", Point::at_lsn(as_shop));
+  EXPECT_FALSE(before.ok());
+  const auto gone = resolve("shop-old", Point::now());
+  ASSERT_FALSE(gone.ok());
+  EXPECT_TRUE(contains(gone.error().message, "was removed")) << gone.error().message;
+  EXPECT_TRUE(contains(gone.error().message, fmt::format("lsn:{}", removed.value - 1)));
+
+  const std::string id = "id:" + volume_at("shop", Point::at_lsn(as_shop)).uuid.to_string();
+  EXPECT_EQ(volume_at(id, Point::at_lsn(as_shop)).name, "shop");
+  EXPECT_EQ(volume_at(id, Point::at_lsn(renamed)).name, "shop-old");
+  EXPECT_EQ(volume_at(id, Point::now()).id, one);
+  EXPECT_EQ(volume_at(id, Point::first()).id, one);
+}
+
+TEST_F(HistoryTest, UnknownNamesAreAnsweredWithTheKnownOnes) {
+  world_.create("shop", kMiB);
+  world_.create("ledger", kMiB);
+  const auto unknown = resolve("shpo", Point::now());
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_EQ(unknown.error().code, ENOENT);
+  EXPECT_TRUE(contains(unknown.error().message, "shop, ledger")) << unknown.error().message;
+  for (const char* bad : {"", "id:", "id:shop", "no/slash"}) {
+    const auto refused = resolve(bad, Point::now());
+    ASSERT_FALSE(refused.ok()) << bad;
+    EXPECT_EQ(refused.error().code, EINVAL) << bad;
+  }
+}
+
+TEST_F(HistoryTest, MarksResolveAndTheNearestIsTold) {
+  const auto shop = world_.create("shop", kMiB);
+  const auto other = world_.create("other", kMiB);
+  pass(10);
+  const cdp::Stamp before = world_.mark(shop, "before upgrade");
+  pass(2);
+  world_.mark(other, "not of shop");
+  const cdp::Stamp written = world_.write(shop, 0, {1});
+  pass(100);
+  const cdp::Stamp all = world_.mark(cdp::VolumeId{}, "of all");
+  world_.flush();
+  const auto at_mark = resolve("shop", Point::at_mark("before upgrade"));
+  ASSERT_TRUE(at_mark.ok());
+  EXPECT_EQ(at_mark->at.lsn, before.lsn);
+  EXPECT_EQ(at_mark->nearest_mark->distance, Nanos{});
+  const auto near = resolve("shop", Point::at_lsn(written.lsn));
+  ASSERT_TRUE(near.ok());
+  EXPECT_EQ(near->nearest_mark->mark.label, "before upgrade");
+  EXPECT_EQ(near->nearest_mark->distance, written.time - before.time);
+  const auto at_end = resolve("shop", Point::now());
+  EXPECT_EQ(at_end->nearest_mark->mark.label, "of all");
+  EXPECT_EQ(resolve("shop", Point::at_mark("of all"))->at.lsn, all.lsn);
+  EXPECT_EQ(resolve("shop", Point::at_mark("unknown")).error().code, ENOENT);
+}
+
+TEST_F(HistoryTest, ACrashIsToldAtTheTimesThatMayMissWritesAndNowhereElse) {
+  const auto shop = world_.create("shop", kMiB);
+  pass(10);
+  const cdp::Stamp kept = world_.write(shop, 0, {1});
+  world_.flush();
+  const Nanos lost = world_.clock.realtime();
+  world_.write(shop, 0, {2});
+  world_.crash_and_restart();
+  pass(10);
+  const cdp::Stamp after = world_.write(shop, 0, {3});
+  world_.flush();
+
+  const auto notices_at = [&](Point point) {
+    const auto resolved = resolve("shop", std::move(point));
+    EXPECT_TRUE(resolved.ok()) << resolved.error().message;
+    return resolved.ok() ? resolved->notices.size() : 99;
+  };
+  EXPECT_EQ(notices_at(Point::at_lsn(Lsn{kept.lsn.value})), 0u);
+  EXPECT_EQ(notices_at(Point::at_time(kept.time - cdp::seconds(1))), 0u);
+  EXPECT_EQ(notices_at(Point::at_time(lost + Nanos{1})), 1u);
+  EXPECT_EQ(notices_at(Point::at_lsn(after.lsn)), 0u);
+  EXPECT_EQ(notices_at(Point::now()), 0u);
+
+  const auto reader = world_.reader();
+  const auto history = world_.history(*reader);
+  const auto* volume = cdp::value_or_throw(history->find_volume("shop"));
+  const auto crashes = history->crashes_within(history->ends_of(*volume));
+  ASSERT_EQ(crashes.size(), 1u);
+  EXPECT_EQ(crashes[0].kind, "crash");
+  EXPECT_TRUE(contains(crashes[0].message, "cut by a crash")) << crashes[0].message;
+}
+
+// Collects an image in memory.
+class MemoryTarget final : public ImageTarget {
+ public:
+  Status start(const ImageSize& size) override {
+    announced = size;
+    image.assign(size.bytes, std::byte{0xee});
+    return {};
+  }
+  Status data(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    std::copy(bytes.begin(), bytes.end(), image.begin() + static_cast<std::ptrdiff_t>(offset));
+    return {};
+  }
+  Status zero(std::uint64_t offset, std::uint64_t length) override {
+    std::fill_n(image.begin() + static_cast<std::ptrdiff_t>(offset), length, std::byte{0});
+    return {};
+  }
+  Status finish() override {
+    finished = true;
+    return {};
+  }
+  bool wants_offset_order() const override { return ordered; }
+
+  ImageSize announced;
+  std::vector<std::byte> image;
+  bool finished = false;
+  bool ordered = false;
+};
+
+// The whole line: what was recorded, at any LSN of it, byte for byte.
+TEST_F(HistoryTest, EveryPointOfARandomHistoryComesBackAsItWas) {
+  struct Live {
+    cdp::VolumeId id;
+    std::uint64_t blocks;
+    Lsn created;
+  };
+  std::vector<Live> volumes;
+  for (int i = 0; i < 2; ++i) {
+    volumes.push_back({world_.create(fmt::format("volume{}", i), kMiB), 256, world_.last()});
+  }
+  auto& random = world_.random;
+  for (int step = 0; step < 250; ++step) {
+    Live& live = volumes[random() % volumes.size()];
+    const std::uint64_t first = random() % live.blocks;
+    const std::uint64_t count = std::min<std::uint64_t>(1 + random() % 24, live.blocks - first);
+    switch (random() % 12) {
+      case 0:
+        world_.zero(live.id, random() % 2 == 0 ? cdp::ZeroKind::kTrim : cdp::ZeroKind::kZero, first,
+                    random() % 4 == 0 ? live.blocks - first : count);
+        break;
+      case 1:
+        live.blocks = 64 + random() % 400;
+        world_.resize(live.id, live.blocks * kBlockBytes);
+        break;
+      case 2:
+        world_.flush();
+        break;
+      case 3:
+        world_.checkpoint(live.id);
+        break;
+      case 4:
+        if (random() % 8 == 0)
+          world_.crash_and_restart();
+        else
+          pass(1);
+        break;
+      default: {
+        std::vector<unsigned> seeds;
+        for (std::uint64_t i = 0; i < count; ++i) {
+          seeds.push_back(static_cast<unsigned>(random() % (random() % 2 == 0 ? 4 : 100'000)));
+        }
+        world_.write(live.id, first, seeds);
+      }
+    }
+    // A crash may have taken a resize with it.
+    if (random() % 4 == 0) {
+      world_.flush();
+    }
+    for (Live& each : volumes) {
+      each.blocks = cdp::blocks_for(world_.image(each.id, world_.last()).size());
+    }
+  }
+  world_.flush();
+
+  for (int check = 0; check < 30; ++check) {
+    const Live& live = volumes[random() % volumes.size()];
+    const Lsn lsn{live.created.value + random() % (world_.last().value - live.created.value + 1)};
+    const auto opened = world_.scheduler.run(
+        ImageSource::open(world_.scheduler, world_.segments(), world_.vault, {},
+                          fmt::format("volume{}", live.id.value - 1), Point::at_lsn(lsn)));
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    MemoryTarget target;
+    target.ordered = random() % 2 == 0;
+    const Status written =
+        world_.scheduler.run(write_image(world_.scheduler, **opened, target, ExportOptions{}));
+    ASSERT_TRUE(written.ok()) << written.error().message;
+    ASSERT_TRUE(target.finished);
+    ASSERT_TRUE(target.image == world_.image(live.id, lsn)) << "lsn " << lsn.value;
+  }
+}
+
+// What the daemon does after a crash: the backing as of a checkpoint, and the map from there on.
+TEST_F(HistoryTest, ReplayFromACheckpointMakesTheBackingEqualToTheJournal) {
+  const auto shop = world_.create("shop", kMiB);
+  auto& random = world_.random;
+  const auto some_writes = [&] {
+    for (int i = 0; i < 40; ++i) {
+      const std::uint64_t first = random() % 250;
+      if (random() % 4 == 0) {
+        world_.zero(shop, cdp::ZeroKind::kZero, first, 1 + random() % 6);
+      } else {
+        world_.write(shop, first, {static_cast<unsigned>(random() % 10), 7, 8});
+      }
+    }
+    world_.flush();
+  };
+  some_writes();
+  const Lsn covered = world_.last();
+  const auto store = sim::SimStore::make(world_.scheduler, seed_);
+  const auto backing = store->create_disk("backing", kMiB);
+  store->overwrite("backing", 0, world_.image(shop, covered));
+  some_writes();
+
+  const auto reader = world_.reader();
+  PointMap map;
+  const auto built = world_.scheduler.run(build_map(*reader, shop, covered, world_.last(), &map));
+  ASSERT_TRUE(built.ok());
+  EXPECT_TRUE(built->empty());
+  journal::BlockReader blocks{world_.scheduler, world_.segments(), world_.vault};
+  JournalRuns runs{blocks};
+  const Status applied =
+      world_.scheduler.run(apply_to_disk(world_.scheduler, runs, map, kMiB, *backing));
+  ASSERT_TRUE(applied.ok()) << applied.error().message;
+  EXPECT_TRUE(store->content("backing") == world_.image(shop, world_.last()));
+}
+
+}  // namespace
+}  // namespace restore

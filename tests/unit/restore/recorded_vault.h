@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// RecordedVault: a real journal on a simulated machine, and beside it a naive model of what was
+// recorded: a list of changes by LSN, replayed from the beginning for every question.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cdp/io/pages.h"
+#include "cdp/sequencer.h"
+#include "journal/journal.h"
+#include "restore/history.h"
+#include "restore/image_source.h"
+#include "restore/map_builder.h"
+#include "tests/sim/sim_scheduler.h"
+#include "tests/sim/sim_store.h"
+
+namespace restore {
+
+using cdp::kBlockBytes;
+
+class RecordedVault {
+ public:
+  explicit RecordedVault(std::uint64_t seed)
+      : random(seed),
+        scheduler(seed),
+        clock(scheduler),
+        store_(sim::SimStore::make(scheduler, seed)),
+        pool_(scheduler, 1024) {
+    root_ = store_->directory("vault");
+    vault = cdp::value_or_throw(scheduler.run(journal::create_vault(*root_, clock.realtime())));
+    start();
+  }
+  ~RecordedVault() {
+    if (journal_ != nullptr) stop();
+  }
+
+  // Opens the journal, recovering it.
+  void start() {
+    segments_ = store_->directory("vault/segments");
+    state_ = store_->directory("state");
+    sequencer_ = std::make_unique<cdp::Sequencer>(clock);
+    journal::JournalOptions options;
+    options.segment_bytes = std::max<std::uint64_t>(options.minimum_segment_bytes(), 8u << 20);
+    options.dedup_bytes = 1u << 20;
+    options.zero_ahead = false;
+    auto opened = scheduler.run(journal::Journal::open(scheduler, clock, *sequencer_, *segments_,
+                                                       state_.get(), vault, options));
+    journal_ = cdp::value_or_throw(std::move(opened));
+  }
+  void stop() {
+    const Status closed = scheduler.run(journal_->close());
+    EXPECT_TRUE(closed.ok()) << (closed.ok() ? "" : closed.error().message);
+    journal_.reset();
+  }
+  // Power is lost: what was not durable may be gone.
+  void crash_and_restart() {
+    store_->crash_now();
+    (void)scheduler.run(journal_->close());
+    journal_.reset();
+    store_ = store_->reboot(scheduler, random());
+    root_ = store_->directory("vault");
+    start();
+    forget_lost();
+  }
+
+  cdp::VolumeId create(const std::string& name, std::uint64_t size_bytes) {
+    const cdp::Stamp stamp = sequencer_->next();
+    const auto id = cdp::value_or_throw(
+        journal_->record_volume_created(stamp, journal::Uuid::random(), name, size_bytes, ""));
+    note(stamp, id, [size_bytes](Blocks&, std::uint64_t& size) { size = size_bytes; });
+    flush();
+    return id;
+  }
+  void rename(cdp::VolumeId id, const std::string& name) {
+    const cdp::Stamp stamp = sequencer_->next();
+    ASSERT_TRUE(journal_->record_volume_renamed(id, stamp, name).ok());
+    note(stamp, id, {});
+  }
+  void remove(cdp::VolumeId id) {
+    const cdp::Stamp stamp = sequencer_->next();
+    ASSERT_TRUE(journal_->record_volume_removed(id, stamp).ok());
+    note(stamp, id, {});
+  }
+  void resize(cdp::VolumeId id, std::uint64_t size_bytes) {
+    const cdp::Stamp stamp = sequencer_->next();
+    ASSERT_TRUE(journal_->record_volume_resized(id, stamp, size_bytes).ok());
+    note(stamp, id, [size_bytes](Blocks& blocks, std::uint64_t& size) {
+      size = size_bytes;
+      blocks.erase(blocks.lower_bound(cdp::blocks_for(size_bytes)), blocks.end());
+    });
+  }
+  cdp::Stamp mark(cdp::VolumeId id, const std::string& label) {
+    const cdp::Stamp stamp = sequencer_->next();
+    EXPECT_TRUE(journal_->record_mark(id, stamp, label, "tester").ok());
+    note(stamp, id, {});
+    return stamp;
+  }
+  // Each block is filled from its seed; equal seeds are equal blocks, 0 is a block of zeroes.
+  cdp::Stamp write(cdp::VolumeId id, std::uint64_t first, const std::vector<unsigned>& seeds) {
+    scheduler.run(record_write(id, first, &seeds));
+    const cdp::Stamp stamp = last_stamp_;
+    note(stamp, id, [first, seeds](Blocks& blocks, std::uint64_t&) {
+      for (std::size_t i = 0; i < seeds.size(); ++i) blocks[first + i] = seeds[i];
+    });
+    return stamp;
+  }
+  cdp::Stamp zero(cdp::VolumeId id, cdp::ZeroKind kind, std::uint64_t first, std::uint64_t count) {
+    EXPECT_TRUE(scheduler.run(journal_->admit(0)).ok());
+    const cdp::Stamp stamp = sequencer_->next();
+    journal_->record_zero(id, stamp, kind, first, count);
+    note(stamp, id, [first, count](Blocks& blocks, std::uint64_t&) {
+      blocks.erase(blocks.lower_bound(first), blocks.lower_bound(first + count));
+    });
+    return stamp;
+  }
+  void checkpoint(cdp::VolumeId id) {
+    EXPECT_TRUE(scheduler.run(journal_->admit(0)).ok());
+    const cdp::Stamp stamp = sequencer_->next();
+    journal_->record_checkpoint(id, stamp, Lsn{stamp.lsn.value - 1});
+    note(stamp, id, {});
+  }
+  void flush() { EXPECT_TRUE(scheduler.run(journal_->flush(sequencer_->last())).ok()); }
+  Lsn last() const { return sequencer_->last(); }
+
+  // What the model says of a volume at an LSN.
+  std::vector<std::byte> image(cdp::VolumeId id, Lsn lsn) const {
+    Blocks blocks;
+    std::uint64_t size_bytes = 0;
+    for (const Change& change : changes_) {
+      if (change.stamp.lsn <= lsn && change.volume == id && change.apply) {
+        change.apply(blocks, size_bytes);
+      }
+    }
+    std::vector<std::byte> bytes(cdp::blocks_for(size_bytes) * kBlockBytes);
+    for (const auto& [block, block_seed] : blocks) {
+      if (block < cdp::blocks_for(size_bytes)) fill(bytes.data() + block * kBlockBytes, block_seed);
+    }
+    bytes.resize(size_bytes);
+    return bytes;
+  }
+
+  std::unique_ptr<journal::VaultReader> reader() {
+    return cdp::value_or_throw(
+        scheduler.run(journal::VaultReader::open(scheduler, *segments_, vault)));
+  }
+  std::unique_ptr<History> history(journal::VaultReader& reader, HistoryOptions options = {}) {
+    return cdp::value_or_throw(scheduler.run(History::open(reader, std::move(options))));
+  }
+  cdp::Directory& segments() { return *segments_; }
+
+  std::mt19937_64 random;
+  sim::SimScheduler scheduler;
+  sim::SimClock clock;
+  journal::Vault vault;
+
+ private:
+  using Blocks = std::map<std::uint64_t, unsigned>;
+  struct Change {
+    cdp::Stamp stamp;
+    cdp::VolumeId volume;
+    std::function<void(Blocks&, std::uint64_t&)> apply;  // null: no change of content
+  };
+
+  static void fill(std::byte* block, unsigned block_seed) {
+    if (block_seed == 0) {
+      std::memset(block, 0, kBlockBytes);
+      return;
+    }
+    std::mt19937 bytes{block_seed};
+    for (std::size_t i = 0; i < kBlockBytes; i += 4) {
+      const auto word = static_cast<std::uint32_t>(i % 512 < 128 ? bytes() : block_seed);
+      std::memcpy(block + i, &word, 4);
+    }
+  }
+  Task<void> record_write(cdp::VolumeId id, std::uint64_t first,
+                          const std::vector<unsigned>* seeds) {
+    const auto count = static_cast<std::uint32_t>(seeds->size());
+    const Status admitted = co_await journal_->admit(count);
+    EXPECT_TRUE(admitted.ok());
+    cdp::PageList pages = co_await pool_.acquire(count);
+    for (std::uint32_t i = 0; i < count; ++i) fill(pages[i].data(), (*seeds)[i]);
+    const cdp::PageList previous(count);
+    last_stamp_ = sequencer_->next();
+    journal_->record_write(id, last_stamp_, first, pages, previous);
+  }
+  void note(cdp::Stamp stamp, cdp::VolumeId id,
+            std::function<void(Blocks&, std::uint64_t&)> apply) {
+    changes_.push_back({stamp, id, std::move(apply)});
+  }
+  // After a crash, the model keeps what the journal found.
+  void forget_lost() {
+    const Lsn kept = journal_->state().crashes.back().last_lsn;
+    std::erase_if(changes_, [kept](const Change& change) { return change.stamp.lsn > kept; });
+  }
+
+  std::shared_ptr<sim::SimStore> store_;
+  cdp::PagePool pool_;
+  std::unique_ptr<cdp::Directory> root_;
+  std::unique_ptr<cdp::Directory> segments_;
+  std::unique_ptr<cdp::Directory> state_;
+  std::unique_ptr<cdp::Sequencer> sequencer_;
+  std::unique_ptr<journal::Journal> journal_;
+  cdp::Stamp last_stamp_{};
+  std::vector<Change> changes_;
+};
+
+}  // namespace restore

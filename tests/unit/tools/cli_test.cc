@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <gtest/gtest.h>
+
+#include <boost/json/parse.hpp>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "tools/cli/command_line.h"
+#include "tools/cli/output.h"
+#include "tools/cli/size.h"
+
+namespace tools::cli {
+namespace {
+
+namespace json = boost::json;
+
+TEST(Size, TakesWholeNumbersAndPowersOf1024) {
+  EXPECT_EQ(cdp::value_or_throw(parse_size("0")), 0u);
+  EXPECT_EQ(cdp::value_or_throw(parse_size("4096")), 4096u);
+  EXPECT_EQ(cdp::value_or_throw(parse_size("1K")), 1024u);
+  EXPECT_EQ(cdp::value_or_throw(parse_size("3m")), 3u << 20);
+  EXPECT_EQ(cdp::value_or_throw(parse_size("10G")), 10ull << 30);
+  EXPECT_EQ(cdp::value_or_throw(parse_size("16T")), 16ull << 40);
+  EXPECT_EQ(cdp::value_or_throw(parse_size("18446744073709551615")), UINT64_MAX);
+}
+
+TEST(Size, RefusesTheRestInASentence) {
+  for (const char* bad : {"", "K", "1.5G", "-1", "+1", "10GB", "10 G", " 10", "0x10", "1e3", "1P",
+                          "18446744073709551616", "16777216T", "1G1"}) {
+    const auto refused = parse_size(bad);
+    ASSERT_FALSE(refused.ok()) << bad;
+    EXPECT_EQ(refused.error().code, EINVAL) << bad;
+  }
+}
+
+struct Parsed {
+  std::optional<int> exit_code;
+  CommandLine line;
+  std::string said;  // on stderr
+};
+
+Parsed parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "hindsight");
+  Parsed parsed;
+  testing::internal::CaptureStderr();
+  testing::internal::CaptureStdout();
+  parsed.exit_code = parse_command_line(static_cast<int>(words.size()), words.data(), &parsed.line);
+  testing::internal::GetCapturedStdout();
+  parsed.said = testing::internal::GetCapturedStderr();
+  return parsed;
+}
+
+class CommandLineTest : public testing::Test {
+ protected:
+  void SetUp() override { ::unsetenv("HINDSIGHT_SERVER"); }
+  void TearDown() override { ::unsetenv("HINDSIGHT_SERVER"); }
+};
+
+TEST_F(CommandLineTest, RestoreTakesPointAndTarget) {
+  const Parsed parsed =
+      parse({"--tz", "Asia/Shanghai", "restore", "shop", "--at", "yesterday 18:56", "--to",
+             "out.img", "--format", "qcow2", "--force"});
+  ASSERT_EQ(parsed.exit_code, std::nullopt) << parsed.said;
+  EXPECT_EQ(parsed.line.verb, Verb::kRestore);
+  EXPECT_EQ(parsed.line.name, "shop");
+  EXPECT_EQ(parsed.line.at, "yesterday 18:56");
+  EXPECT_EQ(parsed.line.to, "out.img");
+  EXPECT_EQ(parsed.line.format, restore::ImageFormat::kQcow2);
+  EXPECT_TRUE(parsed.line.force);
+  EXPECT_EQ(parsed.line.tz, "Asia/Shanghai");
+  EXPECT_EQ(parse({"restore", "shop", "--at", "now", "--to", "-"}).line.to, "-");
+}
+
+TEST_F(CommandLineTest, CommonOptionsStandBeforeOrAfterTheVerb) {
+  for (const Parsed& parsed : {parse({"--json", "--vault", "/v", "points", "shop"}),
+                               parse({"points", "shop", "--json", "--vault", "/v"})}) {
+    ASSERT_EQ(parsed.exit_code, std::nullopt) << parsed.said;
+    EXPECT_TRUE(parsed.line.json);
+    EXPECT_EQ(parsed.line.vault, "/v");
+    EXPECT_EQ(parsed.line.at, std::nullopt);
+  }
+}
+
+TEST_F(CommandLineTest, TheServerComesFromTheOptionElseTheEnvironmentElseTheDefault) {
+  EXPECT_EQ(parse({"status"}).line.server, "unix:/var/lib/hindsight/control.sock");
+  ::setenv("HINDSIGHT_SERVER", "unix:/from/env", 1);
+  EXPECT_EQ(parse({"status"}).line.server, "unix:/from/env");
+  EXPECT_EQ(parse({"--server", "unix:/given", "status"}).line.server, "unix:/given");
+  EXPECT_EQ(parse({"--vault", "/v", "status"}).exit_code, std::nullopt);
+  ::unsetenv("HINDSIGHT_SERVER");
+  EXPECT_EQ(parse({"--vault", "/v", "--server", "unix:/given", "status"}).exit_code, 2);
+}
+
+TEST_F(CommandLineTest, EveryVolumeVerbIsKnown) {
+  const Parsed create = parse({"volume", "create", "shop", "--size", "10G", "--backing", "/dev/x"});
+  ASSERT_EQ(create.exit_code, std::nullopt) << create.said;
+  EXPECT_EQ(create.line.verb, Verb::kVolumeCreate);
+  EXPECT_EQ(create.line.size_bytes, 10ull << 30);
+  EXPECT_EQ(create.line.backing, "/dev/x");
+  EXPECT_TRUE(parse({"volume", "list", "--removed"}).line.with_removed);
+  EXPECT_EQ(parse({"volume", "show", "shop"}).line.verb, Verb::kVolumeShow);
+  EXPECT_EQ(parse({"volume", "resize", "shop", "--size", "1T"}).line.size_bytes, 1ull << 40);
+  EXPECT_EQ(parse({"volume", "rename", "shop", "store"}).line.new_name, "store");
+  EXPECT_EQ(parse({"volume", "remove", "shop"}).line.verb, Verb::kVolumeRemove);
+  EXPECT_EQ(parse({"volume", "resume", "shop"}).line.verb, Verb::kVolumeResume);
+}
+
+TEST_F(CommandLineTest, MarkTakesANameOrAll) {
+  const Parsed one = parse({"mark", "shop", "before upgrade"});
+  ASSERT_EQ(one.exit_code, std::nullopt) << one.said;
+  EXPECT_EQ(one.line.name, "shop");
+  EXPECT_EQ(one.line.label, "before upgrade");
+  const Parsed all = parse({"mark", "--all", "before"});
+  ASSERT_EQ(all.exit_code, std::nullopt) << all.said;
+  EXPECT_EQ(all.line.name, "");
+  EXPECT_EQ(all.line.label, "before");
+  EXPECT_EQ(parse({"mark", "shop"}).exit_code, 2);
+  EXPECT_EQ(parse({"mark", "--all", "shop", "before"}).exit_code, 2);
+}
+
+TEST_F(CommandLineTest, WrongUsageIsOneLineWithAHintAndTheCode2) {
+  for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
+           {},
+           {"bogus"},
+           {"volume"},
+           {"volume", "bogus"},
+           {"volume", "create", "shop"},
+           {"volume", "create", "shop", "--size", "much"},
+           {"restore", "shop", "--at", "now"},
+           {"restore", "shop", "--to", "x"},
+           {"restore", "shop", "--at", "now", "--to", "x", "--format", "vmdk"},
+           {"status", "extra"},
+           {"status", "--bogus"},
+           {"rollback", "shop", "--at", "now"}}) {
+    const Parsed parsed = parse(words);
+    EXPECT_EQ(parsed.exit_code, 2) << parsed.said;
+    EXPECT_TRUE(parsed.said.starts_with("hindsight: ")) << parsed.said;
+    EXPECT_NE(parsed.said.find("--help` explains"), std::string::npos) << parsed.said;
+    EXPECT_EQ(std::count(parsed.said.begin(), parsed.said.end(), '\n'), 1) << parsed.said;
+  }
+  EXPECT_NE(parse({"bogus"}).said.find("no verb \"bogus\""), std::string::npos);
+}
+
+TEST_F(CommandLineTest, HelpAndVersionEndWell) {
+  EXPECT_EQ(parse({"--help"}).exit_code, 0);
+  EXPECT_EQ(parse({"restore", "--help"}).exit_code, 0);
+  EXPECT_EQ(parse({"volume", "create", "--help"}).exit_code, 0);
+  EXPECT_EQ(parse({"--version"}).exit_code, 0);
+}
+
+TEST(Output, ColumnsAreAsWideAsTheirWidestCellAndLinesHaveNoTrailingBlanks) {
+  Table table{{"A", "LONG HEADING", "C"}};
+  table.add({"\xe5\x89\x8d\xe5\x89\x8d", "x", "y"});
+  table.add({"b", "", ""});
+  EXPECT_EQ(table.text(),
+            "A   LONG HEADING  C\n"
+            "\xe5\x89\x8d\xe5\x89\x8d  x             y\n"
+            "b\n");
+}
+
+TEST(Output, APointShowsLsnLocalTimeUtcAndTheNearestMark) {
+  const json::value document = json::parse(R"({
+    "volume": {"name": "shop", "id": "6d1f0c2e-8f3a-4b7e-9a51-0c9f5d2b7e11", "size_bytes": 1073741824},
+    "point": {"lsn": 42, "time_utc": "2020-02-23T10:55:59.500000000Z"},
+    "asked_time": "2020-02-23T10:56:00Z",
+    "nearest_mark": {"label": "before", "lsn": 40, "distance": "5.0 s after it"}})");
+  const auto zone = cdp::value_or_throw(restore::TimeZone::find("Asia/Shanghai"));
+  EXPECT_EQ(point_fields(document.as_object(), zone),
+            "volume        shop (id:6d1f0c2e-8f3a-4b7e-9a51-0c9f5d2b7e11), 1G\n"
+            "point         lsn:42\n"
+            "newest write  2020-02-23 18:55:59.5 +08:00\n"
+            "in UTC        2020-02-23 10:55:59.5 UTC\n"
+            "asked for     2020-02-23 18:56:00 +08:00  (2020-02-23 10:56:00 UTC)\n"
+            "nearest mark  before (lsn:40), the point is 5.0 s after it\n");
+}
+
+TEST(Output, DocumentsWithMissingMembersAreShownAllTheSame) {
+  const json::value odd = json::parse(
+      R"({"volumes": [1, {"name": 7, "size_bytes": -1}], "point": 3, "marks": [null], "vault": []})");
+  const auto zone = restore::TimeZone::utc();
+  EXPECT_NE(status_text(odd.as_object(), zone).find("NAME"), std::string::npos);
+  EXPECT_FALSE(points_overview(odd.as_object(), zone).empty());
+  EXPECT_EQ(point_fields(odd.as_object(), zone), "");
+  EXPECT_FALSE(volume_fields(odd.as_object(), zone).empty());
+  EXPECT_FALSE(verify_text(odd.as_object()).empty());
+  EXPECT_EQ(number_of(odd.at("volumes").as_array()[1].as_object(), "size_bytes"), 0u);
+}
+
+}  // namespace
+}  // namespace tools::cli
