@@ -106,7 +106,7 @@ struct Api::Route {
 };
 
 Api::Api(cdp::Reactor& reactor, const cdp::Clock& clock, Appliance& appliance,
-         cdp::nbd::Server& nbd, std::vector<std::string> nbd_addresses)
+         cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses)
     : reactor_(reactor),
       clock_(clock),
       appliance_(appliance),
@@ -155,14 +155,13 @@ Task<Result<restore::HistoryOptions>> Api::durable_history() {
 
 // --- Documents ----------------------------------------------------------------------------------
 
-std::string Api::uri_of(const std::string& address, const std::string& volume) const {
-  const Result<cdp::SocketAddress> parsed = cdp::parse_socket_address(address);
+std::string Api::uri_of(const cdp::SocketAddress& address, const std::string& volume) const {
   boost::urls::url uri;
-  if (parsed->kind == cdp::SocketAddress::Kind::kUnix) {
+  if (address.kind == cdp::SocketAddress::Kind::kUnix) {
     uri.set_scheme("nbd+unix").set_encoded_authority("").set_path("/" + volume);
-    uri.params().set("socket", parsed->path);
+    uri.params().set("socket", address.path);
   } else {
-    uri.set_scheme("nbd").set_host(parsed->host).set_port_number(parsed->port);
+    uri.set_scheme("nbd").set_host(address.host).set_port_number(address.port);
     uri.set_path("/" + volume);
   }
   return uri.buffer();
@@ -183,7 +182,9 @@ Api::Document Api::volume_document(const journal::VolumeState& volume) const {
   document["state"] = fenced ? "fenced" : "protected";
   if (fenced) document["problem"] = fenced->message;
   json::array uris;
-  for (const std::string& address : nbd_addresses_) uris.emplace_back(uri_of(address, volume.name));
+  for (const cdp::SocketAddress& address : nbd_addresses_) {
+    uris.emplace_back(uri_of(address, volume.name));
+  }
   document["uris"] = std::move(uris);
   const cdp::VolumeStatistics statistics = live.volume->statistics();
   document["dirty_bytes"] = statistics.dirty_bytes;

@@ -18,6 +18,7 @@
 
 #include "cdp/base/clock.h"
 #include "cdp/io/reactor.h"
+#include "cdp/io/socket.h"
 #include "cdp/nbd/server.h"
 #include "tools/api/queries.h"
 #include "tools/daemon/appliance.h"
@@ -29,7 +30,7 @@ class Api {
  public:
   // All must outlive it.
   Api(cdp::Reactor& reactor, const cdp::Clock& clock, Appliance& appliance,
-      cdp::nbd::Server& nbd, std::vector<std::string> nbd_addresses);
+      cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses);
 
   cdp::Task<HttpResponse> answer(HttpRequest request);
 
@@ -55,13 +56,13 @@ class Api {
   cdp::Result<const journal::VolumeState*> named_volume(const std::string& name) const;
   Document volume_document(const journal::VolumeState& volume) const;
   Document journal_document() const;
-  std::string uri_of(const std::string& address, const std::string& volume) const;
+  std::string uri_of(const cdp::SocketAddress& address, const std::string& volume) const;
 
   cdp::Reactor& reactor_;
   const cdp::Clock& clock_;
   Appliance& appliance_;
   cdp::nbd::Server& nbd_;
-  const std::vector<std::string> nbd_addresses_;
+  const std::vector<cdp::SocketAddress> nbd_addresses_;
   api::VaultQueries queries_;
 };
 

@@ -113,6 +113,7 @@ Task<Status> Appliance::open_directories() {
 Task<Status> Appliance::open_journal() {
   Result<std::vector<std::string>> names = co_await vault_directory_->list();
   if (!names) co_return std::move(names).error();
+  std::erase(*names, "lost+found");  // a file system of its own has it
   Result<journal::Vault> vault = co_await journal::open_vault(*vault_directory_);
   const bool is_new = !vault && vault.error().code == ENOENT;
   if (is_new) {
@@ -127,7 +128,9 @@ Task<Status> Appliance::open_journal() {
   if (!vault) co_return std::move(vault).error();
   const std::string segments_path =
       options_.vault_path + "/" + journal::kSegmentsDirectoryName;
-  auto segments = cdp::FileDirectory::open(reactor_, segments_path, is_new || names->size() == 1);
+  // A vault whose making was cut short has its VAULT file only.
+  const bool lacks_segments = is_new || names->size() == 1;
+  auto segments = cdp::FileDirectory::open(reactor_, segments_path, lacks_segments);
   if (!segments) co_return std::move(segments).error();
   segments_ = *std::move(segments);
   if (is_new) {
@@ -191,6 +194,8 @@ Task<Status> Appliance::replay(const journal::VolumeState& volume, cdp::FileDisk
     if (!applied) co_return applied;
     first = std::min(end, map.end_block());
   }
+  Status admitted = co_await journal_->admit(0);
+  if (!admitted) co_return admitted;
   const cdp::Stamp stamp = sequencer_.next();
   journal_->record_checkpoint(volume.id, stamp, upto);
   co_return co_await journal_->flush(stamp.lsn);

@@ -43,19 +43,12 @@ cdp::Task<void> stop_signal(cdp::Reactor& reactor, int fd) {
   spdlog::info("stopping: signal {} from process {}", info.ssi_signo, info.ssi_pid);
 }
 
-cdp::Result<std::vector<std::unique_ptr<cdp::Listener>>> listen(cdp::Reactor& reactor,
-                                                                const DaemonOptions& options) {
-  std::vector<std::unique_ptr<cdp::Listener>> listeners;
-  for (const std::string& text : options.nbd_addresses) {
-    cdp::Result<cdp::SocketAddress> address = cdp::parse_socket_address(text);
-    if (!address) return std::move(address).error();
-    if (!cdp::is_loopback(*address) && !options.insecure) {
-      return cdp::make_error(EPERM,
-                             "{} is not a loopback address, and NBD would travel there in clear: "
-                             "serve a unix socket or 127.0.0.1, or say --insecure",
-                             text);
-    }
-    auto listener = cdp::SocketListener::open(reactor, *address);
+using Listeners = std::vector<std::unique_ptr<cdp::SocketListener>>;
+
+cdp::Result<Listeners> listen(cdp::Reactor& reactor, const DaemonOptions& options) {
+  Listeners listeners;
+  for (const cdp::SocketAddress& address : options.nbd_addresses) {
+    auto listener = cdp::SocketListener::open(reactor, address);
     if (!listener) return std::move(listener).error();
     listeners.push_back(*std::move(listener));
   }
@@ -68,7 +61,9 @@ cdp::Task<cdp::Status> serve(cdp::Reactor& reactor, const cdp::Clock& clock,
   auto listeners = listen(reactor, options);
   if (!listeners) co_return std::move(listeners).error();
   cdp::nbd::Server nbd{reactor, appliance};
-  Api api{reactor, clock, appliance, nbd, options.nbd_addresses};
+  std::vector<cdp::SocketAddress> addresses;
+  for (const auto& listener : *listeners) addresses.push_back(listener->address());
+  Api api{reactor, clock, appliance, nbd, std::move(addresses)};
   std::unique_ptr<HttpServer> control;
   cdp::Status outcome;
   try {
@@ -80,8 +75,8 @@ cdp::Task<cdp::Status> serve(cdp::Reactor& reactor, const cdp::Clock& clock,
   }
   if (!outcome) co_return outcome;
   cdp::TaskGroup serving{reactor};
+  for (const auto& listener : *listeners) spdlog::info("NBD on {}", listener->address().text());
   for (auto& listener : *listeners) serving.spawn(nbd.serve(std::move(listener)));
-  for (const std::string& address : options.nbd_addresses) spdlog::info("NBD on {}", address);
   spdlog::info("ready: control socket {}", options.control_path);
   co_await stop_signal(reactor, signal_fd);
   co_await control->stop();

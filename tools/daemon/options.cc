@@ -3,13 +3,17 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
+
 
 namespace tools {
 namespace {
 
 constexpr int kWrongUsage = 2;
 constexpr char kUnixPrefix[] = "unix:";
+constexpr std::uint64_t kMinSegmentBytes = std::uint64_t{32} << 20;
+constexpr std::uint64_t kMaxSegmentBytes = std::uint64_t{1} << 30;
 
 constexpr char kFooter[] =
     "Empty directories are initialised. The vault belongs on other disks than the volumes: what\n"
@@ -18,11 +22,34 @@ constexpr char kFooter[] =
     "  hindsightd --vault /srv/vault --state /srv/hindsight\n"
     "  hindsight --server unix:/srv/hindsight/control.sock volume create shop --size 20G\n";
 
+[[noreturn]] void refuse(const std::string& sentence) {
+  std::cerr << "hindsightd: " << sentence << "; see hindsightd --help\n";
+  std::exit(kWrongUsage);
+}
+
+// What the daemon prints, and hands to clients, must not depend on where it was started.
+std::string absolute(const std::string& path) {
+  return std::filesystem::absolute(path).lexically_normal().string();
+}
+
+cdp::SocketAddress nbd_address(const std::string& text, bool insecure) {
+  cdp::Result<cdp::SocketAddress> address = cdp::parse_socket_address(text);
+  if (!address) refuse("--nbd: " + address.error().message);
+  if (address->kind == cdp::SocketAddress::Kind::kUnix) address->path = absolute(address->path);
+  if (!cdp::is_loopback(*address) && !insecure) {
+    refuse("--nbd " + text +
+           " is not a loopback address, and NBD would travel there in clear: serve a unix socket or "
+           "127.0.0.1, or say --insecure");
+  }
+  return *address;
+}
+
 }  // namespace
 
 DaemonOptions parse_daemon_options(int argc, char** argv) {
   DaemonOptions options;
   std::string control;
+  std::vector<std::string> nbd;
   CLI::App app{
       "hindsightd serves block volumes over NBD and keeps every write, so that any second can be\n"
       "had back. It runs in the foreground, logs to stderr and stops on SIGTERM or SIGINT."};
@@ -36,7 +63,7 @@ DaemonOptions parse_daemon_options(int argc, char** argv) {
                  "Directory of everything else: backing files, sockets")
       ->capture_default_str()
       ->type_name("DIR");
-  app.add_option("--nbd", options.nbd_addresses,
+  app.add_option("--nbd", nbd,
                  "Where to serve NBD, may be given again (default: unix:STATE/nbd.sock)")
       ->type_name("unix:PATH|tcp:HOST:PORT")
       ->type_size(1)
@@ -53,7 +80,7 @@ DaemonOptions parse_daemon_options(int argc, char** argv) {
       ->type_name("SIZE");
   app.add_option("--segment-size", options.segment_bytes, "Length of a journal segment")
       ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(std::uint64_t{16} << 20, std::uint64_t{2} << 30))
+      ->check(CLI::Range(kMinSegmentBytes, kMaxSegmentBytes))
       ->default_str("256M")
       ->type_name("SIZE");
   app.add_option("--dedup-memory", options.dedup_bytes, "Memory of the table of recent blocks")
@@ -67,18 +94,20 @@ DaemonOptions parse_daemon_options(int argc, char** argv) {
   } catch (const CLI::Success& done) {
     std::exit(app.exit(done));
   } catch (const CLI::ParseError& error) {
-    std::cerr << "hindsightd: " << error.what() << "; see hindsightd --help\n";
-    std::exit(kWrongUsage);
+    refuse(error.what());
   }
-  if (options.nbd_addresses.empty()) {
-    options.nbd_addresses.push_back(kUnixPrefix + options.state_path + "/nbd.sock");
+  options.vault_path = absolute(options.vault_path);
+  options.state_path = absolute(options.state_path);
+  if (options.vault_path == options.state_path) {
+    refuse("--vault and --state must be two directories, on different disks at best");
+  }
+  if (nbd.empty()) nbd.push_back(kUnixPrefix + options.state_path + "/nbd.sock");
+  for (const std::string& text : nbd) {
+    options.nbd_addresses.push_back(nbd_address(text, options.insecure));
   }
   if (control.empty()) control = kUnixPrefix + options.state_path + "/control.sock";
-  if (!control.starts_with(kUnixPrefix)) {
-    std::cerr << "hindsightd: --control takes unix:PATH, not \"" << control << "\"\n";
-    std::exit(kWrongUsage);
-  }
-  options.control_path = control.substr(sizeof kUnixPrefix - 1);
+  if (!control.starts_with(kUnixPrefix)) refuse("--control takes unix:PATH, not " + control);
+  options.control_path = absolute(control.substr(sizeof kUnixPrefix - 1));
   return options;
 }
 

@@ -7,12 +7,14 @@
 #include <string>
 #include <vector>
 
+#include "cdp/io/socket.h"
+
 namespace tools {
 
 struct DaemonOptions {
   std::string vault_path = "/var/lib/hindsight-vault";
   std::string state_path = "/var/lib/hindsight";
-  std::vector<std::string> nbd_addresses;  // unix:PATH or tcp:HOST:PORT
+  std::vector<cdp::SocketAddress> nbd_addresses;
   std::string control_path;                // of the control socket
   bool insecure = false;
   bool verbose = false;
@@ -21,7 +23,7 @@ struct DaemonOptions {
   std::uint64_t dedup_bytes = 128u << 20;
 };
 
-// Fills in the defaults that depend on others. Ends the process for --help and --version (0) and
+// Fills in the defaults that depend on others and makes paths absolute; touches nothing. Ends the process for --help and --version (0) and
 // for wrong usage (2, with one sentence on stderr).
 DaemonOptions parse_daemon_options(int argc, char** argv);
 
