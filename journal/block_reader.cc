@@ -101,7 +101,8 @@ Task<Status> BlockReader::read(BlockPlace place, const Fingerprint* expected,
   if (!found.ok()) co_return found.error();
   const auto block = (*found)->block(place.index);
   if (expected != nullptr && fingerprint(vault_.secret, block) != *expected)
-    co_return make_error(EIO, "block {} of the run at byte {} of {} is not the one referred to: "
+    co_return make_error(EIO,
+                         "block {} of the run at byte {} of {} is not the one referred to: "
                          "its fingerprint does not match",
                          place.index, place.run_offset, segment_name(place.segment));
   std::memcpy(into.data(), block.data(), block.size());

@@ -30,8 +30,8 @@ class Run {
   std::size_t block_count() const { return blocks_.size() / cdp::kBlockBytes; }
   std::span<const std::byte, cdp::kBlockBytes> block(std::size_t index) const {
     CHECK(index < block_count());
-    return std::span<const std::byte, cdp::kBlockBytes>{
-        blocks_.data() + index * cdp::kBlockBytes, cdp::kBlockBytes};
+    return std::span<const std::byte, cdp::kBlockBytes>{blocks_.data() + index * cdp::kBlockBytes,
+                                                        cdp::kBlockBytes};
   }
 
  private:
@@ -40,7 +40,7 @@ class Run {
 using RunRef = std::shared_ptr<const Run>;
 
 struct BlockReaderOptions {
-  std::size_t cached_runs = 64;   // of 64 KiB or so each
+  std::size_t cached_runs = 64;  // of 64 KiB or so each
   std::size_t open_segments = 32;
 };
 

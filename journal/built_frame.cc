@@ -78,8 +78,8 @@ SegmentOpening build_opening(const SegmentHeader& header, const JournalState& st
                   .offset = kSegmentHeaderBytes,
                   .previous_digest = digest_of(head)};
   for (const RecordEncoder& records : encode_state(state, kStateFrameRecordBytes)) {
-    const BuiltFrame frame = frame_of_records(FrameKind::kState, records, {state.lsn, state.time},
-                                              opening.next, vault);
+    const BuiltFrame frame =
+        frame_of_records(FrameKind::kState, records, {state.lsn, state.time}, opening.next, vault);
     CHECK(opening.next.offset + frame.header.total_bytes <= opening.buffer.capacity());
     std::memcpy(opening.buffer.data() + opening.next.offset, frame.buffer.data(),
                 frame.header.total_bytes);
@@ -96,7 +96,8 @@ std::uint64_t opening_bytes_bound(const JournalState& state) {
   std::uint64_t records = 2 * fixed + state.crashes.size() * fixed;
   for (const auto& [id, volume] : state.volumes)
     records += fixed + volume.name.size() + volume.backing.size();
-  for (const auto& [label, mark] : state.marks) records += fixed + label.size() + mark.author.size();
+  for (const auto& [label, mark] : state.marks)
+    records += fixed + label.size() + mark.author.size();
   const std::uint64_t frames = 1 + records / kStateFrameRecordBytes;
   return cdp::round_up(kSegmentHeaderBytes + records, kAppendUnit) +
          frames * (kFrameHeaderBytes + kAppendUnit);

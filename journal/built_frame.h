@@ -31,8 +31,8 @@ struct BuiltFrame {
   Digest digest{};
   AlignedBuffer buffer{};
   std::vector<RunEntry> runs{};
-  std::vector<Codec> codecs{};                // of the runs
-  std::vector<Fingerprint> fingerprints{};    // of the new blocks
+  std::vector<Codec> codecs{};              // of the runs
+  std::vector<Fingerprint> fingerprints{};  // of the new blocks
   FrameCounts counts{};
 
   std::span<const std::byte> bytes() const { return {buffer.data(), header.total_bytes}; }

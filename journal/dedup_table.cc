@@ -78,11 +78,10 @@ std::optional<BlockPlace> DedupTable::find(const Fingerprint& fingerprint) const
     const std::optional<std::uint64_t> runs_ago = age(bucket[i]);
     if (!runs_ago.has_value()) continue;
     const RunPlace& run = runs_[(run_count_ - *runs_ago) % runs_.size()];
-    return BlockPlace{
-        .segment = run.segment,
-        .run_offset = run.offset,
-        .run_bytes = run.stored_bytes,
-        .index = static_cast<std::uint16_t>(bucket[i] & ((1u << kIndexBits) - 1))};
+    return BlockPlace{.segment = run.segment,
+                      .run_offset = run.offset,
+                      .run_bytes = run.stored_bytes,
+                      .index = static_cast<std::uint16_t>(bucket[i] & ((1u << kIndexBits) - 1))};
   }
   return std::nullopt;
 }

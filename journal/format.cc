@@ -245,10 +245,9 @@ Result<std::vector<RunEntry>> decode_run_table(const FrameHeader& header,
                          .stored_bytes = load_le<std::uint32_t>(from + 4),
                          .first_block = load_le<std::uint32_t>(from + 8),
                          .block_count = load_le<std::uint16_t>(from + 12)};
-    if (entry.offset != next_offset || entry.first_block != next_block ||
-        entry.block_count == 0 || entry.block_count > kRunBlocksMax ||
-        entry.stored_bytes <= kRunHeaderBytes || entry.stored_bytes > kRunBytesMax ||
-        load_le<std::uint16_t>(from + 14) != 0)
+    if (entry.offset != next_offset || entry.first_block != next_block || entry.block_count == 0 ||
+        entry.block_count > kRunBlocksMax || entry.stored_bytes <= kRunHeaderBytes ||
+        entry.stored_bytes > kRunBytesMax || load_le<std::uint16_t>(from + 14) != 0)
       return make_error(EIO, "the run table of the frame at byte {} of {} is damaged",
                         header.offset, segment_name(header.segment));
     next_offset += entry.stored_bytes;
@@ -313,8 +312,8 @@ Result<std::vector<std::byte>> decode_run(const Vault& vault, std::uint32_t segm
   const std::span<const std::byte> payload = run.subspan(kRunHeaderBytes);
   if (header->codec == Codec::kRaw) return std::vector<std::byte>(payload.begin(), payload.end());
   std::vector<std::byte> blocks(header->block_count * cdp::kBlockBytes);
-  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(
-      ZSTD_createDCtx(), &ZSTD_freeDCtx);
+  thread_local const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
+                                                                                  &ZSTD_freeDCtx);
   const std::size_t got = ZSTD_decompressDCtx(context.get(), blocks.data(), blocks.size(),
                                               payload.data(), payload.size());
   if (ZSTD_isError(got) || got != blocks.size())
@@ -339,9 +338,8 @@ Status check_frame_body(const FrameHeader& header, const Vault& vault,
       decode_run_table(header, frame.subspan(table_at, metadata_end - table_at));
   if (!table.ok()) return table.error();
   for (const RunEntry& entry : *table) {
-    Result<RunHeader> run =
-        decode_run_header(vault, header.segment, header.offset + entry.offset,
-                          frame.subspan(entry.offset, entry.stored_bytes));
+    Result<RunHeader> run = decode_run_header(vault, header.segment, header.offset + entry.offset,
+                                              frame.subspan(entry.offset, entry.stored_bytes));
     if (!run.ok()) return run.error();
     if (run->block_count != entry.block_count) return refuse("its run table contradicts a run");
   }

@@ -123,8 +123,7 @@ Task<BuiltFrame> FrameBuilder::build(OpenFrame& frame, FrameEffort effort, Align
                                      std::shared_ptr<const BuiltFrame> in_flight) {
   BuiltFrame built;
   built.buffer = std::move(buffer);
-  if (table_.wants_to_grow())
-    co_await cdp::on_worker(scheduler_, [this] { table_.grow(); });
+  if (table_.wants_to_grow()) co_await cdp::on_worker(scheduler_, [this] { table_.grow(); });
   flatten(frame);
   co_await classify_all();
   for (Op& op : frame.ops)
@@ -360,12 +359,11 @@ Task<void> FrameBuilder::store_runs(BuiltFrame& built, std::optional<int> level)
   built.codecs.resize(run_count);
   for (std::size_t i = 0; i < run_count; ++i) {
     const std::size_t first = i * options_.run_blocks;
-    built.runs[i] = {
-        .offset = static_cast<std::uint32_t>(data_at + first * cdp::kBlockBytes +
-                                             i * kRunHeaderBytes),
-        .first_block = static_cast<std::uint32_t>(first),
-        .block_count = static_cast<std::uint16_t>(
-            std::min<std::size_t>(options_.run_blocks, new_blocks_.size() - first))};
+    built.runs[i] = {.offset = static_cast<std::uint32_t>(data_at + first * cdp::kBlockBytes +
+                                                          i * kRunHeaderBytes),
+                     .first_block = static_cast<std::uint32_t>(first),
+                     .block_count = static_cast<std::uint16_t>(
+                         std::min<std::size_t>(options_.run_blocks, new_blocks_.size() - first))};
   }
   const bool small = new_blocks_.size() <= options_.inline_blocks;
   BuiltFrame* const frame = &built;
@@ -386,9 +384,9 @@ void FrameBuilder::store_run(BuiltFrame& built, std::size_t run, std::optional<i
   RunEntry& entry = built.runs[run];
   if (sparse_ && run % kSparseTry != 0) level.reset();
   const std::size_t room = kRunHeaderBytes + entry.block_count * cdp::kBlockBytes;
-  entry.stored_bytes = static_cast<std::uint32_t>(encode_run_payload(
-      std::span(new_blocks_).subspan(entry.first_block, entry.block_count), level,
-      {built.buffer.data() + entry.offset, room}, built.codecs[run]));
+  entry.stored_bytes = static_cast<std::uint32_t>(
+      encode_run_payload(std::span(new_blocks_).subspan(entry.first_block, entry.block_count),
+                         level, {built.buffer.data() + entry.offset, room}, built.codecs[run]));
 }
 
 Task<void> FrameBuilder::finish(BuiltFrame& built, FramePlace place) {

@@ -41,10 +41,10 @@ Stamp stamp_of(const Op& op);
 // What a frame gathers before it is prepared, kept until it is durable.
 struct OpenFrame {
   std::vector<Op> ops{};
-  std::uint32_t blocks = 0;         // of payload
-  std::uint64_t record_bytes = 0;   // bound
-  std::uint64_t bytes_bound = 0;    // of admissions spent
-  Nanos opened{};                   // scheduler's time
+  std::uint32_t blocks = 0;        // of payload
+  std::uint64_t record_bytes = 0;  // bound
+  std::uint64_t bytes_bound = 0;   // of admissions spent
+  Nanos opened{};                  // scheduler's time
   Nanos min_time{};
   Nanos max_time{};
 
@@ -70,8 +70,8 @@ struct FrameBuilderOptions {
 
 // Decided anew for each frame.
 struct FrameEffort {
-  std::optional<int> level;        // of zstd; nothing: store raw
-  std::uint32_t dedup_reads = 0;   // runs that may be read for comparison
+  std::optional<int> level;       // of zstd; nothing: store raw
+  std::uint32_t dedup_reads = 0;  // runs that may be read for comparison
 };
 
 class FrameBuilder {
@@ -104,8 +104,7 @@ class FrameBuilder {
   void flatten(const OpenFrame& frame);
   Task<void> classify_all();
   void classify(std::size_t from, std::size_t to);
-  Task<void> find_duplicates(std::uint32_t reads, const BuiltFrame* in_flight,
-                             FrameCounts& counts);
+  Task<void> find_duplicates(std::uint32_t reads, const BuiltFrame* in_flight, FrameCounts& counts);
   Task<void> compare(const Candidates* candidates, const BuiltFrame* in_flight,
                      FrameCounts* counts);
   void number_new_blocks(FrameCounts& counts);

@@ -33,9 +33,9 @@ Digest sha256(std::span<const std::byte> bytes) {
   CHECK(algorithm != nullptr);
   Digest digest;
   unsigned length = 0;
-  const int done = EVP_Digest(bytes.data(), bytes.size(),
-                              reinterpret_cast<unsigned char*>(digest.data()), &length, algorithm,
-                              nullptr);
+  const int done =
+      EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()),
+                 &length, algorithm, nullptr);
   CHECK(done == 1 && length == digest.size());
   return digest;
 }

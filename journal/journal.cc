@@ -84,9 +84,8 @@ Task<Status> JournalImpl::start() {
   Status born = co_await files_.give_birth(*segment, opening);
   if (!born.ok()) co_return born;
   count_opening(opening);
-  tail_ = {.segment = segment,
-           .next = opening.next,
-           .newest = {.lsn = state_.lsn, .time = state_.time}};
+  tail_ = {
+      .segment = segment, .next = opening.next, .newest = {.lsn = state_.lsn, .time = state_.time}};
   plan_ = tail_;
   for (const Recovered::Seal& seal : recovered->seals) files_.seal(seal.segment, seal.bytes);
   co_await zero_ahead_.follow(segment->disk, opening.bytes);

@@ -39,15 +39,15 @@ struct JournalOptions {
   std::uint32_t queue_blocks = 4096;         // payload recorded but not durable, in blocks
   Nanos commit_interval = cdp::milliseconds(200);
   Nanos heartbeat_interval = cdp::seconds(60);
-  Nanos remember_interval = cdp::seconds(1);   // how often STATE/durable is written at most
+  Nanos remember_interval = cdp::seconds(1);  // how often STATE/durable is written at most
   Nanos space_retry_interval = cdp::seconds(1);
-  std::size_t dedup_bytes = 256u << 20;        // most memory of the table of recent fingerprints
-  std::uint32_t dedup_reads = 64;              // runs read for comparison, in a frame at leisure
-  std::uint32_t dedup_reads_flush = 4;         // and in one that a flush waits for
-  std::uint32_t run_blocks = 16;               // new blocks compressed together; at most 64
-  std::uint32_t inline_blocks = 16;            // frames up to this are prepared on the reactor
-  std::optional<int> compression_level{};        // fixed level; unset: adapts to the queue
-  bool zero_ahead = true;                      // write zeroes ahead of the appends when idle
+  std::size_t dedup_bytes = 256u << 20;    // most memory of the table of recent fingerprints
+  std::uint32_t dedup_reads = 64;          // runs read for comparison, in a frame at leisure
+  std::uint32_t dedup_reads_flush = 4;     // and in one that a flush waits for
+  std::uint32_t run_blocks = 16;           // new blocks compressed together; at most 64
+  std::uint32_t inline_blocks = 16;        // frames up to this are prepared on the reactor
+  std::optional<int> compression_level{};  // fixed level; unset: adapts to the queue
+  bool zero_ahead = true;                  // write zeroes ahead of the appends when idle
   FingerprintFunction fingerprint = journal::fingerprint;
 
   std::uint64_t minimum_segment_bytes() const;
@@ -61,8 +61,8 @@ struct JournalStatistics {
   std::uint64_t journal_bytes = 0;  // everything appended: headers, state, padding and footers too
   std::uint64_t frames = 0;
   std::uint64_t records = 0;
-  std::uint64_t syncs = 0;          // durable writes
-  std::uint64_t segments = 0;       // begun
+  std::uint64_t syncs = 0;     // durable writes
+  std::uint64_t segments = 0;  // begun
   std::uint64_t zero_blocks = 0;
   std::uint64_t same_blocks = 0;
   std::uint64_t duplicate_blocks = 0;  // references and repeats
@@ -73,15 +73,15 @@ struct JournalStatistics {
 
 // What is true right now, for status.
 struct JournalHealth {
-  std::optional<Error> fenced{};     // the cause, once fenced
+  std::optional<Error> fenced{};       // the cause, once fenced
   std::optional<Error> last_resend{};  // the failed append after which a fresh segment was begun
-  std::optional<Error> no_space{};   // why the next segment could not be had
-  std::uint32_t segment = 0;       // being written
+  std::optional<Error> no_space{};     // why the next segment could not be had
+  std::uint32_t segment = 0;           // being written
   std::uint64_t segment_used_bytes = 0;
   std::uint64_t queued_blocks = 0;
-  Lsn recorded{};                    // newest LSN recorded; recorded - durable is what a crash loses
+  Lsn recorded{};  // newest LSN recorded; recorded - durable is what a crash loses
   Lsn durable{};
-  Nanos oldest_undurable{};          // wall-clock time of the oldest record not durable; 0: none
+  Nanos oldest_undurable{};  // wall-clock time of the oldest record not durable; 0: none
 };
 
 class Journal : public cdp::Recorder {
@@ -107,8 +107,7 @@ class Journal : public cdp::Recorder {
   // from the sequencer in the same step, by the caller. After a failure nothing is recorded.
   // `record_volume_created` gives the new volume's number.
   virtual Result<VolumeId> record_volume_created(Stamp stamp, Uuid uuid, std::string name,
-                                                 std::uint64_t size_bytes,
-                                                 std::string backing) = 0;
+                                                 std::uint64_t size_bytes, std::string backing) = 0;
   virtual Status record_volume_resized(VolumeId volume, Stamp stamp, std::uint64_t size_bytes) = 0;
   virtual Status record_volume_renamed(VolumeId volume, Stamp stamp, std::string name) = 0;
   virtual Status record_volume_removed(VolumeId volume, Stamp stamp) = 0;

@@ -68,10 +68,10 @@ class JournalImpl final : public Journal {
  private:
   struct Position {
     std::shared_ptr<Segment> segment;
-    FramePlace next;                // where the next frame goes, and what it continues
-    Stamp newest{};                 // the newest change before it
-    std::uint64_t frames = 0;       // in the segment so far
-    std::uint64_t data_bytes = 0;   // in it, of runs
+    FramePlace next;                      // where the next frame goes, and what it continues
+    Stamp newest{};                       // the newest change before it
+    std::uint64_t frames = 0;             // in the segment so far
+    std::uint64_t data_bytes = 0;         // in it, of runs
     PreviousEnd end = PreviousEnd::kCut;  // how the segment ends if it ends here
   };
   // Going over to the next segment, before a frame is appended.
@@ -141,11 +141,11 @@ class JournalImpl final : public Journal {
   std::uint64_t admitted_bytes_ = 0;
   std::uint32_t queued_blocks_ = 0;  // recorded, not durable
   std::uint64_t queued_ops_ = 0;
-  std::uint64_t queued_bytes_ = 0;   // bounds of what is recorded and has no place yet
-  std::uint64_t admit_tail_ = 0;     // callers of admit are served in turn
+  std::uint64_t queued_bytes_ = 0;  // bounds of what is recorded and has no place yet
+  std::uint64_t admit_tail_ = 0;    // callers of admit are served in turn
   std::uint64_t admit_head_ = 0;
-  Nanos clock_offset_;               // realtime - boottime, when last looked at
-  Nanos last_activity_;              // scheduler's time of the last record that is no heartbeat
+  Nanos clock_offset_;   // realtime - boottime, when last looked at
+  Nanos last_activity_;  // scheduler's time of the last record that is no heartbeat
   bool heartbeat_due_ = false;
 
   // Planned.

@@ -65,8 +65,7 @@ Task<void> JournalImpl::pump() {
 // comes meanwhile travels with it, which is all the group commit there is.
 bool JournalImpl::must_close_open_frame() const {
   if (appending_ || open_.empty()) return false;
-  return closing_ || open_.blocks >= options_.frame_blocks ||
-         flush_wanted_ >= open_.first_lsn() ||
+  return closing_ || open_.blocks >= options_.frame_blocks || flush_wanted_ >= open_.first_lsn() ||
          scheduler_.now() >= open_.opened + options_.commit_interval;
 }
 
@@ -201,10 +200,8 @@ SegmentHeader JournalImpl::header_after(const Position& end, std::uint32_t epoch
 
 BuiltFrame JournalImpl::build_footer(const Position& at, FooterRecord::Reason reason) const {
   RecordEncoder records;
-  records.add(FooterRecord{.stamp = at.newest,
-                           .reason = reason,
-                           .frame_count = at.frames,
-                           .data_bytes = at.data_bytes});
+  records.add(FooterRecord{
+      .stamp = at.newest, .reason = reason, .frame_count = at.frames, .data_bytes = at.data_bytes});
   return frame_of_records(FrameKind::kFooter, records, at.newest, at.next, vault_);
 }
 
@@ -308,8 +305,7 @@ Task<Status> JournalImpl::resend(std::vector<OpenFrame> frames) {
   if (!disk.ok()) co_return disk.error();
 
   const std::shared_ptr<Segment> old = tail_.segment;
-  const SegmentHeader header =
-      header_after(tail_, tail_.next.epoch + 1, durable_state_.lsn);
+  const SegmentHeader header = header_after(tail_, tail_.next.epoch + 1, durable_state_.lsn);
   const SegmentOpening opening = build_opening(header, durable_state_, vault_);
   auto segment = std::make_shared<Segment>();
   segment->disk = *disk;
@@ -412,8 +408,10 @@ Task<Status> JournalImpl::close() {
   keeper_.notify_all();
   while (pumping_) co_await work_.wait();
   Status ended;
-  if (!fenced_.has_value()) ended = co_await write_footer();
-  else ended = *fenced_;
+  if (!fenced_.has_value())
+    ended = co_await write_footer();
+  else
+    ended = *fenced_;
   co_await tasks_.join();
   co_await zero_ahead_.stop();
   if (ended.ok()) files_.seal(tail_.segment->number, tail_.next.offset);

@@ -32,8 +32,8 @@ std::uint64_t admission_bytes(std::uint32_t blocks) {
 }  // namespace
 
 std::uint64_t frame_bytes_max(const JournalOptions& options) {
-  const std::uint64_t blocks = std::max(
-      options.frame_blocks, std::min(options.queue_blocks, cdp::kMaxPieceBlocks));
+  const std::uint64_t blocks =
+      std::max(options.frame_blocks, std::min(options.queue_blocks, cdp::kMaxPieceBlocks));
   return cdp::round_up(kFrameHeaderBytes + frame_record_bytes(options) + kControlRecordBound +
                            blocks * (cdp::kBlockBytes + kRunHeaderBytes + kRunEntryBytes),
                        kAppendUnit);
@@ -75,8 +75,10 @@ Task<Status> JournalImpl::admit(std::uint32_t blocks) {
   while (turn != admit_head_) co_await room_.wait();
   std::optional<Error> refused;
   for (;;) {
-    if (fenced_.has_value()) refused = *fenced_;
-    else if (closing_) refused = make_error(ESHUTDOWN, "the journal is being closed");
+    if (fenced_.has_value())
+      refused = *fenced_;
+    else if (closing_)
+      refused = make_error(ESHUTDOWN, "the journal is being closed");
     if (refused.has_value()) break;
     if (memory_for(blocks)) {
       if (space_for(bytes + kReserveBytes)) break;
@@ -193,16 +195,14 @@ void JournalImpl::add_control(const Record& record) {
 template void JournalImpl::add_control(const CrashRecord& record);  // for journal.cc
 
 Result<VolumeId> JournalImpl::record_volume_created(Stamp stamp, Uuid uuid, std::string name,
-                                                    std::uint64_t size_bytes,
-                                                    std::string backing) {
+                                                    std::uint64_t size_bytes, std::string backing) {
   if (Status name_ok = check_volume_name(name); !name_ok.ok()) return name_ok.error();
   if (backing.size() > kBackingBytesMax)
     return make_error(EINVAL, "the path of the backing store is longer than {} bytes",
                       kBackingBytesMax);
   if (const VolumeState* other = state_.find(name))
     return make_error(EEXIST, "the name {} belongs to {} volume {}", name,
-                      other->removed.has_value() ? "the removed" : "the",
-                      other->uuid.to_string());
+                      other->removed.has_value() ? "the removed" : "the", other->uuid.to_string());
   if (state_.find(uuid) != nullptr)
     return make_error(EEXIST, "there is a volume {} already", uuid.to_string());
   if (Status control = check_control(); !control.ok()) return control.error();
@@ -240,8 +240,7 @@ Status JournalImpl::record_volume_renamed(VolumeId volume, Stamp stamp, std::str
   if (Status name_ok = check_volume_name(name); !name_ok.ok()) return name_ok;
   if (const VolumeState* other = state_.find(name); other != nullptr && other->id != volume)
     return make_error(EEXIST, "the name {} belongs to {} volume {}", name,
-                      other->removed.has_value() ? "the removed" : "the",
-                      other->uuid.to_string());
+                      other->removed.has_value() ? "the removed" : "the", other->uuid.to_string());
   if (Status control = check_control(); !control.ok()) return control;
   add_control(VolumeRenamed{.volume = volume, .stamp = stamp, .name = std::move(name)});
   return {};
@@ -266,10 +265,8 @@ Status JournalImpl::record_mark(VolumeId volume, Stamp stamp, std::string label,
     return make_error(EEXIST, "there is a mark '{}' already, at LSN {}", label,
                       state_.marks.find(label)->second.stamp.lsn.value);
   if (Status control = check_control(); !control.ok()) return control;
-  add_control(MarkRecord{.volume = volume,
-                         .stamp = stamp,
-                         .label = std::move(label),
-                         .author = std::move(author)});
+  add_control(MarkRecord{
+      .volume = volume, .stamp = stamp, .label = std::move(label), .author = std::move(author)});
   return {};
 }
 
@@ -308,9 +305,12 @@ JournalHealth JournalImpl::health() const {
   health.recorded = recorded_;
   health.durable = durable_;
   const OpenFrame* oldest = nullptr;
-  if (in_flight_.has_value()) oldest = &in_flight_->frame;
-  else if (!full_.empty()) oldest = &full_.front();
-  else if (!open_.empty()) oldest = &open_;
+  if (in_flight_.has_value())
+    oldest = &in_flight_->frame;
+  else if (!full_.empty())
+    oldest = &full_.front();
+  else if (!open_.empty())
+    oldest = &open_;
   if (oldest != nullptr) health.oldest_undurable = oldest->min_time;
   return health;
 }

@@ -227,8 +227,8 @@ struct RecordDecoder::Cursor {
 
 Error RecordDecoder::damaged(std::string_view what) const {
   return make_error(EIO, "record {} of the frame at byte {} of {} {}",
-                    header_.record_count - left_ + 1, header_.offset,
-                    segment_name(header_.segment), what);
+                    header_.record_count - left_ + 1, header_.offset, segment_name(header_.segment),
+                    what);
 }
 
 Result<RecordDecoder> RecordDecoder::open(const FrameHeader& header, const Vault& vault,
@@ -265,8 +265,8 @@ Result<AnyRecord> RecordDecoder::next() {
   const auto kind = static_cast<RecordType>(type);
   const bool known = (type >= 1 && type <= 11) || type == 64 || type == 65;
   const bool in_state = kind == RecordType::kStateVault || kind == RecordType::kStateVolume;
-  const bool in_both = kind == RecordType::kMark || kind == RecordType::kCrash ||
-                       kind == RecordType::kClock;
+  const bool in_both =
+      kind == RecordType::kMark || kind == RecordType::kCrash || kind == RecordType::kClock;
   const bool in_footer = kind == RecordType::kFooter;
   if (!known) {
     return make_error(ENOTSUP,
@@ -497,8 +497,7 @@ Status RecordDecoder::place_new_blocks(PieceKind kind, std::uint64_t first_block
 
 // ---------------------------------------------------------------- state
 
-std::vector<RecordEncoder> encode_state(const JournalState& state,
-                                        std::size_t frame_record_bytes) {
+std::vector<RecordEncoder> encode_state(const JournalState& state, std::size_t frame_record_bytes) {
   std::vector<RecordEncoder> frames(1);
   const auto add = [&](const auto& record) {
     if (frames.back().bytes().size() >= frame_record_bytes) frames.emplace_back();

@@ -54,7 +54,7 @@ inline constexpr std::uint64_t kControlRecordBound = 512 + 2 * kTextBytesMax;
 struct StoredPiece {
   PieceKind kind = PieceKind::kZero;
   std::uint16_t count = 0;
-  std::uint32_t first_new = 0;                // kNew, kRepeat
+  std::uint32_t first_new = 0;                  // kNew, kRepeat
   BlockPlace place{};                           // kReference
   std::span<const Fingerprint> fingerprints{};  // kNew, kReference: `count` of them
 };
@@ -117,10 +117,9 @@ class RecordEncoder {
   std::uint32_t count_ = 0;
 };
 
-using AnyRecord =
-    std::variant<WriteRecord, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
-                 VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord, ClockRecord,
-                 FooterRecord, StateVaultRecord, StateVolumeRecord>;
+using AnyRecord = std::variant<WriteRecord, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
+                               VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord,
+                               ClockRecord, FooterRecord, StateVaultRecord, StateVolumeRecord>;
 
 // Walks the records of one frame. `metadata` is what lies between the frame's header and its runs,
 // and must outlive the decoder; its checksum is checked by `open`.

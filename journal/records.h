@@ -128,11 +128,11 @@ struct CrashRecord {
     kCorrupt = 2,   // a frame in the middle of the segment could not be read (rule 1)
   };
   Stamp stamp{};
-  std::uint32_t segment = 0;      // the segment that was cut
-  std::uint32_t epoch = 0;        // its epoch
-  std::uint64_t cut_bytes = 0;    // its length up to the end of its last valid frame
-  Lsn last_lsn{};                   // the last LSN that was found
-  Lsn remembered_lsn{};             // the newest LSN known to have been answered as durable
+  std::uint32_t segment = 0;    // the segment that was cut
+  std::uint32_t epoch = 0;      // its epoch
+  std::uint64_t cut_bytes = 0;  // its length up to the end of its last valid frame
+  Lsn last_lsn{};               // the last LSN that was found
+  Lsn remembered_lsn{};         // the newest LSN known to have been answered as durable
   std::uint32_t flags = 0;
 
   bool tail_lost() const { return (flags & kTailLost) != 0; }
@@ -145,7 +145,8 @@ struct ClockRecord {
   Reason reason = Reason::kHeartbeat;
   Nanos realtime{};
   Nanos boottime{};
-  Nanos step{};  // how far the wall clock moved against the boot clock since the last record; 0: not
+  Nanos
+      step{};  // how far the wall clock moved against the boot clock since the last record; 0: not
 };
 
 }  // namespace journal

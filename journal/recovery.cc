@@ -58,8 +58,7 @@ Status apply_records(Walk& walk, const FrameHeader& frame, const Vault& vault,
     Result<AnyRecord> record = records->next();
     if (!record.ok()) return record.error();
     if (const auto* footer = std::get_if<FooterRecord>(&*record)) walk.footer = *footer;
-    if (const auto* write = std::get_if<WriteRecord>(&*record))
-      remember_blocks(*write, run, table);
+    if (const auto* write = std::get_if<WriteRecord>(&*record)) remember_blocks(*write, run, table);
     apply_record(walk.state, *record);
   }
   return {};
@@ -125,8 +124,8 @@ Task<Result<Recovered>> recover(cdp::Directory& segments, const Vault& vault,
   if (numbers->empty()) {
     recovered.next = {.segment = 1, .epoch = 1, .first_sequence = 1};
     if (remembered_lsn.value > 0)
-      recovered.crash = CrashRecord{.remembered_lsn = remembered_lsn,
-                                    .flags = CrashRecord::kTailLost};
+      recovered.crash =
+          CrashRecord{.remembered_lsn = remembered_lsn, .flags = CrashRecord::kTailLost};
     co_return recovered;
   }
 
@@ -139,7 +138,8 @@ Task<Result<Recovered>> recover(cdp::Directory& segments, const Vault& vault,
   Result<Walk> walk = co_await walk_through(reader, vault, table);
   if (!walk.ok()) co_return walk.error();
   if (!walk->has_state)
-    co_return make_error(EIO, "the state that {} opens with cannot be read: verify the vault, and "
+    co_return make_error(EIO,
+                         "the state that {} opens with cannot be read: verify the vault, and "
                          "bring the file back from a copy",
                          segment_name(newest));
 

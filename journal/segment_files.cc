@@ -29,9 +29,9 @@ Task<void> SegmentFiles::prepare() {
     next_ = *std::move(made);
   } else {
     failed_at_ = scheduler_.now();
-    failure_ = make_error(made.error().code,
-                          "the vault has no room for its next segment of {} MiB: {}",
-                          segment_bytes_ >> 20, made.error().message);
+    failure_ =
+        make_error(made.error().code, "the vault has no room for its next segment of {} MiB: {}",
+                   segment_bytes_ >> 20, made.error().message);
   }
   changed_.notify_all();
 }

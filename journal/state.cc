@@ -90,9 +90,7 @@ Status check_volume_name(std::string_view name) {
   const auto alphanumeric = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
   };
-  const auto allowed = [&](char c) {
-    return alphanumeric(c) || c == '.' || c == '_' || c == '-';
-  };
+  const auto allowed = [&](char c) { return alphanumeric(c) || c == '.' || c == '_' || c == '-'; };
   if (name.empty() || name.size() > longest || !alphanumeric(name.front()) ||
       !std::all_of(name.begin(), name.end(), allowed))
     return make_error(EINVAL,
@@ -108,8 +106,7 @@ Status check_mark_label(std::string_view label) {
     return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7f;
   };
   if (label.empty() || label.size() > longest || std::any_of(label.begin(), label.end(), control))
-    return make_error(EINVAL,
-                      "a mark's label is 1 to {} bytes of text without control characters",
+    return make_error(EINVAL, "a mark's label is 1 to {} bytes of text without control characters",
                       longest);
   return {};
 }

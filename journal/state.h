@@ -28,13 +28,13 @@ struct VolumeState {
 };
 
 struct JournalState {
-  Lsn lsn{};                          // of the newest record that is applied
-  Nanos time{};                       // its time
+  Lsn lsn{};     // of the newest record that is applied
+  Nanos time{};  // its time
   std::uint32_t next_volume_id = 1;
-  std::map<VolumeId, VolumeState> volumes{};  // the removed ones too
+  std::map<VolumeId, VolumeState> volumes{};               // the removed ones too
   std::map<std::string, MarkRecord, std::less<>> marks{};  // by label
-  std::vector<CrashRecord> crashes{};         // oldest first
-  std::optional<ClockRecord> clock{};         // the newest
+  std::vector<CrashRecord> crashes{};                      // oldest first
+  std::optional<ClockRecord> clock{};                      // the newest
 
   // By name: the live volume, or else the removed one that holds the name. Null: there is none.
   const VolumeState* find(std::string_view name) const;

@@ -12,16 +12,26 @@ void deliver(const AnyRecord& record, RecordVisitor& to) {
   std::visit(
       [&to](const auto& of) {
         using Type = std::decay_t<decltype(of)>;
-        if constexpr (std::is_same_v<Type, WriteRecord>) to.on_write(of);
-        else if constexpr (std::is_same_v<Type, ZeroRecord>) to.on_zero(of);
-        else if constexpr (std::is_same_v<Type, VolumeCreated>) to.on_volume_created(of);
-        else if constexpr (std::is_same_v<Type, VolumeResized>) to.on_volume_resized(of);
-        else if constexpr (std::is_same_v<Type, VolumeRenamed>) to.on_volume_renamed(of);
-        else if constexpr (std::is_same_v<Type, VolumeRemoved>) to.on_volume_removed(of);
-        else if constexpr (std::is_same_v<Type, MarkRecord>) to.on_mark(of);
-        else if constexpr (std::is_same_v<Type, CheckpointRecord>) to.on_checkpoint(of);
-        else if constexpr (std::is_same_v<Type, CrashRecord>) to.on_crash(of);
-        else if constexpr (std::is_same_v<Type, ClockRecord>) to.on_clock(of);
+        if constexpr (std::is_same_v<Type, WriteRecord>)
+          to.on_write(of);
+        else if constexpr (std::is_same_v<Type, ZeroRecord>)
+          to.on_zero(of);
+        else if constexpr (std::is_same_v<Type, VolumeCreated>)
+          to.on_volume_created(of);
+        else if constexpr (std::is_same_v<Type, VolumeResized>)
+          to.on_volume_resized(of);
+        else if constexpr (std::is_same_v<Type, VolumeRenamed>)
+          to.on_volume_renamed(of);
+        else if constexpr (std::is_same_v<Type, VolumeRemoved>)
+          to.on_volume_removed(of);
+        else if constexpr (std::is_same_v<Type, MarkRecord>)
+          to.on_mark(of);
+        else if constexpr (std::is_same_v<Type, CheckpointRecord>)
+          to.on_checkpoint(of);
+        else if constexpr (std::is_same_v<Type, CrashRecord>)
+          to.on_crash(of);
+        else if constexpr (std::is_same_v<Type, ClockRecord>)
+          to.on_clock(of);
       },
       record);
 }
@@ -30,8 +40,10 @@ void deliver(const AnyRecord& record, RecordVisitor& to) {
 Lsn lsn_of(const AnyRecord& record) {
   return std::visit(
       [](const auto& of) {
-        if constexpr (requires { of.stamp.lsn; }) return of.stamp.lsn;
-        else return Lsn{};
+        if constexpr (requires { of.stamp.lsn; })
+          return of.stamp.lsn;
+        else
+          return Lsn{};
       },
       record);
 }
@@ -136,9 +148,8 @@ Task<Status> VaultReader::refresh() {
   co_return Status();
 }
 
-Status VaultReader::Impl::visit_frame(const FrameHeader& frame,
-                                      std::span<const std::byte> metadata, Lsn upto,
-                                      Lsn& delivered, RecordVisitor& visitor) {
+Status VaultReader::Impl::visit_frame(const FrameHeader& frame, std::span<const std::byte> metadata,
+                                      Lsn upto, Lsn& delivered, RecordVisitor& visitor) {
   Result<RecordDecoder> records = RecordDecoder::open(frame, vault, metadata);
   if (!records.ok()) return records.error();
   while (!records->at_end()) {

@@ -78,13 +78,15 @@ void Verifier::check_link(const SegmentHeader& header) {
   const std::string name = segment_name(header.segment);
   if (!any_) return;
   if (header.previous_length != last_end_)
-    problem(fmt::format("{} says that the segment before it ends at byte {}, but its frames end at "
-                        "byte {}",
-                        name, header.previous_length, last_end_));
+    problem(
+        fmt::format("{} says that the segment before it ends at byte {}, but its frames end at "
+                    "byte {}",
+                    name, header.previous_length, last_end_));
   else if (header.previous_digest != last_digest_)
-    problem(fmt::format("the chain is broken at {}: the digest it carries is not that of the "
-                        "segment before it",
-                        name));
+    problem(
+        fmt::format("the chain is broken at {}: the digest it carries is not that of the "
+                    "segment before it",
+                    name));
   else if (header.first_sequence != next_sequence_)
     problem(fmt::format("the frames of {} do not continue the numbering", name));
   else if (last_was_footer_ != (header.previous_end == PreviousEnd::kSealed))
@@ -189,9 +191,10 @@ Task<void> Verifier::check_piece(WritePiece piece) {
     const bool same = index < (*run)->block_count() &&
                       fingerprint(vault_.secret, (*run)->block(index)) == piece.fingerprints[i];
     if (!same)
-      problem(fmt::format("block {} of the run at byte {} of {} does not have the fingerprint that "
-                          "its record names",
-                          index, piece.place.run_offset, segment_name(piece.place.segment)));
+      problem(
+          fmt::format("block {} of the run at byte {} of {} does not have the fingerprint that "
+                      "its record names",
+                      index, piece.place.run_offset, segment_name(piece.place.segment)));
     ++(piece.kind == PieceKind::kNew ? report_.blocks : report_.references);
   }
 }

@@ -19,13 +19,13 @@ struct VerifyReport {
   std::uint64_t segments = 0;
   std::uint64_t frames = 0;
   std::uint64_t records = 0;
-  std::uint64_t runs = 0;             // deep only
-  std::uint64_t blocks = 0;           // deep only: stored blocks whose fingerprint was compared
-  std::uint64_t references = 0;       // deep only: references whose target was compared
-  std::uint64_t bytes = 0;            // used bytes of the segments looked at
+  std::uint64_t runs = 0;        // deep only
+  std::uint64_t blocks = 0;      // deep only: stored blocks whose fingerprint was compared
+  std::uint64_t references = 0;  // deep only: references whose target was compared
+  std::uint64_t bytes = 0;       // used bytes of the segments looked at
   std::uint64_t bytes_read = 0;
   Lsn last_lsn{};
-  std::uint64_t crashes = 0;          // CRASH records met
+  std::uint64_t crashes = 0;            // CRASH records met
   std::uint64_t unsigned_segments = 0;  // no signed heads in this version: all of them
   std::vector<std::string> problems{};  // sentences; empty: everything is as it was written
   std::uint64_t problems_left_out = 0;  // beyond the first kMaxProblems

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
 
 #include "tests/sim/machine.h"
 #include "tests/sim/volume_world.h"
@@ -71,6 +72,7 @@ struct Outcome {
   bool crashed = false;
   std::uint64_t ios = 0;
   std::size_t segments = 0;
+  std::set<std::uint64_t> turns;  // I/Os at which a segment was made, renamed or sealed, and beside
   std::vector<std::string> findings;
 };
 
@@ -117,6 +119,14 @@ Outcome crash_run(const Plan& plan, std::uint64_t seed, std::uint64_t crash_at) 
   Everyone everyone;
   Machine machine(scheduler, store, log, plan.flushes_lie);
   store->crash_at(crash_at);
+  store->set_observer([&](const IoEvent& event) {
+    const bool turn = event.kind == IoKind::kCreate || event.kind == IoKind::kRename ||
+                      event.kind == IoKind::kSeal || event.kind == IoKind::kSyncNames;
+    if (!turn || !event.path.starts_with("vault-segments/")) return;
+    for (std::uint64_t io = store->ios() - 1; io <= store->ios() + 2; ++io) {
+      outcome.turns.insert(io);
+    }
+  });
   if (machine.start()) {
     work(machine, scheduler, *store, everyone, plan, seed);
     if (crash_at == 0) judge(machine, &everyone);
@@ -182,19 +192,26 @@ TEST(MachineCrash, ZeroesTrimsAndCheckpoints) {
   expect_crash_safe({.mix = mix}, 21, 2);
 }
 
+// A segment after the other: crashes around every I/O that makes, names or seals one.
 TEST(MachineCrash, SegmentsRollOver) {
-  const Mix mix{.writes = 90,
-                .repeats = 2,
-                .flushes = 4,
-                .zeroes = 2,
+  const Mix mix{.writes = 95,
+                .repeats = 1,
+                .flushes = 1,
+                .zeroes = 1,
                 .trims = 0,
                 .checkpoints = 0,
                 .allocations = 0,
                 .aligned = 100,
                 .max_blocks = 24};
-  const Plan plan{.mix = mix, .clients = 1, .operations = 16};
-  EXPECT_GE(crash_run(plan, 31, 0).segments, 3u);
-  expect_crash_safe(plan, 31, 1);
+  const Plan plan{.mix = mix, .clients = 2, .operations = 100};
+  const Outcome whole = crash_run(plan, 31, 0);
+  ASSERT_TRUE(whole.findings.empty()) << whole.findings.front();
+  ASSERT_GE(whole.segments, 3u);
+  for (const std::uint64_t io : whole.turns) {
+    const Outcome outcome = crash_run(plan, 31, io);
+    ASSERT_TRUE(outcome.findings.empty())
+        << "crash at I/O " << io << " of " << whole.ios << ": " << outcome.findings.front();
+  }
 }
 
 // The search is able to find what it is for.

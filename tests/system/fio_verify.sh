@@ -29,7 +29,7 @@ fio_nbd "$(nbd_uri disk)" "${workload[@]}" --verify_only || fail "verify after a
 
 say "verify a restored image"
 restore disk now "$work/image"
-fio "${workload[@]}" --ioengine=psync --iodepth=1 --filename="$work/image" --verify_only --verify_fatal=1 --allow_file_create=0 \
+fio "${workload[@]}" --ioengine=psync --iodepth=1 --filename="$work/image" --verify_only --verify_fatal=1 --verify_state_save=0 --allow_file_create=0 \
   >"$work/fio.out" 2>&1 || { cat "$work/fio.out" >&2; fail "fio finds the restored image wrong"; }
 assert_live_equals_now disk
 stop

@@ -126,7 +126,7 @@ lsn_of() { hindsight points "$1" --at "$2" --json 2>/dev/null | jq -r .point.lsn
 fio_doomed() {
   local uri=$1
   shift
-  setsid fio --ioengine=nbd --uri="$uri" --refill_buffers --output=/dev/null "$@" >/dev/null 2>&1 </dev/null &
+  setsid fio --ioengine=nbd --verify_state_save=0 --uri="$uri" --refill_buffers --output=/dev/null "$@" >/dev/null 2>&1 </dev/null &
   doomed_pid=$!
   remember_process clients "$doomed_pid"
 }
@@ -140,6 +140,6 @@ end_fio_doomed() {
 fio_nbd() {
   local uri=$1
   shift
-  timeout -k 5 300 fio --ioengine=nbd --uri="$uri" --verify_fatal=1 --refill_buffers --output="$work/fio.out" "$@" \
+  timeout -k 5 300 fio --ioengine=nbd --uri="$uri" --verify_state_save=0 --verify_fatal=1 --refill_buffers --output="$work/fio.out" "$@" \
     >/dev/null 2>"$work/fio.err" || { tail -n 20 "$work/fio.out" "$work/fio.err" >&2; return 1; }
 }

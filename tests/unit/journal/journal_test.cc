@@ -87,7 +87,7 @@ TEST(Journal, ABlockThatIsZeroSameOrKnownIsNotStoredAgain) {
   world.write(volume, 0, {11, 13, 0});
   ASSERT_TRUE(world.flush().ok());
   EXPECT_EQ(world.journal->statistics().unique_bytes, 2 * cdp::kBlockBytes);
-  world.write(volume, 0, {11, 13, 0});           // same as before
+  world.write(volume, 0, {11, 13, 0});            // same as before
   world.write(volume, 10, {13, 11, 13, 17, 17});  // known; new and repeated
   ASSERT_TRUE(world.flush().ok());
   const JournalStatistics& statistics = world.journal->statistics();
@@ -199,8 +199,7 @@ TEST(Journal, FlushesOfManyShareAFrame) {
     CHECK(flushed.ok());
     ++*done;
   };
-  for (std::uint64_t i = 0; i < 16; ++i)
-    world.scheduler.spawn(one(&world, volume, i, &answered));
+  for (std::uint64_t i = 0; i < 16; ++i) world.scheduler.spawn(one(&world, volume, i, &answered));
   ASSERT_TRUE(world.scheduler.run_until([&] { return answered == 16; }));
   EXPECT_LE(world.journal->statistics().frames - before, 3u);
 }
@@ -230,8 +229,7 @@ TEST(Journal, CompressibleBlocksCostLess) {
   const VolumeId volume = world.create_volume("db");
   for (std::uint64_t i = 0; i < 100; ++i) world.write(volume, i, {2 * i + 2}, false);
   ASSERT_TRUE(world.flush().ok());
-  EXPECT_LT(world.journal->statistics().stored_bytes,
-            world.journal->statistics().unique_bytes / 2);
+  EXPECT_LT(world.journal->statistics().stored_bytes, world.journal->statistics().unique_bytes / 2);
   ASSERT_TRUE(world.close().ok());
   world.check_history();
 }
@@ -254,9 +252,13 @@ TEST(Journal, VolumesAreCreatedRenamedResizedAndRemoved) {
   EXPECT_NE(db, log);
   Journal& journal = *world.journal;
   EXPECT_EQ(journal.record_volume_created(world.sequencer->next(), Uuid::random(), "db", 1, "")
-                .error().code, EEXIST);
+                .error()
+                .code,
+            EEXIST);
   EXPECT_EQ(journal.record_volume_created(world.sequencer->next(), Uuid::random(), "../x", 1, "")
-                .error().code, EINVAL);
+                .error()
+                .code,
+            EINVAL);
   EXPECT_TRUE(journal.record_volume_resized(db, world.sequencer->next(), 2 << 20).ok());
   EXPECT_TRUE(journal.record_volume_renamed(db, world.sequencer->next(), "data").ok());
   EXPECT_EQ(journal.record_volume_renamed(db, world.sequencer->next(), "log").error().code, EEXIST);
@@ -279,8 +281,11 @@ TEST(Rule17, ARemovedVolumesNameStaysReserved) {
   ASSERT_TRUE(world.open().ok());
   const VolumeId db = world.create_volume("db");
   ASSERT_TRUE(world.journal->record_volume_removed(db, world.sequencer->next()).ok());
-  EXPECT_EQ(world.journal->record_volume_created(world.sequencer->next(), Uuid::random(), "db", 1,
-                                                 "").error().code, EEXIST);
+  EXPECT_EQ(
+      world.journal->record_volume_created(world.sequencer->next(), Uuid::random(), "db", 1, "")
+          .error()
+          .code,
+      EEXIST);
 }
 
 TEST(Journal, MarksAreUniqueAndKeepTheirPoint) {
@@ -289,8 +294,9 @@ TEST(Journal, MarksAreUniqueAndKeepTheirPoint) {
   const VolumeId volume = world.create_volume("db");
   const Stamp stamp = world.sequencer->next();
   ASSERT_TRUE(world.journal->record_mark(volume, stamp, "before upgrade", "ops").ok());
-  EXPECT_EQ(world.journal->record_mark({}, world.sequencer->next(), "before upgrade", "ops")
-                .error().code, EEXIST);
+  EXPECT_EQ(
+      world.journal->record_mark({}, world.sequencer->next(), "before upgrade", "ops").error().code,
+      EEXIST);
   EXPECT_EQ(world.journal->record_mark({}, world.sequencer->next(), "a\nb", "").error().code,
             EINVAL);
   ASSERT_TRUE(world.close().ok());
@@ -396,10 +402,8 @@ TEST(Rule14, AFullVaultRefusesBeforeAcknowledgementAndRecovers) {
   ASSERT_TRUE(world.open().ok());
   const VolumeId volume = world.create_volume("db");
   ASSERT_TRUE(world.flush().ok());
-  world.store->inject({.path_contains = "next.prep",
-                       .kind = sim::IoKind::kCreate,
-                       .sticky = true,
-                       .code = ENOSPC});
+  world.store->inject(
+      {.path_contains = "next.prep", .kind = sim::IoKind::kCreate, .sticky = true, .code = ENOSPC});
   std::uint64_t block = 0;
   while (block < 10000 && world.write(volume, block, {2 * block + 1}, false)) ++block;
   ASSERT_LT(block, 10000u) << "the vault never filled up";

@@ -188,10 +188,14 @@ void JournalWorld::random_step(const std::vector<VolumeId>& volumes) {
     std::vector<std::uint64_t> seeds(random.between(1, random.chance(20) ? 40 : 3));
     for (std::size_t i = 0; i < seeds.size(); ++i) {
       const auto now = seeds_.find({volume, first + i});
-      if (random.chance(10)) seeds[i] = 0;
-      else if (random.chance(15) && now != seeds_.end()) seeds[i] = now->second;
-      else if (random.chance(30) && next_seed_ > 1) seeds[i] = random.between(1, next_seed_ - 1);
-      else seeds[i] = next_seed_++;
+      if (random.chance(10))
+        seeds[i] = 0;
+      else if (random.chance(15) && now != seeds_.end())
+        seeds[i] = now->second;
+      else if (random.chance(30) && next_seed_ > 1)
+        seeds[i] = random.between(1, next_seed_ - 1);
+      else
+        seeds[i] = next_seed_++;
     }
     write(volume, first, std::move(seeds));
   }
@@ -261,8 +265,10 @@ void JournalWorld::check_record(const ReadRecord& read, const ModelChange& expec
       const auto key = std::pair(read.volume, block);
       BlockPlace place = of.piece.place;
       place.index = static_cast<std::uint16_t>(place.index + i);
-      if (of.piece.kind == PieceKind::kZero) map_.erase(key);
-      else if (of.piece.has_place()) map_[key] = place;
+      if (of.piece.kind == PieceKind::kZero)
+        map_.erase(key);
+      else if (of.piece.has_place())
+        map_[key] = place;
       std::array<std::byte, cdp::kBlockBytes> actual{};
       if (const auto at = map_.find(key); at != map_.end()) {
         const Fingerprint* print = of.fingerprints.empty() ? nullptr : &of.fingerprints[i];
@@ -285,8 +291,8 @@ std::uint64_t JournalWorld::model_seed(VolumeId volume, std::uint64_t block, Lsn
     if (change.volume != volume || block < change.first_block ||
         block >= change.first_block + change.block_count)
       continue;
-    seed_now = change.kind == ModelChange::Kind::kZero ? 0
-                                                       : change.seeds[block - change.first_block];
+    seed_now =
+        change.kind == ModelChange::Kind::kZero ? 0 : change.seeds[block - change.first_block];
   }
   return seed_now;
 }
@@ -297,8 +303,10 @@ void JournalWorld::forget_after(Lsn last) {
   dirty_.clear();
   for (const ModelChange& change : model) {
     for (std::uint64_t i = 0; i < change.block_count; ++i) {
-      if (change.kind == ModelChange::Kind::kZero) seeds_.erase({change.volume, change.first_block + i});
-      else seeds_[{change.volume, change.first_block + i}] = change.seeds[i];
+      if (change.kind == ModelChange::Kind::kZero)
+        seeds_.erase({change.volume, change.first_block + i});
+      else
+        seeds_[{change.volume, change.first_block + i}] = change.seeds[i];
     }
   }
 }

@@ -132,7 +132,7 @@ class JournalWorld {
  private:
   void check_record(const ReadRecord& read, const ModelChange& expected, BlockReader& blocks);
 
-  std::map<std::pair<VolumeId, std::uint64_t>, std::uint64_t> seeds_;   // now
+  std::map<std::pair<VolumeId, std::uint64_t>, std::uint64_t> seeds_;  // now
   std::map<std::pair<VolumeId, std::uint64_t>, cdp::PageRef> dirty_;
   // Of the history being checked: where each block is; absent: zeroes.
   std::map<std::pair<VolumeId, std::uint64_t>, BlockPlace> map_;

@@ -28,8 +28,7 @@ TEST_P(RecoverySeeds, Rule2_ACrashAtAnyIoLeavesExactlyAPrefixWithAllThatWasAnswe
   ASSERT_TRUE(world.open().ok());
   const VolumeId volume = world.create_volume("db");
   ASSERT_TRUE(world.flush().ok());
-  for (std::uint64_t generation = 0; generation < 6 && !testing::Test::HasFailure();
-       ++generation) {
+  for (std::uint64_t generation = 0; generation < 6 && !testing::Test::HasFailure(); ++generation) {
     SCOPED_TRACE(fmt::format("seed {}, generation {}", GetParam(), generation));
     world.store->crash_at(world.store->ios() + world.random.between(1, 120));
     while (!world.store->crashed()) world.random_step({volume});
@@ -49,7 +48,8 @@ TEST_P(RecoverySeeds, Rule2_ACrashAtAnyIoLeavesExactlyAPrefixWithAllThatWasAnswe
     Lsn end = crashes.back().last_lsn;
     // Where two starts were needed, the first may have recorded the crash itself.
     for (const CrashRecord& crash : crashes)
-      if (crash.last_lsn >= answered && crash.stamp.lsn > taken) end = std::min(end, crash.last_lsn);
+      if (crash.last_lsn >= answered && crash.stamp.lsn > taken)
+        end = std::min(end, crash.last_lsn);
     EXPECT_GE(end, answered);
     for (const CrashRecord& crash : crashes) EXPECT_EQ(crash.flags, 0u) << "a false alarm";
     EXPECT_GT(world.sequencer->last(), taken) << "LSNs of lost changes are not given again";
@@ -287,9 +287,10 @@ TEST(Rule3, ALostTailThatWasAnsweredAsDurableIsAnAlarm) {
   JournalWorld& world = stopped.world;
   stopped.boot();
   const Stamp newest{.lsn = stopped.frames.back().last_lsn, .time = {}};
-  ASSERT_TRUE(world.scheduler
-                  .run(world.state->write_small("durable", encode_durable_note(newest, world.vault)))
-                  .ok());
+  ASSERT_TRUE(
+      world.scheduler
+          .run(world.state->write_small("durable", encode_durable_note(newest, world.vault)))
+          .ok());
   const FrameInfo last = stopped.frames.back();
   stopped.overwrite(last.offset, std::vector<std::byte>(last.total_bytes));
   ASSERT_TRUE(world.open().ok());
@@ -354,8 +355,8 @@ TEST(Recovery, AMissingSegmentIsAClearError) {
   const Status opened = world.open();
   ASSERT_FALSE(opened.ok());
   EXPECT_NE(opened.error().message.find("segments 2 to 2"), std::string::npos);
-  EXPECT_FALSE(world.scheduler.run(VaultReader::open(world.scheduler, *world.segments, world.vault))
-                   .ok());
+  EXPECT_FALSE(
+      world.scheduler.run(VaultReader::open(world.scheduler, *world.segments, world.vault)).ok());
 }
 
 TEST(Recovery, SegmentsOfAnotherVaultAreRefused) {

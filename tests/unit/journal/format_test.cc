@@ -1,0 +1,415 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The structures on disk: what is encoded is decoded, and whatever else is decoded is refused,
+// not believed. FORMAT.md's worked example is held to the encoder.
+#include "journal/format.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "journal/built_frame.h"
+#include "journal/durable_note.h"
+#include "journal/frame_builder.h"
+#include "journal/record_codec.h"
+#include "tests/unit/journal/journal_world.h"
+
+namespace journal {
+namespace {
+
+Vault example_vault() {
+  Vault vault;
+  for (std::size_t i = 0; i < 16; ++i) vault.uuid.bytes[i] = static_cast<std::byte>(i);
+  for (std::size_t i = 0; i < kSecretBytes; ++i) vault.secret[i] = static_cast<std::byte>(i);
+  return vault;
+}
+
+// The frame of FORMAT.md's worked example.
+BuiltFrame example_frame(const Vault& vault) {
+  std::array<std::byte, cdp::kBlockBytes> block;
+  block.fill(std::byte{'A'});
+  const Fingerprint print = fingerprint(vault.secret, block);
+  RecordEncoder records;
+  const StoredPiece pieces[] = {
+      {.kind = PieceKind::kNew, .count = 1, .fingerprints = std::span(&print, 1)},
+      {.kind = PieceKind::kZero, .count = 1},
+      {.kind = PieceKind::kRepeat, .count = 1}};
+  constexpr std::int64_t time = 1'582'455'360'000'000'000;
+  records.write({1}, {.lsn = {10}, .time = {time}}, 5, pieces);
+  records.add(ZeroRecord{.volume = {1},
+                         .stamp = {.lsn = {11}, .time = {time + 1'000'000}},
+                         .kind = ZeroKind::kTrim,
+                         .first_block = 100,
+                         .block_count = 256});
+  BuiltFrame frame;
+  FrameHeader& header = frame.header;
+  header.record_count = records.count();
+  header.record_bytes = static_cast<std::uint32_t>(records.bytes().size());
+  header.run_count = 1;
+  header.first_lsn = {10};
+  header.last_lsn = {11};
+  header.min_time = {time};
+  header.max_time = {time + 1'000'000};
+  header.data_bytes = kRunHeaderBytes + cdp::kBlockBytes;
+  header.total_bytes = static_cast<std::uint32_t>(cdp::round_up(header.used_bytes(), kAppendUnit));
+  frame.buffer.reserve(header.total_bytes);
+  std::memcpy(frame.buffer.data() + kFrameHeaderBytes, records.bytes().data(),
+              records.bytes().size());
+  const auto run_at = static_cast<std::uint32_t>(header.metadata_end());
+  std::memcpy(frame.buffer.data() + run_at + kRunHeaderBytes, block.data(), block.size());
+  frame.runs = {
+      {.offset = run_at, .stored_bytes = header.data_bytes, .first_block = 0, .block_count = 1}};
+  frame.codecs = {Codec::kRaw};
+  FramePlace place{.segment = 1, .epoch = 1, .sequence = 2, .offset = 8192};
+  place.previous_digest.fill(std::byte{0xdd});
+  seal_frame(frame, place, vault);
+  return frame;
+}
+
+std::string hex_dump(std::span<const std::byte> bytes) {
+  std::string text;
+  std::string last;
+  bool starred = false;
+  for (std::size_t at = 0; at < bytes.size(); at += 16) {
+    std::string line;
+    for (std::size_t i = 0; i < 16; ++i)
+      line += fmt::format("{}{:02x}", i == 8 ? "  " : " ", std::to_integer<int>(bytes[at + i]));
+    if (line == last) {
+      if (!starred) text += "*\n";
+      starred = true;
+      continue;
+    }
+    text += fmt::format("{:08x} {}\n", at, line);
+    last = line;
+    starred = false;
+  }
+  return text + fmt::format("{:08x}\n", bytes.size());
+}
+
+TEST(Format, TheWorkedExampleInTheDocumentIsWhatTheEncoderWrites) {
+  std::ifstream file(std::string(HINDSIGHT_SOURCE_DIR) + "/journal/FORMAT.md");
+  std::stringstream document;
+  document << file.rdbuf();
+  const std::string expected = hex_dump(example_frame(example_vault()).bytes());
+  EXPECT_NE(document.str().find("```hex\n" + expected + "```"), std::string::npos)
+      << "the document should say:\n"
+      << expected;
+}
+
+TEST(Format, TheWorkedExampleIsReadBack) {
+  const Vault vault = example_vault();
+  const BuiltFrame frame = example_frame(vault);
+  const std::span<const std::byte> bytes = frame.bytes();
+  const auto header = decode_frame_header(
+      vault, 1, 8192, std::span<const std::byte, kFrameHeaderBytes>(bytes.data(), 256));
+  ASSERT_TRUE(header.ok()) << header.error().message;
+  ASSERT_TRUE(check_frame_body(*header, vault, bytes, true).ok());
+  auto records = RecordDecoder::open(
+      *header, vault, bytes.subspan(kFrameHeaderBytes, header->metadata_end() - kFrameHeaderBytes));
+  ASSERT_TRUE(records.ok());
+  const auto write = records->next();
+  ASSERT_TRUE(write.ok());
+  const auto& pieces = std::get<WriteRecord>(*write).pieces;
+  ASSERT_EQ(pieces.size(), 3u);
+  EXPECT_EQ(pieces[0].place, pieces[2].place);
+  const auto run =
+      decode_run(vault, 1, pieces[0].place.run_offset,
+                 bytes.subspan(pieces[0].place.run_offset - 8192, pieces[0].place.run_bytes));
+  ASSERT_TRUE(run.ok()) << run.error().message;
+  EXPECT_EQ((*run)[4095], std::byte{'A'});
+  const auto trim = records->next();
+  ASSERT_TRUE(trim.ok());
+  EXPECT_EQ(std::get<ZeroRecord>(*trim).kind, ZeroKind::kTrim);
+  EXPECT_TRUE(records->at_end());
+}
+
+TEST(Format, AFrameIsValidInItsOwnPlaceOnly) {
+  const Vault vault = example_vault();
+  const BuiltFrame frame = example_frame(vault);
+  const std::span<const std::byte, kFrameHeaderBytes> raw(frame.bytes().data(), 256);
+  EXPECT_TRUE(decode_frame_header(vault, 1, 8192, raw).ok());
+  EXPECT_FALSE(decode_frame_header(vault, 1, 4096, raw).ok());
+  EXPECT_FALSE(decode_frame_header(vault, 2, 8192, raw).ok());
+  Vault other = vault;
+  other.secret[5] ^= std::byte{1};
+  EXPECT_FALSE(decode_frame_header(other, 1, 8192, raw).ok());
+  Vault renamed = vault;
+  renamed.uuid.bytes[5] ^= std::byte{1};
+  EXPECT_FALSE(decode_frame_header(renamed, 1, 8192, raw).ok());
+}
+
+TEST(Format, EveryFlippedBitOfAFrameIsNoticed) {
+  const Vault vault = example_vault();
+  const BuiltFrame frame = example_frame(vault);
+  std::vector<std::byte> bytes(frame.bytes().begin(), frame.bytes().end());
+  for (std::size_t bit = 0; bit < bytes.size() * 8; bit += bit < 0x220 * 8 ? 1 : 997) {
+    bytes[bit / 8] ^= static_cast<std::byte>(1u << bit % 8);
+    const auto header = decode_frame_header(
+        vault, 1, 8192, std::span<const std::byte, kFrameHeaderBytes>(bytes.data(), 256));
+    EXPECT_FALSE(header.ok() && check_frame_body(*header, vault, bytes, false).ok()) << bit;
+    bytes[bit / 8] ^= static_cast<std::byte>(1u << bit % 8);
+  }
+}
+
+// Random damage under valid checksums: as a forger who knows the secret would do it, and as a
+// later version of this program might.
+TEST(Format, DecodersNeverTrustWhatIsUnderAValidChecksum) {
+  const Vault vault = example_vault();
+  for (std::uint64_t seed = 1; seed <= 20000; ++seed) {
+    sim::Random random(seed);
+    const BuiltFrame frame = example_frame(vault);
+    std::vector<std::byte> bytes(frame.bytes().begin(), frame.bytes().end());
+    for (std::uint64_t i = random.between(1, 4); i > 0; --i) {
+      const std::size_t at = random.chance(50) ? random.between(24, 103) : random.between(256, 455);
+      bytes[at] = random.coin() ? static_cast<std::byte>(random.next())
+                                : static_cast<std::byte>(random.coin() ? 0xff : 0);
+    }
+    const auto fix = [&](std::size_t at, std::span<const std::byte> over) {
+      const std::uint64_t sum = checksum(vault.secret, over);
+      std::memcpy(bytes.data() + at, &sum, sizeof sum);
+    };
+    std::uint32_t record_bytes = 0;
+    std::uint32_t run_count = 0;
+    std::memcpy(&record_bytes, bytes.data() + 56, 4);
+    std::memcpy(&run_count, bytes.data() + 60, 4);
+    const std::uint64_t metadata = record_bytes + std::uint64_t{run_count} * kRunEntryBytes;
+    if (256 + metadata <= bytes.size()) fix(240, std::span(bytes).subspan(256, metadata));
+    fix(248, std::span(bytes).first(248));
+    const auto header = decode_frame_header(
+        vault, 1, 8192, std::span<const std::byte, kFrameHeaderBytes>(bytes.data(), 256));
+    if (!header.ok() || header->total_bytes != bytes.size()) continue;
+    static_cast<void>(check_frame_body(*header, vault, bytes, true).ok());
+    auto records = RecordDecoder::open(*header, vault,
+                                       std::span(bytes).subspan(256, header->metadata_end() - 256));
+    if (!records.ok()) continue;
+    while (!records->at_end()) {
+      const auto record = records->next();
+      if (!record.ok()) break;
+      const auto* write = std::get_if<WriteRecord>(&*record);
+      if (write == nullptr) continue;
+      std::uint64_t blocks = 0;
+      for (const WritePiece& piece : write->pieces) {
+        blocks += piece.count;
+        if (piece.has_place()) {
+          EXPECT_LE(piece.place.index + piece.count, kRunBlocksMax) << "seed " << seed;
+        }
+      }
+      EXPECT_EQ(blocks, write->block_count) << "seed " << seed;
+    }
+  }
+}
+
+TEST(Format, RunsWithForgedHeadersAreRefusedOrHarmless) {
+  const Vault vault = example_vault();
+  std::vector<std::byte> blocks(4 * cdp::kBlockBytes);
+  for (std::size_t i = 0; i < 4; ++i)
+    fill_block(2 * i + 2, std::span<std::byte, cdp::kBlockBytes>(
+                              blocks.data() + i * cdp::kBlockBytes, cdp::kBlockBytes));
+  const std::byte* of[4];
+  for (std::size_t i = 0; i < 4; ++i) of[i] = blocks.data() + i * cdp::kBlockBytes;
+  std::vector<std::byte> run(kRunHeaderBytes + blocks.size());
+  Codec codec = Codec::kRaw;
+  run.resize(encode_run_payload(of, 3, run, codec));
+  ASSERT_EQ(codec, Codec::kZstd);
+  encode_run_header({.codec = codec,
+                     .block_count = 4,
+                     .stored_bytes = static_cast<std::uint32_t>(run.size()),
+                     .segment = 3,
+                     .offset = 777},
+                    vault, run);
+  const auto good = decode_run(vault, 3, 777, run);
+  ASSERT_TRUE(good.ok()) << good.error().message;
+  EXPECT_EQ(*good, blocks);
+  EXPECT_FALSE(decode_run(vault, 3, 778, run).ok());
+  EXPECT_FALSE(decode_run(vault, 4, 777, run).ok());
+  for (std::uint64_t seed = 1; seed <= 5000; ++seed) {
+    sim::Random random(seed);
+    std::vector<std::byte> bad = run;
+    for (std::uint64_t i = random.between(1, 3); i > 0; --i)
+      bad[random.between(8, random.coin() ? 80 : bad.size() - 1)] =
+          static_cast<std::byte>(random.next());
+    EXPECT_FALSE(decode_run(vault, 3, 777, bad).ok() && bad != run) << "no checksum: " << seed;
+    const std::uint64_t sum = checksum(vault.secret, std::span(bad).subspan(8));
+    std::memcpy(bad.data(), &sum, sizeof sum);
+    const auto decoded = decode_run(vault, 3, 777, bad);
+    if (decoded.ok()) {
+      EXPECT_EQ(decoded->size() % cdp::kBlockBytes, 0u);
+    }
+  }
+}
+
+TEST(Format, RandomBytesAreNothing) {
+  const Vault vault = example_vault();
+  sim::Random random(1);
+  for (int i = 0; i < 2000; ++i) {
+    std::vector<std::byte> bytes(kSegmentHeaderBytes);
+    for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.next());
+    EXPECT_FALSE(
+        decode_frame_header(vault, 1, 4096, std::span<const std::byte, 256>(bytes.data(), 256))
+            .ok());
+    EXPECT_FALSE(
+        decode_segment_header(vault, 1, std::span<const std::byte, kSegmentHeaderBytes>(bytes))
+            .ok());
+    EXPECT_FALSE(decode_vault(std::span(bytes).first(random.below(600))).ok());
+    EXPECT_FALSE(decode_durable_note(std::span(bytes).first(random.below(80)), vault).ok());
+    EXPECT_FALSE(decode_run(vault, 1, 0, std::span(bytes).first(random.below(4096))).ok());
+  }
+}
+
+TEST(Vault, IsReadBackAndOtherVersionsAreNamed) {
+  const Vault vault = Vault::generate({1234});
+  std::vector<std::byte> bytes = encode_vault(vault);
+  ASSERT_EQ(bytes.size(), 512u);
+  const auto read = decode_vault(bytes);
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(read->uuid, vault.uuid);
+  EXPECT_EQ(read->secret, vault.secret);
+  EXPECT_EQ(read->created, vault.created);
+  bytes[8] = std::byte{9};
+  const auto newer = decode_vault(bytes);
+  ASSERT_FALSE(newer.ok());
+  EXPECT_EQ(newer.error().code, ENOTSUP);
+  EXPECT_NE(newer.error().message.find("version 9"), std::string::npos);
+  bytes[8] = std::byte{1};
+  bytes[70] ^= std::byte{1};
+  EXPECT_EQ(decode_vault(bytes).error().code, EIO);
+}
+
+TEST(Vault, IsMadeOnce) {
+  sim::SimScheduler scheduler(1);
+  auto store = sim::SimStore::make(scheduler, 1);
+  auto root = store->directory("vault");
+  EXPECT_EQ(scheduler.run(open_vault(*root)).error().code, ENOENT);
+  const auto made = scheduler.run(create_vault(*root, {5}));
+  ASSERT_TRUE(made.ok());
+  EXPECT_EQ(scheduler.run(open_vault(*root))->uuid, made->uuid);
+  EXPECT_EQ(scheduler.run(create_vault(*root, {5})).error().code, EEXIST);
+}
+
+TEST(Uuid, IsPrintedAndParsed) {
+  const Uuid uuid = Uuid::random();
+  EXPECT_EQ(*Uuid::parse(uuid.to_string()), uuid);
+  EXPECT_EQ(Uuid::parse("6D1F0C2E-8F3A-4B7E-9A51-0C9F5D2B7E11")->to_string(),
+            "6d1f0c2e-8f3a-4b7e-9a51-0c9f5d2b7e11");
+  for (const char* bad : {"", "6d1f0c2e", "6d1f0c2e-8f3a-4b7e-9a51-0c9f5d2b7e1g",
+                          "6d1f0c2e08f3a-4b7e-9a51-0c9f5d2b7e11"})
+    EXPECT_FALSE(Uuid::parse(bad).ok()) << bad;
+}
+
+TEST(Segment, NamesAreReadBack) {
+  EXPECT_EQ(segment_name(42), "0000000042.seg");
+  EXPECT_EQ(segment_number("0000000042.seg"), 42u);
+  for (const char* other : {"next.prep", "42.seg", "00000000x2.seg", "9999999999.seg", ""})
+    EXPECT_FALSE(segment_number(other).has_value()) << other;
+}
+
+// ---------------------------------------------------------------- golden vaults
+
+// A vault's history as text: every record, and the SHA-256 of every block of every write.
+std::string describe(JournalWorld& world) {
+  const Collector history = world.collect();
+  BlockReader blocks(world.scheduler, *world.segments, world.vault);
+  std::string text;
+  for (const ReadRecord& record : history.records) {
+    text += fmt::format("{} {} volume {} blocks {}+{} time {}\n", record.stamp.lsn.value,
+                        record.is_write ? "write" : "zero", record.volume.value, record.first_block,
+                        record.block_count, record.stamp.time.value);
+    for (const auto& [piece, prints] : record.pieces) {
+      for (std::uint32_t i = 0; i < piece.count; ++i) {
+        std::string content = piece.kind == PieceKind::kZero ? "zero" : "same";
+        if (piece.has_place()) {
+          std::array<std::byte, cdp::kBlockBytes> block{};
+          BlockPlace place = piece.place;
+          place.index = static_cast<std::uint16_t>(place.index + i);
+          const Status read = world.scheduler.run(blocks.read(place, nullptr, block));
+          EXPECT_TRUE(read.ok()) << read.error().message;
+          content.clear();
+          for (const std::byte byte : sha256(block))
+            content += fmt::format("{:02x}", std::to_integer<int>(byte));
+        }
+        text += fmt::format("  {} {}\n", piece.first_block + i, content);
+      }
+    }
+  }
+  const auto state = world.scheduler.run(world.reader()->state_at({UINT64_MAX}));
+  EXPECT_TRUE(state.ok());
+  for (const auto& [id, volume] : state->volumes)
+    text += fmt::format("volume {} {} {} bytes checkpoint {} {}\n", id.value, volume.name,
+                        volume.size_bytes, volume.checkpoint.value,
+                        volume.removed.has_value() ? "removed" : "live");
+  for (const auto& [label, mark] : state->marks)
+    text += fmt::format("mark {} at {} by {}\n", label, mark.stamp.lsn.value, mark.author);
+  for (const CrashRecord& crash : state->crashes)
+    text += fmt::format("crash {} after {} flags {}\n", crash.stamp.lsn.value, crash.last_lsn.value,
+                        crash.flags);
+  return text;
+}
+
+std::vector<std::byte> read_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  EXPECT_TRUE(file.good()) << path;
+  std::vector<char> bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  const auto* from = reinterpret_cast<const std::byte*>(bytes.data());
+  return {from, from + bytes.size()};
+}
+
+void write_file(const std::string& path, std::span<const std::byte> bytes) {
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()),
+             static_cast<std::streamsize>(bytes.size()));
+}
+
+const std::string kGolden = std::string(HINDSIGHT_SOURCE_DIR) + "/tests/golden/v1";
+constexpr std::uint32_t kGoldenSegments = 3;
+
+// Writes the golden vault of this version into $HINDSIGHT_WRITE_GOLDEN; run by hand
+// (--gtest_also_run_disabled_tests) when a version is released, and never for one that was.
+TEST(Golden, DISABLED_IsWritten) {
+  const char* const to = std::getenv("HINDSIGHT_WRITE_GOLDEN");
+  ASSERT_NE(to, nullptr);
+  JournalWorld world(2021);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId db = world.create_volume("db", 8u << 20);
+  const VolumeId log = world.create_volume("log", 4u << 20);
+  for (int i = 0; i < 20; ++i) world.random_step({db, log});
+  ASSERT_TRUE(world.journal->record_mark({}, world.sequencer->next(), "before", "ops").ok());
+  ASSERT_TRUE(world.flush().ok());
+  world.crash_and_reboot(1);
+  ASSERT_TRUE(world.open().ok());
+  for (int i = 0; i < 10; ++i) world.random_step({db});
+  ASSERT_TRUE(world.journal->record_volume_removed(log, world.sequencer->next()).ok());
+  ASSERT_TRUE(world.close().ok());
+  ASSERT_TRUE(world.open().ok());
+  ASSERT_TRUE(world.close().ok());
+  ASSERT_EQ(world.reader()->segments().size(), kGoldenSegments);
+  const std::string at = to;
+  write_file(at + "/VAULT", encode_vault(world.vault));
+  for (std::uint32_t i = 1; i <= kGoldenSegments; ++i)
+    write_file(at + "/" + segment_name(i), world.store->content(world.path_of(i)));
+  const std::string text = describe(world);
+  write_file(at + "/history.txt", std::as_bytes(std::span(text)));
+}
+
+TEST(Golden, TheVaultOfVersion1IsRead) {
+  JournalWorld world(1);
+  const auto vault = decode_vault(read_file(kGolden + "/VAULT"));
+  ASSERT_TRUE(vault.ok()) << vault.error().message;
+  world.vault = *vault;
+  for (std::uint32_t i = 1; i <= kGoldenSegments; ++i) {
+    const std::vector<std::byte> bytes = read_file(kGolden + "/" + segment_name(i));
+    ASSERT_TRUE(world.scheduler.run(world.segments->create(segment_name(i), bytes.size())).ok());
+    world.store->overwrite(world.path_of(i), 0, bytes);
+  }
+  const std::vector<std::byte> expected = read_file(kGolden + "/history.txt");
+  EXPECT_EQ(describe(world),
+            std::string(reinterpret_cast<const char*>(expected.data()), expected.size()));
+  const VerifyReport report = world.verify_all(true);
+  for (const std::string& problem : report.problems) ADD_FAILURE() << problem;
+  ASSERT_TRUE(world.open().ok()) << "and appended to";
+}
+
+}  // namespace
+}  // namespace journal
