@@ -41,6 +41,7 @@ std::string segment_name(std::uint32_t number);
 // Nothing for names of other files.
 std::optional<std::uint32_t> segment_number(std::string_view name);
 inline constexpr char kNextSegmentName[] = "next.prep";
+inline constexpr char kReserveName[] = "reserve.prep";
 
 enum class PreviousEnd : std::uint32_t { kNone = 0, kSealed = 1, kCut = 2 };
 

@@ -70,24 +70,27 @@ Task<Status> JournalImpl::start() {
     co_return make_error(EINVAL, "segments of {} MiB are too small for this vault's state",
                          options_.segment_bytes >> 20);
 
-  Result<std::shared_ptr<cdp::Disk>> disk = co_await files_.make_fresh();
+  // Nothing is appended to these any more (rule 2); on a full disk, what they give back is needed.
+  for (const Recovered::Seal& seal : recovered->seals) files_.seal(seal.segment, seal.bytes);
+  co_await files_.sealed();
+  Result<std::shared_ptr<cdp::Disk>> disk = co_await files_.make_fresh(true);
   if (!disk.ok()) co_return disk.error();
   SegmentHeader header = recovered->next;
   header.base_lsn = state_.lsn;
   header.created = clock_.realtime();
-  header.capacity_bytes = options_.segment_bytes;
+  header.capacity_bytes = (*disk)->size_bytes();
   const SegmentOpening opening = build_opening(header, state_, vault_);
   auto segment = std::make_shared<Segment>();
   segment->disk = *disk;
   segment->number = header.segment;
-  segment->capacity = options_.segment_bytes;
+  segment->capacity = header.capacity_bytes;
   Status born = co_await files_.give_birth(*segment, opening);
   if (!born.ok()) co_return born;
   count_opening(opening);
   tail_ = {
       .segment = segment, .next = opening.next, .newest = {.lsn = state_.lsn, .time = state_.time}};
   plan_ = tail_;
-  for (const Recovered::Seal& seal : recovered->seals) files_.seal(seal.segment, seal.bytes);
+  co_await files_.keep_reserve();
   co_await zero_ahead_.follow(segment->disk, opening.bytes);
 
   remembered_ = remembered.value_or(Stamp{});

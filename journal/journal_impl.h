@@ -90,6 +90,7 @@ class JournalImpl final : public Journal {
   // journal_records.cc
   bool memory_for(std::uint32_t blocks) const;
   bool space_for(std::uint64_t bytes) const;
+  bool started_short() const;
   Status check_control() const;
   Error no_space_error() const;
   void add(Op op, std::uint32_t blocks, std::uint64_t record_bytes, std::uint64_t bound);
@@ -104,7 +105,9 @@ class JournalImpl final : public Journal {
   Task<void> wait_for_work();
   void check_clock_when_active();
   OpenFrame take_frame();
-  FrameEffort effort_for(const OpenFrame& frame) const;
+  bool busy_behind(const OpenFrame& frame) const;
+  void adapt_effort(const OpenFrame& frame, bool disk_is_behind);
+  FrameEffort effort_for(const OpenFrame& frame);
   Task<Status> prepare(Job& job);
   Task<Status> plan(Job& job);
   Task<Status> wait_for_next_segment();
@@ -156,6 +159,7 @@ class JournalImpl final : public Journal {
   ZeroAhead zero_ahead_;
   Position plan_;
   std::vector<AlignedBuffer> buffers_;
+  std::size_t effort_step_ = 0;
 
   // Durable.
   Position tail_;

@@ -11,13 +11,12 @@ namespace journal {
 namespace {
 
 constexpr std::size_t kBuffersKept = 3;
-// zstd levels by what waits behind a frame, in parts of the queue: measured on database pages, 1
-// gives 2.9x at 320 MB/s, -1 2.5x at 390, -5 2.1x at 490.
-struct LevelStep {
-  unsigned queue_percent;
-  int level;
-};
-constexpr LevelStep kLevels[] = {{12, 1}, {35, -1}, {60, -5}};
+
+// How hard a frame is compressed, from most to least. Measured on database pages, level 1 gives
+// 2.9x at 320 MB/s, -1 2.5x at 390, -5 2.1x at 490; the last step stores raw.
+constexpr std::optional<int> kLevels[] = {1, -1, -5, std::nullopt};
+// With less than this part of the queue waiting behind a frame, there is time for the most.
+constexpr unsigned kBusyPercent = 12;
 
 }  // namespace
 
@@ -38,6 +37,7 @@ Task<void> JournalImpl::pump() {
     Job job;
     job.frame = take_frame();
     Status prepared = co_await prepare(job);
+    adapt_effort(job.frame, appending_);
     while (appending_) co_await work_.wait();  // one frame in flight (rule 1)
     if (append_error_.has_value()) {
       std::vector<OpenFrame> unanswered;
@@ -103,7 +103,21 @@ OpenFrame JournalImpl::take_frame() {
   return frame;
 }
 
-FrameEffort JournalImpl::effort_for(const OpenFrame& frame) const {
+bool JournalImpl::busy_behind(const OpenFrame& frame) const {
+  const std::uint64_t waiting = queued_blocks_ - std::min(queued_blocks_, frame.blocks);
+  return waiting * 100 > std::uint64_t{options_.queue_blocks} * kBusyPercent;
+}
+
+// While changes queue up, either the disk or the compression holds them back: a frame that was
+// ready before the one in front of it was durable can be compressed harder, and one for which the
+// disk had to wait less.
+void JournalImpl::adapt_effort(const OpenFrame& frame, bool disk_is_behind) {
+  if (!busy_behind(frame)) return;
+  if (disk_is_behind && effort_step_ > 0) --effort_step_;
+  if (!disk_is_behind && effort_step_ + 1 < std::size(kLevels)) ++effort_step_;
+}
+
+FrameEffort JournalImpl::effort_for(const OpenFrame& frame) {
   FrameEffort effort;
   const bool urgent = flush_wanted_ >= frame.first_lsn();
   effort.dedup_reads = urgent ? options_.dedup_reads_flush : options_.dedup_reads;
@@ -111,12 +125,8 @@ FrameEffort JournalImpl::effort_for(const OpenFrame& frame) const {
     effort.level = options_.compression_level;
     return effort;
   }
-  const std::uint64_t waiting = queued_blocks_ - std::min(queued_blocks_, frame.blocks);
-  for (const LevelStep& step : kLevels) {
-    if (waiting * 100 > std::uint64_t{options_.queue_blocks} * step.queue_percent) continue;
-    effort.level = step.level;
-    break;
-  }
+  if (!busy_behind(frame)) effort_step_ = 0;
+  effort.level = kLevels[effort_step_];
   return effort;
 }
 
@@ -130,7 +140,11 @@ Task<Status> JournalImpl::prepare(Job& job) {
   if (in_flight_.has_value()) in_flight = in_flight_->built;
   BuiltFrame built = co_await builder_.build(job.frame, effort_for(job.frame), std::move(buffer),
                                              std::move(in_flight));
-  job.built = std::make_shared<BuiltFrame>(std::move(built));
+  // The buffer comes back when the last who looks at it is done: its memory is warm.
+  job.built = std::shared_ptr<BuiltFrame>(new BuiltFrame(std::move(built)), [this](BuiltFrame* of) {
+    if (buffers_.size() < kBuffersKept) buffers_.push_back(std::move(of->buffer));
+    delete of;
+  });
   Status planned = co_await plan(job);
   if (!planned.ok()) co_return planned;
   const FramePlace place = plan_.next;
@@ -285,8 +299,6 @@ void JournalImpl::became_durable(Job& job) {
   queued_blocks_ -= job.frame.blocks;
   queued_ops_ -= job.frame.ops.size();
   job.frame.ops.clear();  // the pages go back
-  if (buffers_.size() < kBuffersKept && job.built.use_count() == 1)
-    buffers_.push_back(std::move(job.built->buffer));
   room_.notify_all();
   progress_.notify_all();
   keeper_.notify_all();
@@ -301,7 +313,7 @@ Task<Status> JournalImpl::resend(std::vector<OpenFrame> frames) {
   ++statistics_.resends;
   table_.clear();
   reader_.clear();
-  Result<std::shared_ptr<cdp::Disk>> disk = co_await files_.make_fresh();
+  Result<std::shared_ptr<cdp::Disk>> disk = co_await files_.make_fresh(false);
   if (!disk.ok()) co_return disk.error();
 
   const std::shared_ptr<Segment> old = tail_.segment;

@@ -62,6 +62,12 @@ bool JournalImpl::space_for(std::uint64_t bytes) const {
   return wanted <= here - std::min(here, frame_bytes_max_) + next;
 }
 
+// On a full disk the segment at hand is a short one, for the journal's own records: were it filled,
+// the next start would have nothing left to begin with.
+bool JournalImpl::started_short() const {
+  return plan_.segment->capacity < options_.segment_bytes && !files_.ready();
+}
+
 Error JournalImpl::no_space_error() const {
   return make_error(ENOSPC, "the change is refused: {}",
                     files_.failure().has_value() ? files_.failure()->message
@@ -81,7 +87,7 @@ Task<Status> JournalImpl::admit(std::uint32_t blocks) {
       refused = make_error(ESHUTDOWN, "the journal is being closed");
     if (refused.has_value()) break;
     if (memory_for(blocks)) {
-      if (space_for(bytes + kReserveBytes)) break;
+      if (space_for(bytes + kReserveBytes) && !started_short()) break;
       files_.want_next();
       if (files_.preparing()) {
         co_await files_.changed().wait();

@@ -25,7 +25,7 @@ struct Recovered {
   // What may have been lost; nothing after a clean close. Its stamp is the journal's.
   std::optional<CrashRecord> crash;
 
-  // Segments to seal once the new one is durable: everything behind the length is zeroes.
+  // Segments to seal: everything behind the length is zeroes, and nothing is appended any more.
   struct Seal {
     std::uint32_t segment;
     std::uint64_t bytes;

@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/segment_files.h"
 
+#include <algorithm>
+
 namespace journal {
+namespace {
+
+constexpr std::uint64_t kReserveBytes = 4u << 20;
+// The state, a few control records and a footer.
+constexpr std::uint64_t kShortestBytes = 256u << 10;
+
+}  // namespace
 
 SegmentFiles::SegmentFiles(cdp::Scheduler& scheduler, cdp::Directory& directory,
                            std::uint64_t segment_bytes, Nanos retry_interval)
@@ -27,6 +36,7 @@ Task<void> SegmentFiles::prepare() {
   if (made.ok()) {
     failure_.reset();
     next_ = *std::move(made);
+    co_await keep_reserve();
   } else {
     failed_at_ = scheduler_.now();
     failure_ =
@@ -41,15 +51,33 @@ std::shared_ptr<cdp::Disk> SegmentFiles::take_next() {
   return std::move(next_);
 }
 
-Task<Result<std::shared_ptr<cdp::Disk>>> SegmentFiles::make_fresh() {
+Task<Result<std::shared_ptr<cdp::Disk>>> SegmentFiles::make_fresh(bool may_be_short) {
   while (preparing_) co_await changed_.wait();
   next_.reset();
   Status removed = co_await directory_.remove(kNextSegmentName);
   if (!removed.ok() && removed.error().code != ENOENT) co_return removed.error();
   preparing_ = true;
   co_await prepare();
-  if (!ready()) co_return *failure_;
-  co_return take_next();
+  if (ready()) co_return take_next();
+  if (may_be_short && failure_->code == ENOSPC) co_return co_await make_short();
+  co_return *failure_;
+}
+
+Task<Result<std::shared_ptr<cdp::Disk>>> SegmentFiles::make_short() {
+  Status removed = co_await directory_.remove(kReserveName);
+  if (!removed.ok() && removed.error().code != ENOENT) co_return removed.error();
+  for (std::uint64_t bytes = std::min(kReserveBytes, segment_bytes_); bytes >= kShortestBytes;
+       bytes /= 2) {
+    Result<std::unique_ptr<cdp::Disk>> made = co_await directory_.create(kNextSegmentName, bytes);
+    if (made.ok()) co_return std::shared_ptr<cdp::Disk>(*std::move(made));
+    if (made.error().code != ENOSPC) co_return made.error();
+  }
+  co_return *failure_;
+}
+
+Task<void> SegmentFiles::keep_reserve() {
+  Result<std::unique_ptr<cdp::Disk>> made = co_await directory_.create(kReserveName, kReserveBytes);
+  static_cast<void>(made.ok());  // it is there, or there is no room for it now
 }
 
 Task<Status> SegmentFiles::give_birth(const Segment& segment, const SegmentOpening& opening) {
@@ -77,10 +105,12 @@ Task<void> SegmentFiles::run_seal(std::uint32_t number, std::uint64_t bytes) {
 Task<void> SegmentFiles::close() {
   co_await background_.join();
   co_await sealing_.join();
-  if (!ready()) co_return;
-  next_.reset();
-  Status removed = co_await directory_.remove(kNextSegmentName);
-  static_cast<void>(removed.ok());  // the next start removes it
+  if (ready()) {
+    next_.reset();
+    Status removed = co_await directory_.remove(kNextSegmentName);
+    static_cast<void>(removed.ok());  // the next start removes it
+  }
+  co_await keep_reserve();
 }
 
 }  // namespace journal

@@ -42,8 +42,11 @@ class SegmentFiles {
   cdp::Signal& changed() { return changed_; }
   // The prepared file; ready() must hold.
   std::shared_ptr<cdp::Disk> take_next();
-  // A fresh file, whatever became of the prepared one.
-  Task<Result<std::shared_ptr<cdp::Disk>>> make_fresh();
+  // A fresh file, whatever became of the prepared one. On a full disk, where `may_be_short`, one
+  // of what the reserve gives back: enough to start, to say why nothing more is taken, and to stop.
+  Task<Result<std::shared_ptr<cdp::Disk>>> make_fresh(bool may_be_short);
+  // Sets aside what a start on a full disk needs, unless it is there already or there is no room.
+  Task<void> keep_reserve();
 
   // Writes what the segment opens with, and gives it its name, durably. Before this, a crash finds
   // no such segment; after it, a complete one.
@@ -58,6 +61,7 @@ class SegmentFiles {
 
  private:
   Task<void> prepare();
+  Task<Result<std::shared_ptr<cdp::Disk>>> make_short();
   Task<void> run_seal(std::uint32_t number, std::uint64_t bytes);
 
   cdp::Scheduler& scheduler_;

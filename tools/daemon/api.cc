@@ -75,6 +75,12 @@ bool is_true(const HttpRequest& request, const char* key) {
   return found != request.query.end() && (found->second == "true" || found->second == "1");
 }
 
+// The zone of the client, for the times in sentences.
+std::string zone_of(const HttpRequest& request) {
+  const auto zone = request.query.find("tz");
+  return zone != request.query.end() ? zone->second : std::string{};
+}
+
 // Refuses a body with members that nobody reads: a misspelt option must not pass unnoticed.
 Status only_members(const json::value& body, std::initializer_list<std::string_view> known) {
   if (body.is_null()) return {};
@@ -122,6 +128,7 @@ Task<HttpResponse> Api::answer(HttpRequest request) {
       {"GET", {"api", "volumes", "*"}, &Api::get_volume},
       {"PATCH", {"api", "volumes", "*"}, &Api::change_volume},
       {"DELETE", {"api", "volumes", "*"}, &Api::remove_volume},
+      {"POST", {"api", "volumes", "*", "resume"}, &Api::resume_volume},
       {"GET", {"api", "volumes", "*", "points"}, &Api::get_points},
       {"GET", {"api", "volumes", "*", "image"}, &Api::get_image},
       {"GET", {"api", "marks"}, &Api::list_marks},
@@ -144,8 +151,13 @@ Task<HttpResponse> Api::answer(HttpRequest request) {
   co_return problem_response(make_error(ENOENT, "there is no such resource in the API"));
 }
 
-Task<Result<restore::HistoryOptions>> Api::durable_history() {
+Task<Result<restore::HistoryOptions>> Api::durable_history(std::string zone) {
   restore::HistoryOptions options;
+  if (!zone.empty()) {
+    Result<restore::TimeZone> found = restore::TimeZone::find(zone);
+    if (!found) co_return std::move(found).error();
+    options.zone = *std::move(found);
+  }
   const cdp::Nanos now = clock_.realtime();
   Status durable = co_await appliance_.make_durable();
   if (!durable) co_return std::move(durable).error();
@@ -220,9 +232,9 @@ Api::Document Api::journal_document() const {
 
 // --- Routes -------------------------------------------------------------------------------------
 
-Task<Api::Answer> Api::get_status(HttpRequest) {
+Task<Api::Answer> Api::get_status(HttpRequest request) {
   const Document journal = journal_document();  // before we flush it ourselves
-  Result<restore::HistoryOptions> options = co_await durable_history();
+  Result<restore::HistoryOptions> options = co_await durable_history(zone_of(request));
   // A fenced journal still has a status.
   restore::HistoryOptions history;
   if (options) history = *std::move(options);
@@ -328,6 +340,19 @@ Task<Api::Answer> Api::remove_volume(HttpRequest request) {
   co_return json_response(200, volume_document(*appliance_.journal().state().find(id)));
 }
 
+// Writers are kept out by a rollback only, which there is none of yet: a volume that is served
+// takes them, and one that is not says why.
+Task<Api::Answer> Api::resume_volume(HttpRequest request) {
+  Result<const journal::VolumeState*> volume = named_volume(request.path[kVolumeSegment]);
+  if (!volume) co_return std::move(volume).error();
+  const auto found = appliance_.live_volumes().find((*volume)->id);
+  if (found == appliance_.live_volumes().end()) {
+    co_return make_error(ENOENT, "the volume {} was removed", (*volume)->name);
+  }
+  if (found->second.problem) co_return *found->second.problem;
+  co_return json_response(200, volume_document(**volume));
+}
+
 Task<Api::Answer> Api::get_points(HttpRequest request) {
   std::optional<restore::Point> point;
   if (const auto at = request.query.find("at"); at != request.query.end()) {
@@ -335,7 +360,7 @@ Task<Api::Answer> Api::get_points(HttpRequest request) {
     if (!parsed) co_return std::move(parsed).error();
     point = *std::move(parsed);
   }
-  Result<restore::HistoryOptions> options = co_await durable_history();
+  Result<restore::HistoryOptions> options = co_await durable_history(zone_of(request));
   if (!options) co_return std::move(options).error();
   Result<Document> document = co_await queries_.points(
       *std::move(options), request.path[kVolumeSegment], std::move(point));
@@ -352,7 +377,7 @@ Task<Api::Answer> Api::get_image(HttpRequest request) {
   if (!point) co_return std::move(point).error();
   const auto order = request.query.find("order");
   const bool in_offset_order = order != request.query.end() && order->second == "offset";
-  Result<restore::HistoryOptions> options = co_await durable_history();
+  Result<restore::HistoryOptions> options = co_await durable_history(zone_of(request));
   if (!options) co_return std::move(options).error();
   auto source = co_await queries_.image(*std::move(options), request.path[kVolumeSegment],
                                         *std::move(point));
@@ -373,6 +398,7 @@ Task<Api::Answer> Api::create_mark(HttpRequest request) {
   if (!known) co_return std::move(known).error();
   Result<std::string> label = text_member(request.body, "label");
   if (!label) co_return std::move(label).error();
+  if (Status valid = restore::check_mark_label(*label); !valid) co_return std::move(valid).error();
   cdp::VolumeId id{};  // of all
   if (has_member(request.body, "volume") == has_member(request.body, "all")) {
     co_return make_error(EINVAL, "give either the \"volume\" to mark or \"all\": true");

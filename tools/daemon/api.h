@@ -45,14 +45,16 @@ class Api {
   cdp::Task<Answer> get_volume(HttpRequest request);
   cdp::Task<Answer> change_volume(HttpRequest request);
   cdp::Task<Answer> remove_volume(HttpRequest request);
+  cdp::Task<Answer> resume_volume(HttpRequest request);
   cdp::Task<Answer> get_points(HttpRequest request);
   cdp::Task<Answer> get_image(HttpRequest request);
   cdp::Task<Answer> list_marks(HttpRequest request);
   cdp::Task<Answer> create_mark(HttpRequest request);
   cdp::Task<Answer> verify(HttpRequest request);
 
-  // Makes what was answered durable, so that every moment up to now can be asked for.
-  cdp::Task<cdp::Result<restore::HistoryOptions>> durable_history();
+  // Makes what was answered durable, so that every moment up to now can be asked for. `zone` is
+  // that of times in sentences; empty: UTC.
+  cdp::Task<cdp::Result<restore::HistoryOptions>> durable_history(std::string zone);
   cdp::Result<const journal::VolumeState*> named_volume(const std::string& name) const;
   Document volume_document(const journal::VolumeState& volume) const;
   Document journal_document() const;

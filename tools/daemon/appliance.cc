@@ -195,6 +195,8 @@ Task<Status> Appliance::replay(const journal::VolumeState& volume, cdp::FileDisk
     first = std::min(end, map.end_block());
   }
   Status admitted = co_await journal_->admit(0);
+  // A full vault takes no checkpoint: then the next start replays the same once more.
+  if (!admitted && admitted.error().code == ENOSPC) co_return Status{};
   if (!admitted) co_return admitted;
   const cdp::Stamp stamp = sequencer_.next();
   journal_->record_checkpoint(volume.id, stamp, upto);

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int kWrongUsage = 2;
 constexpr char kUnixPrefix[] = "unix:";
-constexpr std::uint64_t kMinSegmentBytes = std::uint64_t{32} << 20;
+constexpr std::uint64_t kMinSegmentBytes = std::uint64_t{20} << 20;
 constexpr std::uint64_t kMaxSegmentBytes = std::uint64_t{1} << 30;
 
 constexpr char kFooter[] =

@@ -22,6 +22,7 @@ constexpr StatusOf kStatuses[] = {
     {EOPNOTSUPP, 405, "Method Not Allowed"},
     {EEXIST, 409, "Conflict"},
     {EBUSY, 409, "Conflict"},
+    {ENOTUNIQ, 409, "Conflict"},  // a time that a clock step made ambiguous
     {ESHUTDOWN, 503, "Service Unavailable"},
     {ENOSPC, 507, "Insufficient Storage"},
 };

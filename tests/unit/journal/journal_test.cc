@@ -441,6 +441,48 @@ TEST_P(JournalSeeds, Rule14_NoAcceptedWriteMeetsAFullDisk) {
   EXPECT_EQ(world.check_history().records.size(), world.model.size());
 }
 
+TEST(Rule14, AJournalStartsOnAFullDiskTakesNothingAndGoesOnWhenThereIsRoom) {
+  JournalOptions options = small_options();
+  options.segment_bytes = 8u << 20;
+  JournalWorld world(1, options);
+  const auto used = [&world] {
+    std::uint64_t bytes = 0;
+    for (const std::string& path : world.store->paths()) bytes += world.store->size_of(path);
+    return bytes;
+  };
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  for (std::uint64_t i = 0; i < 500; ++i) ASSERT_TRUE(world.write(volume, i, {2 * i + 1}, false));
+  ASSERT_TRUE(world.close().ok());
+  world.store->set_capacity(used() + 300'000);
+  for (std::uint64_t start = 0; start < 5; ++start) {
+    const Status opened = world.open();
+    ASSERT_TRUE(opened.ok()) << opened.error().message;
+    EXPECT_FALSE(world.write(volume, 600, {3001}, false));
+    EXPECT_EQ(world.last_refusal->code, ENOSPC);
+    EXPECT_TRUE(world.journal->health().no_space.has_value());
+    ASSERT_TRUE(
+        world.journal->record_mark({}, world.sequencer->next(), fmt::format("{}", start), "ops")
+            .ok());
+    ASSERT_TRUE(world.flush().ok());
+    if (start == 4) break;
+    if (start % 2 == 0) {
+      ASSERT_TRUE(world.close().ok());
+    } else {
+      world.crash_and_reboot(start);
+      world.store->set_capacity(used() + 300'000);
+    }
+  }
+  world.store->set_capacity(used() + (64u << 20));
+  world.scheduler.run_for(cdp::seconds(2));
+  for (std::uint64_t i = 0; i < 500; ++i)
+    ASSERT_TRUE(world.write(volume, 7000 + i, {20001 + 2 * i}, false));
+  ASSERT_TRUE(world.flush().ok());
+  EXPECT_FALSE(world.journal->health().no_space.has_value());
+  ASSERT_TRUE(world.close().ok());
+  EXPECT_EQ(world.check_history().records.size(), world.model.size());
+}
+
 TEST_P(JournalSeeds, Rule13_AFailedAppendIsCutAndSentToAFreshSegment) {
   JournalWorld world(GetParam() + 400);
   ASSERT_TRUE(world.open().ok());
