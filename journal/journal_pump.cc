@@ -428,6 +428,7 @@ Task<Status> JournalImpl::close() {
   co_await zero_ahead_.stop();
   if (ended.ok()) files_.seal(tail_.segment->number, tail_.next.offset);
   co_await files_.close();
+  if (ended.ok()) co_await files_.keep_reserve();
   if (ended.ok() && state_directory_ != nullptr) co_await remember();
   started_ = false;
   co_return ended;

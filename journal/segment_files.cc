@@ -110,7 +110,6 @@ Task<void> SegmentFiles::close() {
     Status removed = co_await directory_.remove(kNextSegmentName);
     static_cast<void>(removed.ok());  // the next start removes it
   }
-  co_await keep_reserve();
 }
 
 }  // namespace journal
