@@ -122,16 +122,17 @@ assert_live_equals_now() {
 lsn_of() { hindsight points "$1" --at "$2" --json 2>/dev/null | jq -r .point.lsn; }
 
 # fio_doomed URI OPTION...: fio in the background, to lose its server. Its nbd engine then spins for
-# ever instead of ending, so end_fio_doomed ends it and the jobs that it forked: they are a session.
+# ever instead of ending, so end_fio_doomed ends it. Its jobs are threads: a job that fio forks makes
+# itself a session and would outlive its parent.
 fio_doomed() {
   local uri=$1
   shift
-  setsid fio --ioengine=nbd --verify_state_save=0 --uri="$uri" --refill_buffers --output=/dev/null "$@" >/dev/null 2>&1 </dev/null &
+  fio --ioengine=nbd --thread --verify_state_save=0 --uri="$uri" --refill_buffers --output=/dev/null "$@" >/dev/null 2>&1 </dev/null &
   doomed_pid=$!
   remember_process clients "$doomed_pid"
 }
 end_fio_doomed() {
-  kill -KILL -- "-$doomed_pid" 2>/dev/null || true
+  kill -KILL "$doomed_pid" 2>/dev/null || true
   wait "$doomed_pid" 2>/dev/null || true
   doomed_pid=
 }
