@@ -95,6 +95,7 @@ Task<Status> JournalImpl::start() {
 
   remembered_ = remembered.value_or(Stamp{});
   clock_offset_ = clock_.realtime() - clock_.boottime();
+  next_heartbeat_ = scheduler_.now() + options_.heartbeat_interval;
   started_ = pumping_ = true;
   tasks_.spawn(pump());
   tasks_.spawn(housekeeping());

@@ -38,6 +38,9 @@ struct JournalOptions {
   std::uint32_t frame_blocks = 1024;         // payload that fills a frame; at least 256 (1 MiB)
   std::uint32_t queue_blocks = 4096;         // payload recorded but not durable, in blocks
   Nanos commit_interval = cdp::milliseconds(200);
+  // A clock record follows the last change after this, so that the second it fell into is closed;
+  // while nothing changes, one more after each heartbeat_interval: history is known up to there.
+  Nanos close_second_after = cdp::seconds(1);
   Nanos heartbeat_interval = cdp::seconds(60);
   Nanos remember_interval = cdp::seconds(1);  // how often STATE/durable is written at most
   Nanos space_retry_interval = cdp::seconds(1);

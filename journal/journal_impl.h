@@ -148,8 +148,7 @@ class JournalImpl final : public Journal {
   std::uint64_t admit_tail_ = 0;    // callers of admit are served in turn
   std::uint64_t admit_head_ = 0;
   Nanos clock_offset_;   // realtime - boottime, when last looked at
-  Nanos last_activity_;  // scheduler's time of the last record that is no heartbeat
-  bool heartbeat_due_ = false;
+  Nanos next_heartbeat_;  // scheduler's time
 
   // Planned.
   DedupTable table_;

@@ -378,28 +378,23 @@ Task<Status> JournalImpl::flush(Lsn lsn) {
 
 // ---------------------------------------------------------------- housekeeping
 
-// Writes the state directory's note, and a heartbeat a while after the last change.
+// Writes the state directory's note, and the heartbeats: what was not written cannot be told from
+// what a reader of the vault does not know yet, unless a later time is on record.
 Task<void> JournalImpl::housekeeping() {
   while (!closing_ && !fenced_.has_value()) {
     const Nanos now = scheduler_.now();
     const bool note_due = state_directory_ != nullptr && durable_ > remembered_.lsn;
     const Nanos note_at = remembered_at_ + options_.remember_interval;
-    const Nanos beat_at = last_activity_ + options_.heartbeat_interval;
     if (note_due && now >= note_at) {
       co_await remember();
       continue;
     }
-    if (heartbeat_due_ && now >= beat_at) {
-      heartbeat_due_ = false;
+    if (now >= next_heartbeat_) {
       add_clock(ClockRecord::Reason::kHeartbeat, {});
+      next_heartbeat_ = now + options_.heartbeat_interval;
       continue;
     }
-    if (note_due || heartbeat_due_) {
-      const Nanos at = !heartbeat_due_ ? note_at : !note_due ? beat_at : std::min(note_at, beat_at);
-      co_await keeper_.wait_until(at);
-    } else {
-      co_await keeper_.wait();
-    }
+    co_await keeper_.wait_until(note_due ? std::min(note_at, next_heartbeat_) : next_heartbeat_);
   }
 }
 
@@ -414,6 +409,7 @@ Task<void> JournalImpl::remember() {
 
 Task<Status> JournalImpl::close() {
   CHECK(started_ && !closing_);
+  add_clock(ClockRecord::Reason::kHeartbeat, {});  // history reaches up to the stop
   closing_ = true;
   work_.notify_all();
   room_.notify_all();

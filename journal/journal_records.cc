@@ -143,8 +143,7 @@ void JournalImpl::record_write(VolumeId volume, Stamp stamp, std::uint64_t first
   const auto blocks = static_cast<std::uint32_t>(pages.size());
   cancel_admission(blocks);  // from here on it is counted as queued
   if (fenced_.has_value()) return;
-  last_activity_ = scheduler_.now();
-  heartbeat_due_ = true;
+  next_heartbeat_ = scheduler_.now() + options_.close_second_after;
   statistics_.client_bytes += pages.size() * cdp::kBlockBytes;
   state_.advance(stamp);
   add(WriteOp{.volume = volume,
@@ -159,8 +158,7 @@ void JournalImpl::record_zero(VolumeId volume, Stamp stamp, ZeroKind kind,
                               std::uint64_t first_block, std::uint64_t count) {
   cancel_admission(0);
   if (fenced_.has_value()) return;
-  last_activity_ = scheduler_.now();
-  heartbeat_due_ = true;
+  next_heartbeat_ = scheduler_.now() + options_.close_second_after;
   state_.advance(stamp);
   add(ZeroRecord{.volume = volume,
                  .stamp = stamp,
@@ -192,8 +190,7 @@ Status JournalImpl::check_control() const {
 
 template <typename Record>
 void JournalImpl::add_control(const Record& record) {
-  last_activity_ = scheduler_.now();
-  heartbeat_due_ = true;
+  next_heartbeat_ = scheduler_.now() + options_.close_second_after;
   state_.apply(record);
   opening_bound_ = opening_bytes_bound(state_);
   add(record, 0, kControlRecordBound, frame_bytes_bound(0));

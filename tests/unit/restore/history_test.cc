@@ -39,7 +39,7 @@ TEST_F(HistoryTest, ATimeIsTheStateAfterEveryWriteStampedAtOrBeforeIt) {
   const auto shop = world_.create("shop", kMiB);
   pass(10);
   const cdp::Stamp first = world_.write(shop, 0, {1});
-  pass(10);
+  world_.scheduler.run_for(cdp::milliseconds(500));  // no record between them
   const cdp::Stamp second = world_.write(shop, 0, {2});
   world_.flush();
   const auto at = [&](std::int64_t time) {
