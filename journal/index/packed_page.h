@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PackedPage: 4096 bytes that hold rows of up to 8 unsigned 64-bit columns, each column packed as
+// its smallest value and the differences to it in as few bits as the largest of them needs (frame
+// of reference). Any value of any row is read in place, in a few instructions. README.md, "Page".
+//
+// Every page of a run file, packed or not, says in its first bytes which page of which run and of
+// which kind it is, under the vault's keyed checksum: rot and misdirected reads do not pass.
+//
+// Pure functions on memory; any thread.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "cdp/base/endian.h"
+#include "journal/hash.h"
+#include "journal/records.h"
+
+namespace journal::index {
+
+inline constexpr std::size_t kPageBytes = 4096;
+inline constexpr std::size_t kPageHeaderBytes = 24;
+inline constexpr std::size_t kColumnsMax = 8;
+inline constexpr unsigned kPageRowsMax = 1024;
+
+using PageBytes = std::span<const std::byte, kPageBytes>;
+
+enum class PageKind : std::uint8_t {
+  kHeader = 1,
+  kEntries = 2,
+  kEntryFences = 3,
+  kFrames = 4,
+  kFrameFences = 5,
+  kFilter = 6,
+};
+
+// A page of a run; runs have numbers that are never used again within a vault.
+struct PageId {
+  std::uint32_t run = 0;
+  std::uint32_t page = 0;
+  bool operator==(const PageId&) const = default;
+};
+
+// Writes the page's first bytes: identity and checksum. Everything else must be in place.
+void seal_page(const Secret& secret, PageId id, PageKind kind,
+               std::span<std::byte, kPageBytes> page);
+// EIO where the bytes are not that page.
+Status check_page(const Secret& secret, PageId id, PageBytes page);
+// Of a page that was checked.
+PageKind kind_of(PageBytes page);
+
+// A view of a packed page that was checked; the bytes must outlive it.
+class PackedPage {
+ public:
+  PackedPage() = default;
+  explicit PackedPage(const std::byte* page) : page_(page) {}
+
+  unsigned rows() const { return cdp::load_le<std::uint16_t>(page_ + kRowsAt); }
+
+  // row < rows(), column < the columns it was built with.
+  std::uint64_t get(unsigned column, unsigned row) const {
+    const unsigned width = std::to_integer<unsigned>(page_[kWidthsAt + column]);
+    const std::size_t bit = std::size_t{row} * width;
+    const std::byte* const at =
+        page_ + cdp::load_le<std::uint16_t>(page_ + kStartsAt + 2 * column) + bit / 8;
+    std::uint64_t value = cdp::load_le<std::uint64_t>(at) >> (bit % 8);
+    // A value may reach into a ninth byte.
+    if (width + bit % 8 > 64) value |= std::to_integer<std::uint64_t>(at[8]) << (64 - bit % 8);
+    const std::uint64_t mask = width == 0 ? 0 : ~std::uint64_t{0} >> (64 - width);
+    return base(column) + (value & mask);
+  }
+  // The smallest value of the column.
+  std::uint64_t base(unsigned column) const {
+    return cdp::load_le<std::uint64_t>(page_ + kBasesAt + 8 * column);
+  }
+  // No value of the column is larger.
+  std::uint64_t limit(unsigned column) const {
+    const unsigned width = std::to_integer<unsigned>(page_[kWidthsAt + column]);
+    const std::uint64_t mask = width == 0 ? 0 : ~std::uint64_t{0} >> (64 - width);
+    const std::uint64_t least = base(column);
+    return least + mask < least ? ~std::uint64_t{0} : least + mask;
+  }
+
+ private:
+  friend class PackedPageBuilder;
+  friend Status check_page(const Secret&, PageId, PageBytes);
+
+  static constexpr std::size_t kColumnsAt = 17;
+  static constexpr std::size_t kRowsAt = 18;
+  static constexpr std::size_t kWidthsAt = 24;
+  static constexpr std::size_t kStartsAt = 32;
+  static constexpr std::size_t kBasesAt = 48;
+  // A read of 8 bytes at the last value stays in the page.
+  static constexpr std::size_t kDataEnd = kPageBytes - 8;
+
+  const std::byte* page_ = nullptr;
+};
+
+// Gathers rows for one page after another.
+class PackedPageBuilder {
+ public:
+  explicit PackedPageBuilder(unsigned columns);
+
+  // False, and nothing has changed, when the row does not fit any more. The first one always does.
+  bool add(const std::array<std::uint64_t, kColumnsMax>& row);
+  unsigned rows() const { return rows_; }
+  // Packs what was added into `page`, all but its identity (seal_page), and starts anew.
+  void pack(std::span<std::byte, kPageBytes> page);
+
+ private:
+  static constexpr unsigned kStride =
+      kPageRowsMax + 8;  // not a power of two: spread over the cache
+
+  bool widen(const std::array<std::uint64_t, kColumnsMax>& row);
+
+  unsigned columns_;
+  unsigned rows_ = 0;
+  unsigned rows_fit_ = 0;  // with the widths of now
+  std::array<std::uint64_t, kColumnsMax> least_{};
+  std::array<std::uint64_t, kColumnsMax> largest_{};
+  std::array<std::uint64_t, kColumnsMax> mask_{};  // values up to least + mask fit the width
+  std::vector<std::uint64_t> values_;              // column by column
+};
+
+}  // namespace journal::index

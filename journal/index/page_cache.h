@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PageCache: the pages of index files that were asked for lately, checked once when they were
+// read. Shared by all runs of a vault; bounded, and swept by a clock.
+//
+// Reading is done in two steps that alternate, so that what is in memory costs no suspension: a
+// synchronous attempt finds its pages through a PageReader, which notes what is missing; where
+// something was, `load` reads all of it side by side, and the attempt is made again.
+//
+// One scheduler's thread. A cached page that somebody holds stays valid after it left the cache.
+#pragma once
+
+#include <boost/intrusive_ptr.hpp>
+#include <boost/unordered/unordered_flat_map.hpp>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "cdp/io/disk.h"
+#include "journal/aligned_buffer.h"
+#include "journal/index/packed_page.h"
+#include "journal/vault.h"
+
+namespace journal::index {
+
+class Run;
+
+// Aligned memory for pages, a quarter of a mebibyte at a time: the heap would need twice as much.
+class PageMemory {
+ public:
+  std::byte* take();
+  void give_back(std::byte* page) { free_.push_back(page); }
+
+ private:
+  static constexpr std::size_t kSlabPages = 64;
+  std::vector<AlignedBuffer> slabs_;
+  std::vector<std::byte*> free_;
+};
+
+struct CachedPage {
+  explicit CachedPage(PageMemory& from) : memory(from), data(from.take()) {}
+  ~CachedPage() { memory.give_back(data); }
+  CachedPage(const CachedPage&) = delete;
+  CachedPage& operator=(const CachedPage&) = delete;
+  PageBytes bytes() const { return PageBytes{data, kPageBytes}; }
+
+  PageMemory& memory;
+  std::byte* const data;
+  PageId id{};
+  std::uint32_t references = 0;
+  bool used_lately = false;
+};
+inline void intrusive_ptr_add_ref(CachedPage* page) { ++page->references; }
+inline void intrusive_ptr_release(CachedPage* page) {
+  if (--page->references == 0) delete page;
+}
+using CachedPageRef = boost::intrusive_ptr<CachedPage>;
+
+class PageCache {
+ public:
+  static constexpr std::size_t kDefaultBytes = 64u << 20;
+
+  explicit PageCache(std::size_t bytes = kDefaultBytes);
+
+  // Null where it is not there. Valid until the next insert, unless a reference is taken.
+  CachedPage* find(PageId id) {
+    const auto found = pages_.find(key_of(id));
+    if (found == pages_.end()) return nullptr;
+    found->second->used_lately = true;
+    return found->second.get();
+  }
+  // Replaces none: of two that loaded the same page, the second is forgotten.
+  void insert(CachedPageRef page);
+  // Pages of a run that is gone.
+  void forget(std::uint32_t run);
+
+  // A page to be filled and inserted; the cache must outlive it.
+  CachedPageRef new_page() { return CachedPageRef{new CachedPage(memory_)}; }
+
+  std::size_t size() const { return pages_.size(); }
+  std::size_t capacity() const { return capacity_; }
+
+ private:
+  static std::uint64_t key_of(PageId id) { return std::uint64_t{id.run} << 32 | id.page; }
+
+  PageMemory memory_;  // first: every page gives its own back
+  std::size_t capacity_;
+  boost::unordered_flat_map<std::uint64_t, CachedPageRef> pages_;
+  std::vector<CachedPageRef> clock_;
+  std::size_t hand_ = 0;
+};
+
+// The pages of one call, from the cache or read for it; those that were read stay with it, so that
+// the call comes to its end however small the cache is.
+class PageReader {
+ public:
+  // Both must outlive the reader.
+  PageReader(cdp::Scheduler& scheduler, PageCache& cache) : scheduler_(scheduler), cache_(cache) {}
+
+  // Null: it is missing, and `load` will read it, with up to `more` pages that follow it. Runs
+  // must live until then. Valid until the next `load`, unless a reference is taken.
+  CachedPage* find(const Run& run, std::uint32_t page, std::uint32_t more = 0);
+  bool has_missing() const { return !missing_.empty(); }
+  // Reads what is missing, side by side. EIO where a page is not what it should be.
+  Task<Status> load();
+  // Gives up the pages that were read.
+  void release() { own_.clear(); }
+  std::size_t held() const { return own_.size(); }
+
+  cdp::Scheduler& scheduler() const { return scheduler_; }
+
+ private:
+  struct Missing {
+    const Run* run;
+    std::uint32_t page;
+    std::uint32_t count;
+  };
+  static Task<void> read(PageReader& reader, Missing missing, Status& result);
+
+  cdp::Scheduler& scheduler_;
+  PageCache& cache_;
+  std::vector<Missing> missing_;
+  boost::unordered_flat_map<std::uint64_t, CachedPageRef> own_;
+};
+
+}  // namespace journal::index
