@@ -31,6 +31,10 @@ FilterKey::FilterKey(std::uint64_t tree, std::uint64_t node)
     : line_hash(mixed(node * 0x9e3779b97f4a7c15 + tree)),
       bits((line_hash ^ line_hash >> 29) * 0xd6e8feb86659fd93 >> 10) {}
 
+std::uint64_t FilterBuilder::pages_for(std::uint64_t keys) {
+  return (lines_for(keys) + kLinesUnit) / kFilterLinesInPage + 1;
+}
+
 FilterBuilder::FilterBuilder(std::uint64_t keys)
     : lines_(static_cast<std::uint32_t>(
           cdp::round_up(std::max<std::uint64_t>(lines_for(keys), 1), kLinesUnit))),

@@ -49,6 +49,8 @@ class FilterBuilder {
   // Room for `keys`; more make it less sharp, and fewer are made up for by `shrink`. The memory is
   // bounded: beyond some 2 * 10^8 keys there are fewer bits for each.
   explicit FilterBuilder(std::uint64_t keys);
+  // The most that it makes of so many.
+  static std::uint64_t pages_for(std::uint64_t keys);
 
   void add(std::uint64_t tree, std::uint64_t node);
   // Makes it as small as `keys`, the number that came, needs.

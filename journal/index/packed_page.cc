@@ -95,11 +95,7 @@ bool PackedPageBuilder::widen(const std::array<std::uint64_t, kColumnsMax>& row)
     mask[column] = mask_of(width);
     bits += width;
   }
-  // Each column begins at a byte, which costs it less than one.
-  const std::size_t bytes =
-      PackedPage::kDataEnd - PackedPage::kBasesAt - std::size_t{columns_} * (8 + 1);
-  const std::size_t fit = bits == 0 ? kPageRowsMax : bytes * 8 / bits;
-  const unsigned rows_fit = static_cast<unsigned>(std::min<std::size_t>(fit, kPageRowsMax));
+  const unsigned rows_fit = rows_that_fit(columns_, bits);
   if (rows_ >= rows_fit) return false;
   rows_fit_ = rows_fit;
   least_ = least;

@@ -111,6 +111,15 @@ class PackedPageBuilder {
   // Packs what was added into `page`, all but its identity (seal_page), and starts anew.
   void pack(std::span<std::byte, kPageBytes> page);
 
+  // How many rows of so many columns and bits a page holds, at least.
+  static constexpr unsigned rows_that_fit(unsigned columns, unsigned bits) {
+    // Each column begins at a byte, which costs it less than one.
+    const std::size_t bytes =
+        PackedPage::kDataEnd - PackedPage::kBasesAt - std::size_t{columns} * (8 + 1);
+    const std::size_t fit = bits == 0 ? kPageRowsMax : bytes * 8 / bits;
+    return static_cast<unsigned>(fit < kPageRowsMax ? fit : kPageRowsMax);
+  }
+
  private:
   static constexpr unsigned kStride =
       kPageRowsMax + 8;  // not a power of two: spread over the cache
