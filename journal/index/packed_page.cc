@@ -70,7 +70,7 @@ PackedPageBuilder::PackedPageBuilder(unsigned columns)
 bool PackedPageBuilder::add(const std::array<std::uint64_t, kColumnsMax>& row) {
   bool fits = rows_ < rows_fit_;
   for (unsigned column = 0; column < columns_; ++column)
-    fits &= row[column] - least_[column] <= mask_[column];
+    fits &= row[column] >= least_[column] && row[column] - least_[column] <= mask_[column];
   if (!fits && !widen(row)) return false;
   for (unsigned column = 0; column < columns_; ++column)
     values_[column * kStride + rows_] = row[column];

@@ -109,7 +109,7 @@ TEST(FrameTable, AnswersAsAListOfAllFramesDoes) {
 TEST(FrameTable, ATimeIsFoundWithoutReadingHistory) {
   Frames frames(5);
   frames.add_run(100'000, 0);
-  EXPECT_GT(frames.world.runs.front()->header().frames.leaf_pages, 200u);
+  EXPECT_GT(frames.world.runs.front()->header().frames.leaf_pages, 100u);
   const Snapshot map = frames.world.snapshot();
   const std::uint64_t reads = frames.world.store->ios(sim::IoKind::kRead);
   const auto deciding = *frames.world.scheduler.run(map.deciding_frames({frames.time / 2}));

@@ -68,8 +68,8 @@ TEST(PackedPage, IsFilledBeforeItRefuses) {
   sim::Random random(12);
   PackedPageBuilder builder(2);
   unsigned rows = 0;
-  while (builder.add({random.below(1u << 20), 7})) ++rows;
-  EXPECT_GE(rows * 20 / 8, kPageBytes - 100);
+  while (builder.add({random.below(std::uint64_t{1} << 40), 7})) ++rows;
+  EXPECT_GE(rows * 40 / 8, kPageBytes - 100);
 }
 
 TEST(PackedPage, NoFlippedBitAndNoOtherPlacePasses) {
