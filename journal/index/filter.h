@@ -5,11 +5,12 @@
 // Singler, WEA 2007), so that asking costs one cache miss. README.md, "Filter".
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
+#include "journal/index/huge_array.h"
 #include "journal/index/packed_page.h"
 
 namespace journal::index {
@@ -24,7 +25,17 @@ struct FilterKey {
   std::uint64_t line_hash = 0;
   std::uint64_t bits = 0;  // six numbers of 9 bits
 
-  FilterKey(std::uint64_t tree, std::uint64_t node);
+  FilterKey() = default;
+  FilterKey(std::uint64_t tree, std::uint64_t node)
+      : line_hash(mixed(node * 0x9e3779b97f4a7c15 + tree)),
+        bits((line_hash ^ line_hash >> 29) * 0xd6e8feb86659fd93 >> 10) {}
+
+  // The finalizer of MurmurHash3: every bit of the input moves every bit of the output.
+  static constexpr std::uint64_t mixed(std::uint64_t value) {
+    value = (value ^ value >> 33) * 0xff51afd7ed558ccd;
+    value = (value ^ value >> 33) * 0xc4ceb9fe1a85ec53;
+    return value ^ value >> 33;
+  }
   std::uint32_t line(std::uint32_t lines) const {
     return static_cast<std::uint32_t>((line_hash >> 32) * lines >> 32);
   }
@@ -62,13 +73,14 @@ class FilterBuilder {
   void fill(std::uint32_t page, std::span<std::byte, kPageBytes> into) const;
 
  private:
-  void set(const FilterKey& key);
+  void set_pending();
 
-  static constexpr std::size_t kPending = 16;
+  static constexpr std::size_t kPending = 32;
 
   std::uint32_t lines_;
-  std::vector<std::uint64_t> words_;  // 8 to a line
-  std::vector<FilterKey> pending_;    // their lines are on the way to the cache
+  std::vector<std::uint64_t> words_;         // 8 to a line
+  std::array<FilterKey, kPending> pending_;  // their lines are on the way to the cache
+  std::size_t pending_count_ = 0;
 };
 
 }  // namespace journal::index

@@ -69,38 +69,47 @@ PackedPageBuilder::PackedPageBuilder(unsigned columns)
 
 bool PackedPageBuilder::add(const std::array<std::uint64_t, kColumnsMax>& row) {
   bool fits = rows_ < rows_fit_;
+  // Below least the difference wraps, beyond all reach.
   for (unsigned column = 0; column < columns_; ++column)
-    fits &= row[column] >= least_[column] && row[column] - least_[column] <= mask_[column];
+    fits &= row[column] - least_[column] <= reach_[column];
   if (!fits && !widen(row)) return false;
   for (unsigned column = 0; column < columns_; ++column)
     values_[column * kStride + rows_] = row[column];
-  for (unsigned column = 0; column < columns_; ++column)
-    largest_[column] = std::max(largest_[column], row[column]);
   ++rows_;
   return true;
 }
 
 // Makes the columns wide enough for the row; false where they would leave the page.
 bool PackedPageBuilder::widen(const std::array<std::uint64_t, kColumnsMax>& row) {
-  std::array<std::uint64_t, kColumnsMax> least = row;
-  std::array<std::uint64_t, kColumnsMax> mask{};
+  if (rows_ == 0) {
+    least_ = row;
+    largest_ = row;
+    reach_.fill(0);
+    widths_.fill(0);
+    seen_.fill(0);
+    rows_fit_ = kPageRowsMax;
+    return true;
+  }
+  std::array<std::uint64_t, kColumnsMax> least = least_;
+  std::array<unsigned, kColumnsMax> widths = widths_;
   unsigned bits = 0;
   for (unsigned column = 0; column < columns_; ++column) {
-    std::uint64_t largest = row[column];
-    if (rows_ != 0) {
-      least[column] = std::min(least[column], least_[column]);
-      largest = std::max(largest, largest_[column]);
+    if (row[column] - least_[column] > reach_[column]) {
+      const std::uint64_t* const values = values_.data() + column * kStride;
+      for (; seen_[column] < rows_; ++seen_[column])
+        largest_[column] = std::max(largest_[column], values[seen_[column]]);
+      least[column] = std::min(least[column], row[column]);
+      widths[column] = width_of(std::max(largest_[column], row[column]) - least[column]);
     }
-    const unsigned width = width_of(largest - least[column]);
-    mask[column] = mask_of(width);
-    bits += width;
+    bits += widths[column];
   }
   const unsigned rows_fit = rows_that_fit(columns_, bits);
   if (rows_ >= rows_fit) return false;
   rows_fit_ = rows_fit;
   least_ = least;
-  mask_ = mask;
-  if (rows_ == 0) largest_ = row;
+  widths_ = widths;
+  for (unsigned column = 0; column < columns_; ++column)
+    reach_[column] = std::min(mask_of(widths[column]), ~least[column]);
   return true;
 }
 
@@ -112,7 +121,7 @@ void PackedPageBuilder::pack(std::span<std::byte, kPageBytes> page) {
   std::size_t start = PackedPage::kBasesAt + std::size_t{columns_} * 8;
   for (unsigned column = 0; column < columns_; ++column) {
     const std::uint64_t least = least_[column];
-    const unsigned width = width_of(largest_[column] - least);
+    const unsigned width = widths_[column];
     page[PackedPage::kWidthsAt + column] = static_cast<std::byte>(width);
     store_le(page.data() + PackedPage::kStartsAt + 2 * column, static_cast<std::uint16_t>(start));
     store_le(page.data() + PackedPage::kBasesAt + 8 * column, least);

@@ -108,6 +108,9 @@ class PackedPageBuilder {
   // False, and nothing has changed, when the row does not fit any more. The first one always does.
   bool add(const std::array<std::uint64_t, kColumnsMax>& row);
   unsigned rows() const { return rows_; }
+  // Bounds of the values that were added; the upper one need not be met.
+  std::uint64_t least(unsigned column) const { return least_[column]; }
+  std::uint64_t limit(unsigned column) const { return least_[column] + reach_[column]; }
   // Packs what was added into `page`, all but its identity (seal_page), and starts anew.
   void pack(std::span<std::byte, kPageBytes> page);
 
@@ -130,9 +133,12 @@ class PackedPageBuilder {
   unsigned rows_ = 0;
   unsigned rows_fit_ = 0;  // with the widths of now
   std::array<std::uint64_t, kColumnsMax> least_{};
+  std::array<std::uint64_t, kColumnsMax> reach_{};  // values up to least + reach fit the width
+  std::array<unsigned, kColumnsMax> widths_{};
+  // The largest value, of the first so many rows.
   std::array<std::uint64_t, kColumnsMax> largest_{};
-  std::array<std::uint64_t, kColumnsMax> mask_{};  // values up to least + mask fit the width
-  std::vector<std::uint64_t> values_;              // column by column
+  std::array<unsigned, kColumnsMax> seen_{};
+  std::vector<std::uint64_t> values_;  // column by column
 };
 
 }  // namespace journal::index

@@ -11,7 +11,8 @@ namespace journal::index {
 
 std::byte* PageMemory::take() {
   if (free_.empty()) {
-    std::byte* const slab = slabs_.emplace_back().reserve(kSlabPages * kPageBytes).data();
+    slabs_.emplace_back().reserve(kSlabPages * kPageBytes);
+    std::byte* const slab = slabs_.back().data();
     for (std::size_t i = kSlabPages; i-- > 0;) free_.push_back(slab + i * kPageBytes);
   }
   std::byte* const page = free_.back();

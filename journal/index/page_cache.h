@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "cdp/io/disk.h"
-#include "journal/aligned_buffer.h"
+#include "journal/index/huge_array.h"
 #include "journal/index/packed_page.h"
 #include "journal/vault.h"
 
@@ -26,15 +26,15 @@ namespace journal::index {
 
 class Run;
 
-// Aligned memory for pages, a quarter of a mebibyte at a time: the heap would need twice as much.
+// Aligned memory for pages, 2 MiB at a time: from the heap, each would need two.
 class PageMemory {
  public:
   std::byte* take();
   void give_back(std::byte* page) { free_.push_back(page); }
 
  private:
-  static constexpr std::size_t kSlabPages = 64;
-  std::vector<AlignedBuffer> slabs_;
+  static constexpr std::size_t kSlabPages = 512;
+  std::vector<HugeArray<std::byte>> slabs_;
   std::vector<std::byte*> free_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "journal/aligned_buffer.h"
 #include "journal/index/filter.h"
 
 namespace journal::index {

@@ -44,20 +44,18 @@ bool lies_within(const TreeSection& section, std::uint32_t pages) {
 
 std::string run_name(std::uint32_t number) { return fmt::format("{:010}.run", number); }
 
-Row entry_row(const Entry& entry, const Row& before) {
-  Row row{entry.tree, entry.node, ~entry.lsn.value};
+void put_entry(const Entry& entry, Row& row) {
+  row[kTree] = entry.tree;
+  row[kNode] = entry.node;
+  row[kAge] = ~entry.lsn.value;
   if (entry.zero()) {
-    row[kSegment] = before[kSegment];
-    row[kRunOffset] = before[kRunOffset];
-    row[kRunKib] = before[kRunKib];
     row[kIndex] = 0;
-    return row;
+    return;
   }
   row[kSegment] = entry.place.segment;
   row[kRunOffset] = entry.place.run_offset;
   row[kRunKib] = (std::uint64_t{entry.place.run_bytes} + 1023) / 1024;
   row[kIndex] = std::uint64_t{entry.place.index} + 1;
-  return row;
 }
 
 Entry entry_at(const PackedPage& page, unsigned row) {

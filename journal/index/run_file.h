@@ -85,8 +85,8 @@ constexpr Nanos time_of(std::uint64_t ordered_time) {
   return {static_cast<std::int64_t>(ordered_time ^ std::uint64_t{1} << 63)};
 }
 
-// The row of `entry`; `before` is the row before it, or zeroes.
-Row entry_row(const Entry& entry, const Row& before);
+// Makes `row`, the row before it or zeroes, that of `entry`.
+void put_entry(const Entry& entry, Row& row);
 Entry entry_at(const PackedPage& page, unsigned row);
 Row frame_row(const FrameRow& frame);
 FrameRow frame_at_row(const PackedPage& page, unsigned row);

@@ -32,15 +32,15 @@ RunBuilder::RunBuilder(const Vault& vault, std::uint32_t number, LsnInterval cov
 
 void RunBuilder::add(const Entry& entry) {
   CHECK(!entries_ended_ && header_.after < entry.lsn && entry.lsn <= header_.upto);
-  const Row before = row_;
-  row_ = entry_row(entry, before);
+  const std::uint64_t age = ~entry.lsn.value;
   const bool new_key =
-      header_.entries.rows == 0 || row_[kNode] != before[kNode] || row_[kTree] != before[kTree];
+      header_.entries.rows == 0 || entry.node != row_[kNode] || entry.tree != row_[kTree];
+  CHECK(new_key || age > row_[kAge]);
+  put_entry(entry, row_);
   if (new_key) {
     ++header_.keys;
+    header_.level_mask |= 1u << level_of(entry.tree);
     filter_.add(entry.tree, entry.node);
-  } else {
-    CHECK(row_[kAge] > before[kAge]);
   }
   if (!leaf_.add(row_)) {
     end_entry_leaf();
@@ -51,15 +51,14 @@ void RunBuilder::add(const Entry& entry) {
     // The page before has no entry of this key: any age is above what it has.
     if (new_key) leaf_first_[kAge] = 0;
   }
-  for (unsigned column = 0; column < kEntryColumns; ++column) {
-    header_.least[column] = std::min(header_.least[column], row_[column]);
-    header_.largest[column] = std::max(header_.largest[column], row_[column]);
-  }
-  header_.level_mask |= 1u << level_of(entry.tree);
   ++header_.entries.rows;
 }
 
 void RunBuilder::end_entry_leaf() {
+  for (unsigned column = 0; column < kEntryColumns; ++column) {
+    header_.least[column] = std::min(header_.least[column], leaf_.least(column));
+    header_.largest[column] = std::max(header_.largest[column], leaf_.limit(column));
+  }
   leaf_first_[kEntryChild] = write(leaf_, PageKind::kEntries);
   entry_fences_.push_back(leaf_first_);
 }
@@ -176,19 +175,20 @@ std::vector<PageChunk> RunBuilder::take() {
 }
 
 RunImage build_run(const Vault& vault, std::uint32_t number, LsnInterval covers,
-                   std::span<const Entry> entries, std::span<const FrameRow> frames) {
-  constexpr std::size_t kAhead = 16;
-  Sorter sorter;
-  const std::span<const std::uint32_t> order = sorter.order(entries);
+                   std::span<const Entry> entries, std::span<const FrameRow> frames,
+                   Sorter& sorter) {
   RunBuilder builder(vault, number, covers, entries.size());
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    if (i + kAhead < order.size()) __builtin_prefetch(&entries[order[i + kAhead]]);
-    builder.add(entries[order[i]]);
-  }
+  sorter.sort(entries, [&](const Entry& entry) { builder.add(entry); });
   for (const FrameRow& frame : frames) builder.add_frame(frame);
   RunImage image{.header = builder.finish(), .chunks = {}};
   image.chunks = builder.take();
   return image;
+}
+
+RunImage build_run(const Vault& vault, std::uint32_t number, LsnInterval covers,
+                   std::span<const Entry> entries, std::span<const FrameRow> frames) {
+  Sorter sorter;
+  return build_run(vault, number, covers, entries, frames, sorter);
 }
 
 Task<Status> write_run(cdp::Directory& directory, const Vault& vault, const RunImage& image) {

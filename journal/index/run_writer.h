@@ -85,7 +85,11 @@ struct RunImage {
   std::vector<PageChunk> chunks;  // all pages but the first
 };
 
-// What a run of these entries and frames, both in LSN order, is as a file.
+// What a run of these entries and frames, both in LSN order, is as a file. A sorter that is kept
+// saves finding its memory anew.
+RunImage build_run(const Vault& vault, std::uint32_t number, LsnInterval covers,
+                   std::span<const Entry> entries, std::span<const FrameRow> frames,
+                   Sorter& sorter);
 RunImage build_run(const Vault& vault, std::uint32_t number, LsnInterval covers,
                    std::span<const Entry> entries, std::span<const FrameRow> frames);
 

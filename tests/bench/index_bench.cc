@@ -9,6 +9,7 @@
 // keeps them: 65536 entries make a run, eight runs of a size become one. The pages are in memory
 // when look-ups are measured.
 #include <fmt/core.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -38,6 +39,13 @@ constexpr std::uint64_t kFrameEntries = 64;
 double now() {
   return std::chrono::duration_cast<Seconds>(std::chrono::steady_clock::now().time_since_epoch())
       .count();
+}
+
+// Of this thread: what else the machine does is not measured.
+double cpu_now() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
 }
 
 std::uint64_t mixed(std::uint64_t value) {
@@ -103,14 +111,16 @@ void bench_build(const Vault& vault) {
   double best = 1e9;
   double best_sort = 1e9;
   RunImage image;
+  Sorter sorter;
   for (int round = 0; round < 15; ++round) {
-    const double start = now();
-    Sorter sorter;
-    sorter.order(entries);
-    best_sort = std::min(best_sort, now() - start);
-    const double from = now();
-    image = build_run(vault, 1, {{}, history.last()}, entries, frames);
-    best = std::min(best, now() - from);
+    const double start = cpu_now();
+    std::uint64_t sum = 0;
+    sorter.sort(entries, [&](const Entry& entry) { sum += entry.node; });
+    CHECK(sum != 0);
+    best_sort = std::min(best_sort, cpu_now() - start);
+    const double from = cpu_now();
+    image = build_run(vault, 1, {{}, history.last()}, entries, frames, sorter);
+    best = std::min(best, cpu_now() - from);
   }
   fmt::print(
       "{{\"bench\":\"index_build\",\"entries\":{},\"million_entries_per_s\":{:.1f},"
@@ -290,6 +300,7 @@ int main_with(std::vector<std::uint64_t> lengths, const std::string& path) {
   auto directory = cdp::value_or_throw(cdp::FileDirectory::open(reactor, path, true));
   const Vault vault = Vault::generate({});
   bench_build(vault);
+  if (lengths.front() == 0) return 0;
   reactor.run(bench_dense(reactor, *directory, vault));
   reactor.run(bench_tiers(reactor, *directory, vault, std::move(lengths)));
   return 0;
