@@ -29,13 +29,6 @@ FilterBuilder::FilterBuilder(std::uint64_t keys)
           cdp::round_up(std::max<std::uint64_t>(lines_for(keys), 1), kLinesUnit))),
       words_(lines_ * kWordsInLine) {}
 
-void FilterBuilder::add(std::uint64_t tree, std::uint64_t node) {
-  const FilterKey key(tree, node);
-  __builtin_prefetch(words_.data() + key.line(lines_) * kWordsInLine, 1);
-  pending_[pending_count_++] = key;
-  if (pending_count_ == kPending) set_pending();
-}
-
 void FilterBuilder::set_pending() {
   for (std::size_t i = 0; i < pending_count_; ++i) {
     std::uint64_t* const line = words_.data() + pending_[i].line(lines_) * kWordsInLine;

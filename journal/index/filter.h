@@ -63,7 +63,12 @@ class FilterBuilder {
   // The most that it makes of so many.
   static std::uint64_t pages_for(std::uint64_t keys);
 
-  void add(std::uint64_t tree, std::uint64_t node);
+  void add(std::uint64_t tree, std::uint64_t node) {
+    const FilterKey key(tree, node);
+    __builtin_prefetch(words_.data() + key.line(lines_) * (kFilterLineBytes / 8), 1);
+    pending_[pending_count_++] = key;
+    if (pending_count_ == kPending) set_pending();
+  }
   // Makes it as small as `keys`, the number that came, needs.
   void shrink(std::uint64_t keys);
 

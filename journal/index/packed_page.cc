@@ -63,20 +63,8 @@ PageKind kind_of(PageBytes page) {
 }
 
 PackedPageBuilder::PackedPageBuilder(unsigned columns)
-    : columns_(columns), values_(std::size_t{columns} * kStride) {
+    : columns_(columns), values_(kColumnsMax * kStride) {
   CHECK(columns > 0 && columns <= kColumnsMax);
-}
-
-bool PackedPageBuilder::add(const std::array<std::uint64_t, kColumnsMax>& row) {
-  bool fits = rows_ < rows_fit_;
-  // Below least the difference wraps, beyond all reach.
-  for (unsigned column = 0; column < columns_; ++column)
-    fits &= row[column] - least_[column] <= reach_[column];
-  if (!fits && !widen(row)) return false;
-  for (unsigned column = 0; column < columns_; ++column)
-    values_[column * kStride + rows_] = row[column];
-  ++rows_;
-  return true;
 }
 
 // Makes the columns wide enough for the row; false where they would leave the page.

@@ -106,7 +106,19 @@ class PackedPageBuilder {
   explicit PackedPageBuilder(unsigned columns);
 
   // False, and nothing has changed, when the row does not fit any more. The first one always does.
-  bool add(const std::array<std::uint64_t, kColumnsMax>& row);
+  // Values of columns that there are not are zero.
+  bool add(const std::array<std::uint64_t, kColumnsMax>& row) {
+    bool fits = rows_ < rows_fit_;
+    // Below least the difference wraps, beyond all reach. Columns that there are not have neither
+    // values nor reach: a loop of known length costs less than leaving them out.
+    for (unsigned column = 0; column < kColumnsMax; ++column)
+      fits &= row[column] - least_[column] <= reach_[column];
+    if (!fits && !widen(row)) return false;
+    std::uint64_t* const to = values_.data() + rows_;
+    for (unsigned column = 0; column < kColumnsMax; ++column) to[column * kStride] = row[column];
+    ++rows_;
+    return true;
+  }
   unsigned rows() const { return rows_; }
   // Bounds of the values that were added; the upper one need not be met.
   std::uint64_t least(unsigned column) const { return least_[column]; }

@@ -28,9 +28,9 @@ class Sorter {
   }
 
  private:
-  static constexpr unsigned kPartBits = 13;
+  static constexpr unsigned kPartBits = 15;
   static constexpr std::size_t kPartMax = std::size_t{1} << kPartBits;
-  static constexpr unsigned kDigitBits = 8;
+  static constexpr unsigned kDigitBits = 6;
   static constexpr std::size_t kDigits = std::size_t{1} << kDigitBits;
 
   enum class Order { kOldestFirst, kNewestFirst };  // of entries with one key
