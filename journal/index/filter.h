@@ -40,9 +40,12 @@ struct FilterKey {
     return static_cast<std::uint32_t>((line_hash >> 32) * lines >> 32);
   }
   static std::uint32_t page_of(std::uint32_t line) { return line / kFilterLinesInPage; }
+  static std::size_t byte_of(std::uint32_t line) {
+    return (line % kFilterLinesInPage + 1) * kFilterLineBytes;
+  }
   // `page` is that of the line.
   bool may_be_in(const std::byte* page, std::uint32_t line) const {
-    const std::byte* const at = page + (line % kFilterLinesInPage + 1) * kFilterLineBytes;
+    const std::byte* const at = page + byte_of(line);
     std::uint64_t left = bits;
     for (int i = 0; i < kProbes; ++i, left >>= 9) {
       if ((cdp::load_le<std::uint64_t>(at + (left >> 6 & 7) * 8) >> (left & 63) & 1) == 0)

@@ -24,30 +24,38 @@ class Lookup {
   Lookup(cdp::Scheduler& scheduler, PageCache& cache, std::uint64_t first_block,
          std::span<BlockVersion> into);
 
+  using Attempt = Run::Attempt;
+  using Runs = std::span<const std::shared_ptr<const Run>>;
+
   // Asks the last of `runs` for what is visible in the layer; the others are those that will be
-  // asked next, should blocks be open then.
-  Task<Status> ask(std::span<const std::shared_ptr<const Run>> runs, const VisibleLayer& layer);
+  // asked next, should blocks be open then. kMissing: `wait`, and ask the same again.
+  Attempt ask(Runs runs, const VisibleLayer& layer);
+  // For what was missing to be read, or for others to have had their turn.
+  Task<Status> wait();
 
   bool is_complete() const { return open_.empty(); }
 
  private:
-  using Attempt = Run::Attempt;
-
   bool is_dense() const;
   // One block after another, through the filter.
-  Task<Status> ask_each(std::span<const std::shared_ptr<const Run>> runs, VolumeId volume,
-                        Intervals intervals);
-  Attempt ask_one(const Run& run, VolumeId volume, Intervals intervals, std::uint32_t index);
-  void want_filters(std::span<const std::shared_ptr<const Run>> runs, VolumeId volume,
-                    std::span<const std::uint32_t> blocks);
+  Attempt ask_each(Runs runs, VolumeId volume, Intervals intervals);
+  Attempt ask_one(Runs runs, VolumeId volume, Intervals intervals, std::uint32_t index);
+  void want_filters(Runs runs, VolumeId volume);
   // All blocks from the first open one to the last.
-  Task<Status> walk(const Run& run, VolumeId volume, Intervals intervals);
-  void close_found();
+  Attempt walk(const Run& run, VolumeId volume, Intervals intervals);
+  void put(const Entry& entry);
+  Attempt end_run();
 
   PageReader pages_;
   std::uint64_t first_block_;
   std::span<BlockVersion> into_;
   std::vector<std::uint32_t> open_;  // blocks without a version, in order
+
+  // Of the run that is being asked:
+  bool asking_ = false;
+  std::vector<std::uint32_t> left_;   // blocks that it was not asked for yet
+  std::vector<LevelCursor> cursors_;  // of a walk
+  std::vector<bool> is_open_;         // in a walk
 };
 
 }  // namespace journal::index

@@ -28,23 +28,24 @@ void PageCache::insert(CachedPageRef page) {
   // A new page must be asked for once more before it outlives a turn of the hand, so that a sweep
   // over everything drives out little.
   if (clock_.size() < capacity_) {
-    clock_.push_back(page);
+    clock_.push_back(key);
   } else {
-    for (; clock_[hand_]->used_lately; hand_ = (hand_ + 1) % capacity_)
-      clock_[hand_]->used_lately = false;
-    pages_.erase(key_of(clock_[hand_]->id));
-    clock_[hand_] = page;
+    for (auto at = pages_.find(clock_[hand_]); at->second.used_lately;
+         at = pages_.find(clock_[hand_])) {
+      at->second.used_lately = false;
+      hand_ = (hand_ + 1) % capacity_;
+    }
+    pages_.erase(clock_[hand_]);
+    clock_[hand_] = key;
     hand_ = (hand_ + 1) % capacity_;
   }
-  pages_.emplace(key, std::move(page));
+  const std::byte* const data = page->data;
+  pages_.emplace(key, Slot{std::move(page), data, false});
 }
 
 void PageCache::forget(std::uint32_t run) {
-  std::erase_if(clock_, [&](const CachedPageRef& page) {
-    if (page->id.run != run) return false;
-    pages_.erase(key_of(page->id));
-    return true;
-  });
+  std::erase_if(clock_,
+                [&](std::uint64_t key) { return key >> 32 == run && pages_.erase(key) != 0; });
   hand_ = 0;
 }
 

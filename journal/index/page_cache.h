@@ -49,7 +49,6 @@ struct CachedPage {
   std::byte* const data;
   PageId id{};
   std::uint32_t references = 0;
-  bool used_lately = false;
 };
 inline void intrusive_ptr_add_ref(CachedPage* page) { ++page->references; }
 inline void intrusive_ptr_release(CachedPage* page) {
@@ -67,8 +66,13 @@ class PageCache {
   CachedPage* find(PageId id) {
     const auto found = pages_.find(key_of(id));
     if (found == pages_.end()) return nullptr;
-    found->second->used_lately = true;
-    return found->second.get();
+    found->second.used_lately = true;
+    return found->second.page.get();
+  }
+  // Makes the processor fetch byte `at` of the page, should it be there.
+  void prefetch(PageId id, std::size_t at) const {
+    const auto found = pages_.find(key_of(id));
+    if (found != pages_.end()) __builtin_prefetch(found->second.data + at);
   }
   // Replaces none: of two that loaded the same page, the second is forgotten.
   void insert(CachedPageRef page);
@@ -82,12 +86,18 @@ class PageCache {
   std::size_t capacity() const { return capacity_; }
 
  private:
+  // What a look-up needs of the page itself lies beside the key.
+  struct Slot {
+    CachedPageRef page;
+    const std::byte* data;
+    bool used_lately;
+  };
   static std::uint64_t key_of(PageId id) { return std::uint64_t{id.run} << 32 | id.page; }
 
   PageMemory memory_;  // first: every page gives its own back
   std::size_t capacity_;
-  boost::unordered_flat_map<std::uint64_t, CachedPageRef> pages_;
-  std::vector<CachedPageRef> clock_;
+  boost::unordered_flat_map<std::uint64_t, Slot> pages_;
+  std::vector<std::uint64_t> clock_;  // keys of all pages
   std::size_t hand_ = 0;
 };
 
@@ -101,6 +111,7 @@ class PageReader {
   // Null: it is missing, and `load` will read it, with up to `more` pages that follow it. Runs
   // must live until then. Valid until the next `load`, unless a reference is taken.
   CachedPage* find(const Run& run, std::uint32_t page, std::uint32_t more = 0);
+  void prefetch(PageId id, std::size_t at) const { cache_.prefetch(id, at); }
   bool has_missing() const { return !missing_.empty(); }
   // Reads what is missing, side by side. EIO where a page is not what it should be.
   Task<Status> load();

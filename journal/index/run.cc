@@ -68,6 +68,13 @@ Run::Attempt Run::may_have(PageReader& pages, std::uint64_t tree, std::uint64_t 
   return Attempt::kDone;
 }
 
+void Run::prefetch_filter(const PageReader& pages, std::uint64_t tree, std::uint64_t node) const {
+  if (header_.filter_lines == 0) return;
+  const std::uint32_t line = FilterKey(tree, node).line(header_.filter_lines);
+  pages.prefetch({number(), header_.filter_page + FilterKey::page_of(line)},
+                 FilterKey::byte_of(line));
+}
+
 unsigned Run::lower_bound(const PackedPage& page, const EntryKey& key, unsigned from) {
   return partition_point(from, page.rows(), [&](unsigned row) {
     // Most rows of a page differ in the node alone.

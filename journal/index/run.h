@@ -49,6 +49,9 @@ class Run {
   // noted and give kMissing.
   Attempt may_have(PageReader& pages, std::uint64_t tree, std::uint64_t node, bool& may) const;
 
+  // Makes the processor fetch what may_have will look at.
+  void prefetch_filter(const PageReader& pages, std::uint64_t tree, std::uint64_t node) const;
+
   // The newest entry of the node whose LSN lies in one of the intervals; none where there is none.
   // The work is logarithmic in the versions and in the intervals between which they lie.
   Attempt newest(PageReader& pages, std::uint64_t tree, std::uint64_t node, Intervals intervals,

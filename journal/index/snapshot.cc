@@ -22,8 +22,9 @@ Task<Status> Snapshot::lookup(const Visibility& visible, std::uint64_t first_blo
     Lookup lookup(scheduler_, cache_, first_block, piece);
     for (const VisibleLayer& layer : visible) {
       for (std::size_t run = runs_.size(); run-- > 0 && !lookup.is_complete();) {
-        Status asked = co_await lookup.ask(std::span{runs_}.first(run + 1), layer);
-        if (!asked.ok()) co_return asked;
+        while (lookup.ask(std::span{runs_}.first(run + 1), layer) == Run::Attempt::kMissing) {
+          if (Status waited = co_await lookup.wait(); !waited.ok()) co_return waited;
+        }
       }
     }
     into = into.subspan(piece.size());
