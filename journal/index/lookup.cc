@@ -20,9 +20,8 @@ BlockVersion version_of(const Entry& entry) {
 
 }  // namespace
 
-Lookup::Lookup(cdp::Scheduler& scheduler, PageCache& cache, std::uint64_t first_block,
-               std::span<BlockVersion> into)
-    : pages_(scheduler, cache), first_block_(first_block), into_(into), open_(into.size()) {
+Lookup::Lookup(cdp::Scheduler& scheduler, std::uint64_t first_block, std::span<BlockVersion> into)
+    : pages_(scheduler), first_block_(first_block), into_(into), open_(into.size()) {
   CHECK(into.size() <= kBlocksMax);
   std::fill(into.begin(), into.end(), BlockVersion{});
   std::iota(open_.begin(), open_.end(), 0u);
@@ -79,10 +78,11 @@ Lookup::Attempt Lookup::ask_one(Runs runs, VolumeId volume, Intervals intervals,
     if ((levels & 1) == 0) continue;
     const std::uint64_t tree = tree_of(volume, level);
     const std::uint64_t node = node_of(block, level);
-    if (soon != nullptr) soon->prefetch_filter(pages_, tree, node);
+    const FilterKey key(tree, node);
+    if (soon != nullptr) soon->prefetch_filter(key);
     bool may = false;
     std::optional<Entry> found;
-    if (run.may_have(pages_, tree, node, may) == Attempt::kMissing ||
+    if (run.may_have(pages_, key, may) == Attempt::kMissing ||
         (may && run.newest(pages_, tree, node, intervals, found) == Attempt::kMissing)) {
       result = Attempt::kMissing;
     } else if (found.has_value() && found->lsn > newest.lsn) {
@@ -101,8 +101,8 @@ void Lookup::want_filters(Runs runs, VolumeId volume) {
       if ((levels & 1) == 0) continue;
       for (const std::uint32_t index : left_) {
         bool may = false;
-        static_cast<void>(run->may_have(pages_, tree_of(volume, level),
-                                        node_of(first_block_ + index, level), may));
+        static_cast<void>(run->may_have(
+            pages_, FilterKey(tree_of(volume, level), node_of(first_block_ + index, level)), may));
       }
     }
   }

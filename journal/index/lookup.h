@@ -21,8 +21,7 @@ class Lookup {
   static constexpr std::size_t kBlocksMax = 1024;
 
   // into[i] becomes the version of block first_block + i.
-  Lookup(cdp::Scheduler& scheduler, PageCache& cache, std::uint64_t first_block,
-         std::span<BlockVersion> into);
+  Lookup(cdp::Scheduler& scheduler, std::uint64_t first_block, std::span<BlockVersion> into);
 
   using Attempt = Run::Attempt;
   using Runs = std::span<const std::shared_ptr<const Run>>;

@@ -61,18 +61,40 @@ class PackedPage {
 
   unsigned rows() const { return cdp::load_le<std::uint16_t>(page_ + kRowsAt); }
 
-  // row < rows(), column < the columns it was built with.
-  std::uint64_t get(unsigned column, unsigned row) const {
-    const unsigned width = std::to_integer<unsigned>(page_[kWidthsAt + column]);
-    const std::size_t bit = std::size_t{row} * width;
-    const std::byte* const at =
-        page_ + cdp::load_le<std::uint16_t>(page_ + kStartsAt + 2 * column) + bit / 8;
-    std::uint64_t value = cdp::load_le<std::uint64_t>(at) >> (bit % 8);
-    // A value may reach into a ninth byte.
-    if (width + bit % 8 > 64) value |= std::to_integer<std::uint64_t>(at[8]) << (64 - bit % 8);
-    const std::uint64_t mask = width == 0 ? 0 : ~std::uint64_t{0} >> (64 - width);
-    return base(column) + (value & mask);
+  // One column of the page, for reading several of its values.
+  class Column {
+   public:
+    std::uint64_t operator[](unsigned row) const {
+      const std::size_t bit = std::size_t{row} * width_;
+      std::uint64_t value = cdp::load_le<std::uint64_t>(at_ + bit / 8) >> (bit % 8);
+      // A value may reach into a ninth byte.
+      if (width_ + bit % 8 > 64)
+        value |= std::to_integer<std::uint64_t>(at_[bit / 8 + 8]) << (64 - bit % 8);
+      return base_ + (value & mask_);
+    }
+    bool is_constant() const { return width_ == 0; }
+    std::uint64_t base() const { return base_; }
+
+   private:
+    friend class PackedPage;
+    Column(const std::byte* at, unsigned width, std::uint64_t base)
+        : at_(at),
+          base_(base),
+          mask_(width == 0 ? 0 : ~std::uint64_t{0} >> (64 - width)),
+          width_(width) {}
+
+    const std::byte* at_;
+    std::uint64_t base_;
+    std::uint64_t mask_;
+    unsigned width_;
+  };
+  Column column(unsigned column) const {
+    return {page_ + cdp::load_le<std::uint16_t>(page_ + kStartsAt + 2 * column),
+            std::to_integer<unsigned>(page_[kWidthsAt + column]), base(column)};
   }
+
+  // row < rows(), column < the columns it was built with.
+  std::uint64_t get(unsigned of, unsigned row) const { return column(of)[row]; }
   // The smallest value of the column.
   std::uint64_t base(unsigned column) const {
     return cdp::load_le<std::uint64_t>(page_ + kBasesAt + 8 * column);

@@ -22,42 +22,60 @@ std::byte* PageMemory::take() {
 
 PageCache::PageCache(std::size_t bytes) : capacity_(std::max<std::size_t>(bytes / kPageBytes, 1)) {}
 
-void PageCache::insert(CachedPageRef page) {
-  const std::uint64_t key = key_of(page->id);
-  if (pages_.contains(key)) return;
+void PageCache::insert(PagesOfRun& owner, CachedPageRef page) {
+  const std::uint32_t number = page->id.page;
+  if (owner.pages_[number] != nullptr) return;
   // A new page must be asked for once more before it outlives a turn of the hand, so that a sweep
   // over everything drives out little.
-  if (clock_.size() < capacity_) {
-    clock_.push_back(key);
-  } else {
-    for (auto at = pages_.find(clock_[hand_]); at->second.used_lately;
-         at = pages_.find(clock_[hand_])) {
-      at->second.used_lately = false;
-      hand_ = (hand_ + 1) % capacity_;
-    }
-    pages_.erase(clock_[hand_]);
-    clock_[hand_] = key;
-    hand_ = (hand_ + 1) % capacity_;
+  while (clock_.size() >= capacity_) {
+    if (hand_ >= clock_.size()) hand_ = 0;
+    CachedPage& old = *clock_[hand_];
+    std::uint8_t& used_lately = old.owner->used_lately_[old.id.page];
+    if (used_lately == 0)
+      remove(old);
+    else
+      used_lately = 0;
+    ++hand_;
   }
-  const std::byte* const data = page->data;
-  pages_.emplace(key, Slot{std::move(page), data, false});
+  page->owner = &owner;
+  page->place_in_clock = clock_.size();
+  owner.pages_[number] = page.get();
+  owner.data_[number] = page->data;
+  owner.used_lately_[number] = 0;
+  clock_.push_back(std::move(page));
 }
 
-void PageCache::forget(std::uint32_t run) {
-  std::erase_if(clock_,
-                [&](std::uint64_t key) { return key >> 32 == run && pages_.erase(key) != 0; });
-  hand_ = 0;
+// The last one of the clock takes its place.
+void PageCache::remove(CachedPage& page) {
+  page.owner->pages_[page.id.page] = nullptr;
+  page.owner->data_[page.id.page] = nullptr;
+  page.owner = nullptr;
+  const std::size_t place = page.place_in_clock;
+  std::swap(clock_[place], clock_.back());
+  clock_[place]->place_in_clock = place;
+  clock_.pop_back();
+}
+
+void PagesOfRun::clear() {
+  for (CachedPage* const page : pages_) {
+    if (page != nullptr) cache_.remove(*page);
+  }
 }
 
 CachedPage* PageReader::find(const Run& run, std::uint32_t page, std::uint32_t more) {
-  const PageId id{run.number(), page};
-  if (CachedPage* const cached = cache_.find(id)) return cached;
+  if (CachedPage* const cached = run.pages().find(page)) return cached;
   if (!own_.empty()) {
-    const auto found = own_.find(std::uint64_t{id.run} << 32 | id.page);
+    const auto found = own_.find(key_of({run.number(), page}));
     if (found != own_.end()) return found->second.get();
   }
   missing_.push_back({&run, page, 1 + more});
   return nullptr;
+}
+
+const std::byte* PageReader::find_bytes(const Run& run, std::uint32_t page) {
+  if (const std::byte* const bytes = run.pages().find_bytes(page)) return bytes;
+  const CachedPage* const found = find(run, page);
+  return found == nullptr ? nullptr : found->data;
 }
 
 Task<Status> PageReader::load() {
@@ -90,7 +108,7 @@ Task<void> PageReader::read(PageReader& reader, Missing missing, Status& result)
   std::vector<CachedPageRef> pages;
   std::vector<iovec> memory;
   for (std::uint32_t i = 0; i < missing.count; ++i) {
-    pages.push_back(reader.cache_.new_page());
+    pages.push_back(missing.run->pages().cache().new_page());
     memory.push_back({pages.back()->data, kPageBytes});
   }
   const Run& run = *missing.run;
@@ -100,8 +118,8 @@ Task<void> PageReader::read(PageReader& reader, Missing missing, Status& result)
     pages[i]->id = {run.number(), missing.page + i};
     result = check_page(run.secret(), pages[i]->id, pages[i]->bytes());
     if (!result.ok()) co_return;
-    reader.own_[std::uint64_t{run.number()} << 32 | (missing.page + i)] = pages[i];
-    reader.cache_.insert(pages[i]);
+    reader.own_[key_of(pages[i]->id)] = pages[i];
+    run.pages().cache().insert(run.pages(), pages[i]);
   }
 }
 

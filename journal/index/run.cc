@@ -40,7 +40,7 @@ Intervals meeting(Intervals intervals, LsnInterval covers) {
 }
 
 Task<Result<std::shared_ptr<const Run>>> Run::open(cdp::Directory& directory, const Vault& vault,
-                                                   std::uint32_t number) {
+                                                   PageCache& cache, std::uint32_t number) {
   auto opened = co_await directory.open(run_name(number), cdp::OpenMode::kReadOnly);
   if (!opened.ok()) co_return opened.error();
   std::unique_ptr<cdp::Disk> disk = *std::move(opened);
@@ -53,36 +53,40 @@ Task<Result<std::shared_ptr<const Run>>> Run::open(cdp::Directory& directory, co
     co_return make_error(EIO, "index run {} is cut short: it has {} bytes instead of {}", number,
                          disk->size_bytes(), header->used_bytes());
   co_return std::shared_ptr<const Run>{
-      std::make_shared<const Run>(vault, std::move(disk), *header)};
+      std::make_shared<const Run>(vault, cache, std::move(disk), *header)};
 }
 
-Run::Attempt Run::may_have(PageReader& pages, std::uint64_t tree, std::uint64_t node,
-                           bool& may) const {
+Run::Attempt Run::may_have(PageReader& pages, const FilterKey& key, bool& may) const {
   may = true;
   if (header_.filter_lines == 0) return Attempt::kDone;
-  const FilterKey key(tree, node);
   const std::uint32_t line = key.line(header_.filter_lines);
-  const CachedPage* const page = pages.find(*this, header_.filter_page + FilterKey::page_of(line));
+  const std::byte* const page =
+      pages.find_bytes(*this, header_.filter_page + FilterKey::page_of(line));
   if (page == nullptr) return Attempt::kMissing;
-  may = key.may_be_in(page->data, line);
+  may = key.may_be_in(page, line);
   return Attempt::kDone;
 }
 
-void Run::prefetch_filter(const PageReader& pages, std::uint64_t tree, std::uint64_t node) const {
+void Run::prefetch_filter(const FilterKey& key) const {
   if (header_.filter_lines == 0) return;
-  const std::uint32_t line = FilterKey(tree, node).line(header_.filter_lines);
-  pages.prefetch({number(), header_.filter_page + FilterKey::page_of(line)},
-                 FilterKey::byte_of(line));
+  const std::uint32_t line = key.line(header_.filter_lines);
+  pages_.prefetch(header_.filter_page + FilterKey::page_of(line), FilterKey::byte_of(line));
 }
 
 unsigned Run::lower_bound(const PackedPage& page, const EntryKey& key, unsigned from) {
+  const PackedPage::Column trees = page.column(kTree);
+  const PackedPage::Column nodes = page.column(kNode);
+  const PackedPage::Column ages = page.column(kAge);
+  // Most pages are of one tree.
+  if (trees.is_constant()) {
+    if (trees.base() != key.tree) return trees.base() < key.tree ? page.rows() : from;
+    return partition_point(from, page.rows(), [&](unsigned row) {
+      const std::uint64_t node = nodes[row];
+      return node != key.node ? node < key.node : ages[row] < key.age;
+    });
+  }
   return partition_point(from, page.rows(), [&](unsigned row) {
-    // Most rows of a page differ in the node alone.
-    const std::uint64_t node = page.get(kNode, row);
-    const std::uint64_t tree = page.get(kTree, row);
-    if (tree != key.tree) return tree < key.tree;
-    if (node != key.node) return node < key.node;
-    return page.get(kAge, row) < key.age;
+    return EntryKey{trees[row], nodes[row], ages[row]} < key;
   });
 }
 

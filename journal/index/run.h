@@ -12,6 +12,7 @@
 #include <span>
 
 #include "cdp/io/disk.h"
+#include "journal/index/filter.h"
 #include "journal/index/page_cache.h"
 #include "journal/index/run_file.h"
 #include "journal/vault.h"
@@ -28,29 +29,32 @@ Intervals meeting(Intervals intervals, LsnInterval covers);
 
 class Run {
  public:
-  // `vault` must outlive the run. EIO where it is damaged, belongs elsewhere, or is cut short.
+  // `vault` and `cache` must outlive the run. EIO where it is damaged, belongs elsewhere, or is cut
+  // short.
   static Task<Result<std::shared_ptr<const Run>>> open(cdp::Directory& directory,
-                                                       const Vault& vault, std::uint32_t number);
+                                                       const Vault& vault, PageCache& cache,
+                                                       std::uint32_t number);
 
-  Run(const Vault& vault, std::unique_ptr<cdp::Disk> disk, const RunHeader& header)
-      : vault_(vault), disk_(std::move(disk)), header_(header) {}
+  Run(const Vault& vault, PageCache& cache, std::unique_ptr<cdp::Disk> disk,
+      const RunHeader& header)
+      : vault_(vault), disk_(std::move(disk)), header_(header), pages_(cache, header.pages) {}
 
   const RunHeader& header() const { return header_; }
   std::uint32_t number() const { return header_.number; }
   LsnInterval covers() const { return {header_.after, header_.upto}; }
   const Secret& secret() const { return vault_.secret; }
   cdp::Disk& disk() const { return *disk_; }
+  PagesOfRun& pages() const { return pages_; }
 
   // The attempts below are synchronous: kMissing says that `pages` lacks some page that it now
   // knows of; load, and try again.
   enum class Attempt { kDone, kMissing };
 
-  // `may` becomes false where the run surely has no such node; missing pages of the filter are
-  // noted and give kMissing.
-  Attempt may_have(PageReader& pages, std::uint64_t tree, std::uint64_t node, bool& may) const;
-
+  // `may` becomes false where the run surely has no node of that key; missing pages of the filter
+  // are noted and give kMissing.
+  Attempt may_have(PageReader& pages, const FilterKey& key, bool& may) const;
   // Makes the processor fetch what may_have will look at.
-  void prefetch_filter(const PageReader& pages, std::uint64_t tree, std::uint64_t node) const;
+  void prefetch_filter(const FilterKey& key) const;
 
   // The newest entry of the node whose LSN lies in one of the intervals; none where there is none.
   // The work is logarithmic in the versions and in the intervals between which they lie.
@@ -81,6 +85,7 @@ class Run {
   const Vault& vault_;
   std::unique_ptr<cdp::Disk> disk_;
   RunHeader header_;
+  mutable PagesOfRun pages_;
 };
 
 }  // namespace journal::index

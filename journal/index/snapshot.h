@@ -23,8 +23,8 @@ using RunPtr = std::shared_ptr<const Run>;
 class Snapshot final : public BlockMap {
  public:
   // `runs` oldest first, each one beginning where the one before it ends; CHECKed. The scheduler
-  // and the cache must outlive the snapshot, and the snapshot its tasks and scans.
-  Snapshot(cdp::Scheduler& scheduler, PageCache& cache, std::vector<RunPtr> runs);
+  // must outlive the snapshot, and the snapshot its tasks and scans.
+  Snapshot(cdp::Scheduler& scheduler, std::vector<RunPtr> runs);
 
   Lsn upto() const override { return runs_.empty() ? Lsn{} : runs_.back()->header().upto; }
   Task<Status> lookup(const Visibility& visible, std::uint64_t first_block,
@@ -39,11 +39,9 @@ class Snapshot final : public BlockMap {
 
   const std::vector<RunPtr>& runs() const { return runs_; }
   cdp::Scheduler& scheduler() const { return scheduler_; }
-  PageCache& cache() const { return cache_; }
 
  private:
   cdp::Scheduler& scheduler_;
-  PageCache& cache_;
   std::vector<RunPtr> runs_;
 };
 

@@ -14,9 +14,9 @@ constexpr std::size_t kPagesHeldMax = 4096;  // 16 MiB
 
 }  // namespace
 
-Sweep::Sweep(cdp::Scheduler& scheduler, PageCache& cache, const std::vector<RunPtr>& runs,
-             Visibility visible, std::uint64_t first_block, std::uint64_t end_block)
-    : pages_(scheduler, cache), visible_(std::move(visible)), at_(first_block), end_(end_block) {
+Sweep::Sweep(cdp::Scheduler& scheduler, const std::vector<RunPtr>& runs, Visibility visible,
+             std::uint64_t first_block, std::uint64_t end_block)
+    : pages_(scheduler), visible_(std::move(visible)), at_(first_block), end_(end_block) {
   if (first_block == end_block) return;
   for (std::uint32_t layer = 0; layer < visible_.size(); ++layer) {
     for (auto run = runs.rbegin(); run != runs.rend(); ++run) {

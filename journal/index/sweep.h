@@ -17,8 +17,8 @@ namespace journal::index {
 
 class Sweep final : public Scan {
  public:
-  Sweep(cdp::Scheduler& scheduler, PageCache& cache, const std::vector<RunPtr>& runs,
-        Visibility visible, std::uint64_t first_block, std::uint64_t end_block);
+  Sweep(cdp::Scheduler& scheduler, const std::vector<RunPtr>& runs, Visibility visible,
+        std::uint64_t first_block, std::uint64_t end_block);
 
   Task<Result<std::vector<Extent>>> next() override;
 

@@ -165,7 +165,7 @@ class Tiers {
 
  private:
   cdp::Task<void> open(std::size_t tier) {
-    auto opened = co_await Run::open(directory_, vault_, number_);
+    auto opened = co_await Run::open(directory_, vault_, cache_, number_);
     if (tier == tiers_.size()) tiers_.emplace_back();
     tiers_[tier].push_back(cdp::value_or_throw(std::move(opened)));
   }
@@ -186,6 +186,7 @@ class Tiers {
   cdp::Scheduler& scheduler_;
   cdp::Directory& directory_;
   const Vault& vault_;
+  PageCache cache_{std::size_t{16} << 30};  // no limit
   History history_;
   std::vector<std::vector<RunPtr>> tiers_;
   std::uint32_t number_ = 0;
@@ -248,10 +249,10 @@ cdp::Task<void> bench_dense(cdp::Scheduler& scheduler, cdp::Directory& directory
         build_run(vault, number, {after, history.last()}, entries, history.take_frames());
     Status written = co_await write_run(directory, vault, image);
     check(written);
-    auto opened = co_await Run::open(directory, vault, number);
+    auto opened = co_await Run::open(directory, vault, cache, number);
     runs.push_back(cdp::value_or_throw(std::move(opened)));
   }
-  const Snapshot map(scheduler, cache, runs);
+  const Snapshot map(scheduler, runs);
   const double blocks_per_s = co_await sweep_blocks_per_s(map, kDense);
   fmt::print("{{\"bench\":\"index_sweep_dense\",\"million_blocks_per_s\":{:.1f}}}\n",
              blocks_per_s / 1e6);
@@ -267,8 +268,7 @@ cdp::Task<void> bench_tiers(cdp::Scheduler& scheduler, cdp::Directory& directory
     const std::vector<RunPtr> runs = tiers.runs();
     std::uint64_t bytes = 0;
     for (const RunPtr& run : runs) bytes += run->header().used_bytes();
-    PageCache cache(bytes + (64u << 20));
-    const Snapshot map(scheduler, cache, runs);
+    const Snapshot map(scheduler, runs);
     const double sweep = co_await sweep_blocks_per_s(map, kBlocks);  // brings the leaves in
     const double present = co_await lookup_ns(map, entries, true, false);
     const double past = co_await lookup_ns(map, entries, true, true);

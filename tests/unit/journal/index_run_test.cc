@@ -29,7 +29,7 @@ TEST(Run, NoDamagedPageGivesAWrongAnswer) {
   for (std::uint64_t page = 0; page < pages; ++page) {
     const std::uint64_t bit = page * kPageBytes * 8 + world.random.below(kPageBytes * 8);
     world.store->flip_bit(path, bit);
-    world.cache.forget(1);
+    world.runs.front()->pages().clear();
     const Result<RunPtr> opened = world.open(1);
     ASSERT_EQ(opened.ok(), page != 0);
     const Snapshot map = world.snapshot();

@@ -68,9 +68,9 @@ TEST(Snapshot, Rule9RunsThatDoNotMeetAreRefused) {
     world.cut();
   }
   std::vector<RunPtr> wrong{world.runs[1], world.runs[0]};
-  EXPECT_DEATH(Snapshot(world.scheduler, world.cache, wrong), "upto == .*after");
+  EXPECT_DEATH(Snapshot(world.scheduler, wrong), "upto == .*after");
   wrong = {world.runs[0], world.runs[2]};
-  EXPECT_DEATH(Snapshot(world.scheduler, world.cache, wrong), "upto == .*after");
+  EXPECT_DEATH(Snapshot(world.scheduler, wrong), "upto == .*after");
   EXPECT_DEATH(static_cast<void>(world.scheduler.run(
                    merge_runs(world.scheduler, *world.directory, world.vault, wrong, 99))),
                "upto == .*after");

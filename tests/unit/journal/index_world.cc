@@ -89,17 +89,16 @@ void IndexWorld::merge(std::size_t from, std::size_t count) {
   ASSERT_TRUE(opened.ok()) << opened.error().message;
   for (const RunPtr& run : merged) {
     ASSERT_TRUE(scheduler.run(directory->remove(run_name(run->number()))).ok());
-    cache.forget(run->number());
   }
   *first = *opened;
   runs.erase(first + 1, end);
 }
 
 Result<RunPtr> IndexWorld::open(std::uint32_t number) {
-  return scheduler.run(Run::open(*directory, vault, number));
+  return scheduler.run(Run::open(*directory, vault, cache, number));
 }
 
-Snapshot IndexWorld::snapshot() { return {scheduler, cache, runs}; }
+Snapshot IndexWorld::snapshot() { return {scheduler, runs}; }
 
 BlockVersion IndexWorld::version(const Visibility& visible, std::uint64_t block) const {
   for (const VisibleLayer& layer : visible) {
