@@ -33,6 +33,7 @@ void FilterBuilder::set_pending() {
   for (std::size_t i = 0; i < pending_count_; ++i) {
     std::uint64_t* const line = words_.data() + pending_[i].line(lines_) * kWordsInLine;
     std::uint64_t left = pending_[i].bits;
+#pragma GCC unroll 6
     for (int probe = 0; probe < FilterKey::kProbes; ++probe, left >>= 9)
       line[left >> 6 & 7] |= std::uint64_t{1} << (left & 63);
   }

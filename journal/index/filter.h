@@ -18,7 +18,7 @@ namespace journal::index {
 inline constexpr std::size_t kFilterLineBytes = 64;
 // The first 64 bytes of a page are its header's.
 inline constexpr std::uint32_t kFilterLinesInPage = kPageBytes / kFilterLineBytes - 1;
-inline constexpr std::size_t kFilterBitsPerKey = 9;
+inline constexpr std::size_t kFilterBitsPerKey = 10;
 
 // One key's line and bits.
 struct FilterKey {
@@ -47,6 +47,7 @@ struct FilterKey {
   bool may_be_in(const std::byte* page, std::uint32_t line) const {
     const std::byte* const at = page + byte_of(line);
     std::uint64_t left = bits;
+#pragma GCC unroll 6
     for (int i = 0; i < kProbes; ++i, left >>= 9) {
       if ((cdp::load_le<std::uint64_t>(at + (left >> 6 & 7) * 8) >> (left & 63) & 1) == 0)
         return false;

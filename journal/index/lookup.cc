@@ -54,7 +54,10 @@ Lookup::Attempt Lookup::end_run() {
 }
 
 Lookup::Attempt Lookup::ask_each(Runs runs, VolumeId volume, Intervals intervals) {
-  if (!std::exchange(asking_, true)) left_ = open_;
+  if (!std::exchange(asking_, true)) {
+    left_ = open_;
+    prefetch_filters(runs, volume);
+  }
   std::erase_if(left_, [&](std::uint32_t index) {
     return ask_one(runs, volume, intervals, index) == Attempt::kDone;
   });
@@ -68,8 +71,6 @@ Lookup::Attempt Lookup::ask_each(Runs runs, VolumeId volume, Intervals intervals
 Lookup::Attempt Lookup::ask_one(Runs runs, VolumeId volume, Intervals intervals,
                                 std::uint32_t index) {
   const Run& run = *runs.back();
-  const Run* const soon =
-      runs.size() > kPrefetchAhead ? runs.end()[-1 - kPrefetchAhead].get() : nullptr;
   const std::uint64_t block = first_block_ + index;
   Attempt result = Attempt::kDone;
   BlockVersion newest;
@@ -79,7 +80,6 @@ Lookup::Attempt Lookup::ask_one(Runs runs, VolumeId volume, Intervals intervals,
     const std::uint64_t tree = tree_of(volume, level);
     const std::uint64_t node = node_of(block, level);
     const FilterKey key(tree, node);
-    if (soon != nullptr) soon->prefetch_filter(key);
     bool may = false;
     std::optional<Entry> found;
     if (run.may_have(pages_, key, may) == Attempt::kMissing ||
@@ -91,6 +91,22 @@ Lookup::Attempt Lookup::ask_one(Runs runs, VolumeId volume, Intervals intervals,
   }
   if (result == Attempt::kDone) into_[index] = newest;
   return result;
+}
+
+// A line of a filter that is not at hand costs as much as everything else that is done with a run.
+void Lookup::prefetch_filters(Runs runs, VolumeId volume) {
+  if (runs.size() > prefetched_runs_) prefetched_ = runs.size();  // another layer
+  prefetched_runs_ = runs.size();
+  while (prefetched_ > 0 && prefetched_ + kPrefetchAhead > runs.size()) {
+    const Run& run = *runs[--prefetched_];
+    std::uint32_t levels = run.header().level_mask;
+    for (unsigned level = 0; levels != 0; ++level, levels >>= 1) {
+      if ((levels & 1) == 0) continue;
+      for (const std::uint32_t index : left_)
+        run.prefetch_filter(
+            FilterKey(tree_of(volume, level), node_of(first_block_ + index, level)));
+    }
+  }
 }
 
 void Lookup::want_filters(Runs runs, VolumeId volume) {

@@ -39,6 +39,7 @@ class Lookup {
   // One block after another, through the filter.
   Attempt ask_each(Runs runs, VolumeId volume, Intervals intervals);
   Attempt ask_one(Runs runs, VolumeId volume, Intervals intervals, std::uint32_t index);
+  void prefetch_filters(Runs runs, VolumeId volume);
   void want_filters(Runs runs, VolumeId volume);
   // All blocks from the first open one to the last.
   Attempt walk(const Run& run, VolumeId volume, Intervals intervals);
@@ -49,6 +50,9 @@ class Lookup {
   std::uint64_t first_block_;
   std::span<BlockVersion> into_;
   std::vector<std::uint32_t> open_;  // blocks without a version, in order
+
+  std::size_t prefetched_ = 0;       // of the runs from this number on, filters are on the way
+  std::size_t prefetched_runs_ = 0;  // for a look-up that asks the last of so many
 
   // Of the run that is being asked:
   bool asking_ = false;

@@ -16,7 +16,7 @@ namespace journal::index {
 
 // Stores the merged run as run_name(number) in `directory`; durable when it completes. `runs` are
 // oldest first and meet each other (CHECKed: rule 9). Memory: some 1 MiB for each run, and the
-// filter of the new one, 9 bits a key. All that computes is done on a worker.
+// filter of the new one, 10 bits a key. All that computes is done on a worker.
 //
 // Errors: EIO where a run is damaged, ENOSPC, EEXIST. After one the file may be there, in any
 // state: remove it. Everything passed in must outlive the task.

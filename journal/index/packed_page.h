@@ -133,10 +133,12 @@ class PackedPageBuilder {
     bool fits = rows_ < rows_fit_;
     // Below least the difference wraps, beyond all reach. Columns that there are not have neither
     // values nor reach: a loop of known length costs less than leaving them out.
+#pragma GCC unroll 8
     for (unsigned column = 0; column < kColumnsMax; ++column)
       fits &= row[column] - least_[column] <= reach_[column];
     if (!fits && !widen(row)) return false;
     std::uint64_t* const to = values_.data() + rows_;
+#pragma GCC unroll 8
     for (unsigned column = 0; column < kColumnsMax; ++column) to[column * kStride] = row[column];
     ++rows_;
     return true;

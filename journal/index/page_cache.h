@@ -96,11 +96,13 @@ class PagesOfRun {
 
   // Null where it is not there. Valid until the next insert, unless a reference is taken.
   CachedPage* find(std::uint32_t page) {
+    CHECK(page < pages_.size());
     used_lately_[page] = 1;
     return pages_[page];
   }
   // Its bytes, without a look at anything else.
   const std::byte* find_bytes(std::uint32_t page) {
+    CHECK(page < data_.size());
     used_lately_[page] = 1;
     return data_[page];
   }

@@ -130,6 +130,8 @@ Run::Attempt Run::newest(PageReader& pages, std::uint64_t tree, std::uint64_t no
     if (leaf_for(pages, key, leaf) == Attempt::kMissing) return Attempt::kMissing;
     const CachedPage* page = pages.find(*this, leaf);
     if (page == nullptr) return Attempt::kMissing;
+    // Where the nodes are that are compared: all at once, rather than one miss after another.
+    for (std::size_t at = 0; at < 640; at += 64) __builtin_prefetch(page->data + at);
     PackedPage rows(page->data);
     unsigned row = lower_bound(rows, key);
     if (row == rows.rows()) {

@@ -5,6 +5,8 @@
 
 #include <cstring>
 
+#include "journal/index/filter.h"
+
 namespace journal::index {
 namespace {
 

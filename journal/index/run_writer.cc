@@ -32,6 +32,7 @@ RunBuilder::RunBuilder(const Vault& vault, std::uint32_t number, LsnInterval cov
 
 void RunBuilder::add(const Entry& entry) {
   CHECK(!entries_ended_ && header_.after < entry.lsn && entry.lsn <= header_.upto);
+  CHECK(entry.zero() || level_of(entry.tree) == 0);
   const std::uint64_t age = ~entry.lsn.value;
   const bool new_key =
       header_.entries.rows == 0 || entry.node != row_[kNode] || entry.tree != row_[kTree];

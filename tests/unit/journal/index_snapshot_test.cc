@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "cdp/io/signal.h"
 #include "tests/unit/journal/index_world.h"
 
 namespace journal::index {
@@ -49,6 +50,34 @@ TEST(Snapshot, AnswersAsTheModelDoes) {
       world.check(world.random_visibility(kVolumes), blocks + 600);
       if (testing::Test::HasFailure()) return;
     }
+  }
+}
+
+Task<void> ask(const Snapshot& map, const Visibility& visible, std::uint64_t first,
+               std::vector<BlockVersion>& into) {
+  const Status done = co_await map.lookup(visible, first, into);
+  EXPECT_TRUE(done.ok());
+}
+
+TEST(Snapshot, AnswersManyAtOnceFromACacheThatHoldsNone) {
+  IndexWorld world(31, 2 * kPageBytes);
+  for (int i = 0; i < 5; ++i) {
+    random_history(world, 4000, 3000);
+    world.cut();
+  }
+  const Visibility visible = world.random_visibility(kVolumes);
+  const Snapshot map = world.snapshot();
+  std::vector<std::vector<BlockVersion>> found(20);
+  cdp::TaskGroup group(world.scheduler);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    found[i].resize(i % 2 == 0 ? 1 : 40);
+    group.spawn(ask(map, visible, i * 100, found[i]));
+  }
+  world.scheduler.run(group.join());
+  EXPECT_LE(world.cache.size(), 2u);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    for (std::size_t of = 0; of < found[i].size(); ++of)
+      ASSERT_EQ(found[i][of], world.version(visible, i * 100 + of));
   }
 }
 
