@@ -154,10 +154,13 @@ Result<RunHeader> decode_run_header(const Vault& vault, std::uint32_t number, Pa
     header.least[column] = load_le<std::uint64_t>(from + kRangesAt + 16 * column);
     header.largest[column] = load_le<std::uint64_t>(from + kRangesAt + 16 * column + 8);
   }
+  const std::uint64_t filter_pages =
+      (std::uint64_t{header.filter_lines} + kFilterLinesInPage - 1) / kFilterLinesInPage;
   if (header.number != number || header.after >= header.upto || header.pages == 0 ||
       header.min_time > header.max_time || header.level_mask >= 1u << kLevels ||
       !lies_within(header.entries, header.pages) || !lies_within(header.frames, header.pages) ||
-      (header.filter_page == 0) != (header.filter_lines == 0) || header.filter_page >= header.pages)
+      (header.filter_page == 0) != (header.filter_lines == 0) ||
+      header.filter_page + filter_pages > header.pages)
     return refuse("its fields contradict each other");
   return header;
 }
