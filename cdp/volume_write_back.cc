@@ -63,7 +63,7 @@ Task<Status> Volume::pass() {
     co_return *fence_;
   }
   const Stamp stamp = sequencer_.next();
-  recorder_.record_checkpoint(options_.id, stamp, upto);
+  recorder_.record_checkpoint(options_.id, stamp, upto, std::nullopt);
   checkpoint_lsn_ = upto;
   checkpoint_record_ = stamp.lsn;
   co_return Status{};

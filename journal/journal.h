@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cdp/base/clock.h"
 #include "cdp/io/disk.h"
@@ -111,6 +112,19 @@ class Journal : public cdp::Recorder {
   // `record_volume_created` gives the new volume's number.
   virtual Result<VolumeId> record_volume_created(Stamp stamp, Uuid uuid, std::string name,
                                                  std::uint64_t size_bytes, std::string backing) = 0;
+  // With the content of `origin` at `point`; the new backing store must be blank. Both volumes must
+  // be in this vault, the origin at the point; it may have been removed since.
+  virtual Result<VolumeId> record_volume_created_from(Stamp stamp, Uuid uuid, std::string name,
+                                                      std::uint64_t size_bytes, std::string backing,
+                                                      VolumeId origin, Lsn point) = 0;
+  // From here on the volumes (1 to 256, distinct) are as they were at `point`, where all of them
+  // must have been, with the sizes of then. `author` is for the audit. Where writers are refused,
+  // they are until record_volume_resumed. Nothing of the volumes may be recorded between what the
+  // caller takes for their end and this.
+  virtual Status record_rollback(Stamp stamp, Lsn point,
+                                 std::vector<RollbackRecord::Volume> volumes, std::string author,
+                                 bool refuse_writers) = 0;
+  virtual Status record_volume_resumed(VolumeId volume, Stamp stamp) = 0;
   virtual Status record_volume_resized(VolumeId volume, Stamp stamp, std::uint64_t size_bytes) = 0;
   virtual Status record_volume_renamed(VolumeId volume, Stamp stamp, std::string name) = 0;
   virtual Status record_volume_removed(VolumeId volume, Stamp stamp) = 0;

@@ -18,6 +18,8 @@ void deliver(const AnyRecord& record, RecordVisitor& to) {
           to.on_zero(of);
         else if constexpr (std::is_same_v<Type, VolumeCreated>)
           to.on_volume_created(of);
+        else if constexpr (std::is_same_v<Type, VolumeCreatedFrom>)
+          to.on_volume_created_from(of);
         else if constexpr (std::is_same_v<Type, VolumeResized>)
           to.on_volume_resized(of);
         else if constexpr (std::is_same_v<Type, VolumeRenamed>)
@@ -26,6 +28,10 @@ void deliver(const AnyRecord& record, RecordVisitor& to) {
           to.on_volume_removed(of);
         else if constexpr (std::is_same_v<Type, MarkRecord>)
           to.on_mark(of);
+        else if constexpr (std::is_same_v<Type, RollbackRecord>)
+          to.on_rollback(of);
+        else if constexpr (std::is_same_v<Type, VolumeResumed>)
+          to.on_volume_resumed(of);
         else if constexpr (std::is_same_v<Type, CheckpointRecord>)
           to.on_checkpoint(of);
         else if constexpr (std::is_same_v<Type, CrashRecord>)
@@ -55,10 +61,13 @@ class StateBuilder final : public RecordVisitor {
   void on_write(const WriteRecord& record) override { state_.advance(record.stamp); }
   void on_zero(const ZeroRecord& record) override { state_.advance(record.stamp); }
   void on_volume_created(const VolumeCreated& record) override { state_.apply(record); }
+  void on_volume_created_from(const VolumeCreatedFrom& record) override { state_.apply(record); }
   void on_volume_resized(const VolumeResized& record) override { state_.apply(record); }
   void on_volume_renamed(const VolumeRenamed& record) override { state_.apply(record); }
   void on_volume_removed(const VolumeRemoved& record) override { state_.apply(record); }
   void on_mark(const MarkRecord& record) override { state_.apply(record); }
+  void on_rollback(const RollbackRecord& record) override { state_.apply(record); }
+  void on_volume_resumed(const VolumeResumed& record) override { state_.apply(record); }
   void on_checkpoint(const CheckpointRecord& record) override { state_.apply(record); }
   void on_crash(const CrashRecord& record) override { state_.apply(record); }
   void on_clock(const ClockRecord& record) override { state_.apply(record); }

@@ -73,10 +73,13 @@ class RecordVisitor {
   virtual void on_write(const WriteRecord&) {}
   virtual void on_zero(const ZeroRecord&) {}
   virtual void on_volume_created(const VolumeCreated&) {}
+  virtual void on_volume_created_from(const VolumeCreatedFrom&) {}
   virtual void on_volume_resized(const VolumeResized&) {}
   virtual void on_volume_renamed(const VolumeRenamed&) {}
   virtual void on_volume_removed(const VolumeRemoved&) {}
   virtual void on_mark(const MarkRecord&) {}
+  virtual void on_rollback(const RollbackRecord&) {}
+  virtual void on_volume_resumed(const VolumeResumed&) {}
   virtual void on_checkpoint(const CheckpointRecord&) {}
   virtual void on_crash(const CrashRecord&) {}
   virtual void on_clock(const ClockRecord&) {}

@@ -30,10 +30,12 @@ struct VisibleLayer {
 };
 
 // A block is as the newest change in the first layer that has one left it; where none has, it is
-// zeroes. No two layers are of one volume.
+// zeroes. No two layers are of one volume, and they lie in the order of falling volume numbers,
+// since a volume is younger than its origin.
 using Visibility = std::vector<VisibleLayer>;
 
-// Of `volume` at `lsn`; `state` is that at `lsn` or any later LSN, and knows the volume.
+// Of `volume` at `lsn`; `state` is that at `lsn` or any later LSN, and knows the volume. Empty
+// before the volume was created.
 Visibility visible_at(const JournalState& state, VolumeId volume, Lsn lsn);
 
 // The changes that are visible in one of the two only: the blocks that none of them touches are
@@ -45,5 +47,11 @@ Visibility united(const Visibility& one, const Visibility& other);
 
 // What of `of` lies in `interval`.
 Visibility within(const Visibility& of, LsnInterval interval);
+
+// The blocks in which the backing store of a volume that hydrates may differ from the volume at
+// `now` are touched by these changes: all that came after the base of its hydration, and for every
+// rollback since, those that became visible or invisible by it. `state` is that at `now`. Empty
+// where the volume does not hydrate.
+Visibility may_differ(const JournalState& state, VolumeId volume, Lsn now);
 
 }  // namespace journal

@@ -142,7 +142,8 @@ void SimRecorder::record_zero(VolumeId volume, Stamp stamp, cdp::ZeroKind kind,
   append({what, volume, stamp.lsn, stamp.time, first_block, count, {}, {}, {}}, 0);
 }
 
-void SimRecorder::record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered) {
+void SimRecorder::record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered,
+                                    std::optional<std::uint64_t>) {
   CHECK(covered < stamp.lsn && covered <= durable_lsn());
   if (options_.checkpoints_cover_all) covered = last_;
   append({LogRecord::Kind::kCheckpoint, volume, stamp.lsn, stamp.time, 0, 0, {}, {}, covered}, 0);

@@ -64,7 +64,8 @@ class SimRecorder final : public cdp::Recorder {
                     const cdp::PageList& pages, const cdp::PageList& previous) override;
   void record_zero(cdp::VolumeId volume, cdp::Stamp stamp, cdp::ZeroKind kind,
                    std::uint64_t first_block, std::uint64_t count) override;
-  void record_checkpoint(cdp::VolumeId volume, cdp::Stamp stamp, cdp::Lsn covered) override;
+  void record_checkpoint(cdp::VolumeId volume, cdp::Stamp stamp, cdp::Lsn covered,
+                         std::optional<std::uint64_t> hydrated_upto) override;
   cdp::Task<cdp::Status> flush(cdp::Lsn lsn) override;
   cdp::Lsn durable_lsn() const override { return claimed_durable_; }
   cdp::Signal& progress() override { return progress_; }

@@ -127,7 +127,7 @@ class RecordedVault {
   void checkpoint(cdp::VolumeId id) {
     EXPECT_TRUE(scheduler.run(journal_->admit(0)).ok());
     const cdp::Stamp stamp = sequencer_->next();
-    journal_->record_checkpoint(id, stamp, Lsn{stamp.lsn.value - 1});
+    journal_->record_checkpoint(id, stamp, Lsn{stamp.lsn.value - 1}, std::nullopt);
     note(stamp, id, {});
   }
   void flush() { EXPECT_TRUE(scheduler.run(journal_->flush(sequencer_->last())).ok()); }
