@@ -22,7 +22,8 @@ class HydrationSource {
   virtual ~HydrationSource() = default;
 
   // The blocks [first_block, first_block + count), at most kMaxPieceBlocks; the pages may be
-  // shared. Blocks behind the volume's end are zeroes.
+  // shared. Blocks behind the volume's end are zeroes. Pages must come from a pool of the sources'
+  // own: a request may wait for them while it holds pages for what it reads from elsewhere.
   virtual Task<Result<PageList>> read(std::uint64_t first_block, std::uint32_t count) = 0;
 
   struct Stretch {
@@ -31,8 +32,9 @@ class HydrationSource {
     bool zeroes = false;  // reads as zeroes: nothing needs to be read
   };
   // The blocks in [first_block, end_block) in which the backing store may differ: stretches in
-  // block order, at most some thousands. When `next` comes back smaller than `end_block`, there may
-  // be more from there on.
+  // block order, at most some thousands. The volume asks about all of the backing store, which may
+  // be longer than it: behind its end zeroes are wanted, wherever something else was once written.
+  // When `next` comes back smaller than `end_block`, there may be more from there on.
   struct Differing {
     std::vector<Stretch> stretches;
     std::uint64_t next = 0;

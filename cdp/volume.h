@@ -224,6 +224,7 @@ class Volume final : public BlockDevice {
   Task<Status> read_block(std::uint64_t block, PageRef& page);
   Task<Status> read_missing(std::uint64_t first, PageList& pages);
   struct Span;
+  std::uint64_t backing_blocks() const;
   void start_hydration(VolumeHydration hydration);
   void find_missing(std::uint64_t first, const PageList& pages,
                     boost::container::small_vector<Span, 4>& spans) const;

@@ -8,8 +8,12 @@
 
 namespace cdp {
 
+// All of the backing store, also behind the volume's end: what lies there was cut off, and reads as
+// zeroes if a later rollback, or growing, shows it again.
+std::uint64_t Volume::backing_blocks() const { return backing_.size_bytes() / kBlockBytes; }
+
 void Volume::start_hydration(VolumeHydration hydration) {
-  hydrator_.begin(std::move(hydration.source), hydration.first_block, blocks_for(size_bytes_));
+  hydrator_.begin(std::move(hydration.source), hydration.first_block, backing_blocks());
   recorded_cursor_ = hydration.first_block;
   // The first pass records that the source has everything up to here, so nothing before it will
   // be replayed over it.
@@ -50,7 +54,7 @@ void Volume::finish_replacement(std::shared_ptr<HydrationSource> source, std::ui
   // that was dropped; and the next checkpoint covers `at`, so none of that is replayed.
   CHECK(at > last_lsn_);
   last_lsn_ = pass_upto_ = replaced_lsn_ = at;
-  hydrator_.begin(std::move(source), 0, blocks_for(size_bytes));
+  hydrator_.begin(std::move(source), 0, backing_blocks());
   recorded_cursor_ = 0;
   write_back_due_ = scheduler_.now();
   abandon_replacement();
