@@ -125,11 +125,18 @@ bool Hydrator::add_pieces(std::uint64_t& from, std::uint64_t to, bool zeroes,
     }
     const std::uint64_t budget = budget_blocks();
     if (copied_blocks_ >= budget || pieces.size() >= kMaxPieces) return false;
-    const std::uint64_t longest =
-        zeroes ? kZeroPieceBlocks
-               : std::min<std::uint64_t>(kMaxPieceBlocks, budget - copied_blocks_);
-    const std::uint64_t count = std::min(dirty.blocks, longest);
-    pieces.push_back({.first = from, .count = count, .zeroes = zeroes, .outcome = {}});
+    const std::uint64_t longest = zeroes ? kZeroPieceBlocks : kMaxPieceBlocks;
+    std::uint64_t count = std::min(dirty.blocks, longest);
+    if (!zeroes) count = std::min(count, budget - copied_blocks_);
+    // The source need not have joined neighbours.
+    const bool continues = !pieces.empty() && pieces.back().zeroes == zeroes &&
+                           pieces.back().first + pieces.back().count == from &&
+                           pieces.back().count + count <= longest;
+    if (continues) {
+      pieces.back().count += count;
+    } else {
+      pieces.push_back({.first = from, .count = count, .zeroes = zeroes, .outcome = {}});
+    }
     if (!zeroes) copied_blocks_ += count;
     from += count;
   }
