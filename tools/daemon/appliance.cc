@@ -199,7 +199,9 @@ Task<Status> Appliance::replay(const journal::VolumeState& volume, cdp::FileDisk
   if (!admitted && admitted.error().code == ENOSPC) co_return Status{};
   if (!admitted) co_return admitted;
   const cdp::Stamp stamp = sequencer_.next();
-  journal_->record_checkpoint(volume.id, stamp, upto, std::nullopt);
+  const std::optional<std::uint64_t> hydrated_upto =
+      volume.hydration ? std::optional(volume.hydration->cursor) : std::nullopt;
+  journal_->record_checkpoint(volume.id, stamp, upto, hydrated_upto);
   co_return co_await journal_->flush(stamp.lsn);
 }
 
