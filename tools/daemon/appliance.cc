@@ -391,11 +391,12 @@ std::vector<cdp::ExportList::Entry> Appliance::exports() const {
   return entries;
 }
 
-std::shared_ptr<cdp::BlockDevice> Appliance::find(std::string_view name) {
+Task<Result<std::shared_ptr<cdp::BlockDevice>>> Appliance::find(std::string name) {
   const journal::VolumeState* volume = journal_->state().find(name);
-  if (volume == nullptr) return nullptr;
+  if (volume == nullptr) co_return std::shared_ptr<cdp::BlockDevice>();
   const auto found = live_.find(volume->id);
-  return found == live_.end() ? nullptr : found->second.volume;
+  if (found == live_.end()) co_return std::shared_ptr<cdp::BlockDevice>();
+  co_return std::shared_ptr<cdp::BlockDevice>(found->second.volume);
 }
 
 }  // namespace tools

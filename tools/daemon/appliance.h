@@ -79,7 +79,7 @@ class Appliance final : public cdp::ExportList {
   std::vector<std::string> alerts() const;
 
   std::vector<Entry> exports() const override;
-  std::shared_ptr<cdp::BlockDevice> find(std::string_view name) override;
+  cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> find(std::string name) override;
 
  private:
   Appliance(cdp::Reactor& reactor, const cdp::Clock& clock, ApplianceOptions options);
