@@ -365,12 +365,17 @@ TEST_F(HistoryTest, EveryPointOfARandomHistoryComesBackAsItWas) {
   }
   world_.flush();
 
+  const auto reader = world_.reader();
+  const auto history = world_.history(*reader);
+  const PointParts parts = world_.parts();
   for (int check = 0; check < 30; ++check) {
     const Live& live = volumes[random() % volumes.size()];
     const Lsn lsn{live.created.value + random() % (world_.last().value - live.created.value + 1)};
+    auto resolved = world_.scheduler.run(
+        history->resolve(fmt::format("volume{}", live.id.value - 1), Point::at_lsn(lsn)));
+    ASSERT_TRUE(resolved.ok()) << resolved.error().message;
     const auto opened = world_.scheduler.run(
-        ImageSource::open(world_.scheduler, world_.segments(), world_.vault, {},
-                          fmt::format("volume{}", live.id.value - 1), Point::at_lsn(lsn)));
+        ImageSource::open(parts, all_upto(live.id, lsn), *std::move(resolved)));
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     MemoryTarget target;
     target.ordered = random() % 2 == 0;
@@ -382,7 +387,8 @@ TEST_F(HistoryTest, EveryPointOfARandomHistoryComesBackAsItWas) {
   }
 }
 
-// What the daemon does after a crash: the backing as of a checkpoint, and the map from there on.
+// What the daemon does after a crash: the backing as of a checkpoint, and what changed from there
+// on.
 TEST_F(HistoryTest, ReplayFromACheckpointMakesTheBackingEqualToTheJournal) {
   const auto shop = world_.create("shop", kMiB);
   auto& random = world_.random;
@@ -404,15 +410,11 @@ TEST_F(HistoryTest, ReplayFromACheckpointMakesTheBackingEqualToTheJournal) {
   store->overwrite("backing", 0, world_.image(shop, covered));
   some_writes();
 
-  const auto reader = world_.reader();
-  PointMap map;
-  const auto built = world_.scheduler.run(build_map(*reader, shop, covered, world_.last(), &map));
-  ASSERT_TRUE(built.ok());
-  EXPECT_TRUE(built->empty());
-  journal::BlockReader blocks{world_.scheduler, world_.segments(), world_.vault};
-  JournalRuns runs{blocks};
-  const Status applied =
-      world_.scheduler.run(apply_to_disk(world_.scheduler, runs, map, kMiB, *backing));
+  const PointParts parts = world_.parts();
+  JournalRuns runs{*parts.runs};
+  const journal::Visibility changed{{shop, {{covered, world_.last()}}}};
+  const Status applied = world_.scheduler.run(apply_to_disk(
+      world_.scheduler, runs, *parts.map, {.visible = changed, .size_bytes = kMiB}, *backing));
   ASSERT_TRUE(applied.ok()) << applied.error().message;
   EXPECT_TRUE(store->content("backing") == world_.image(shop, world_.last()));
 }

@@ -21,9 +21,9 @@
 #include "journal/journal.h"
 #include "restore/history.h"
 #include "restore/image_source.h"
-#include "restore/map_builder.h"
 #include "tests/sim/sim_scheduler.h"
 #include "tests/sim/sim_store.h"
+#include "tests/unit/restore/model_block_map.h"
 
 namespace restore {
 
@@ -158,6 +158,13 @@ class RecordedVault {
     return cdp::value_or_throw(scheduler.run(History::open(reader, std::move(options))));
   }
   cdp::Directory& segments() { return *segments_; }
+  // The time index up to now, and the journal's blocks.
+  PointParts parts(journal::BlockReaderOptions options = {}) {
+    const auto read = reader();
+    return {scheduler, model_map(scheduler, *read),
+            std::make_shared<journal::BlockReader>(scheduler, *segments_, vault, options)};
+  }
+  sim::SimStore& store() { return *store_; }
 
   std::mt19937_64 random;
   sim::SimScheduler scheduler;
