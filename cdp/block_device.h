@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "cdp/base/result.h"
@@ -77,8 +76,9 @@ class ExportList {
     std::string description;
   };
   virtual std::vector<Entry> exports() const = 0;
-  // Null where there is none.
-  virtual std::shared_ptr<BlockDevice> find(std::string_view name) = 0;
+  // Null, or ENOENT, where there is none. Opening may take
+  // a while. Any other error's sentence is for the client (a point outside of history, say).
+  virtual Task<Result<std::shared_ptr<BlockDevice>>> find(std::string name) = 0;
 };
 
 }  // namespace cdp

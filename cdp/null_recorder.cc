@@ -21,7 +21,8 @@ void NullRecorder::record_zero(VolumeId, Stamp stamp, ZeroKind, std::uint64_t, s
   take(stamp);
 }
 
-void NullRecorder::record_checkpoint(VolumeId, Stamp stamp, Lsn covered) {
+void NullRecorder::record_checkpoint(VolumeId, Stamp stamp, Lsn covered,
+                                     std::optional<std::uint64_t>) {
   CHECK(covered < stamp.lsn);
   take(stamp);
 }

@@ -19,7 +19,8 @@ class NullRecorder final : public Recorder {
                     const PageList& previous) override;
   void record_zero(VolumeId volume, Stamp stamp, ZeroKind kind, std::uint64_t first_block,
                    std::uint64_t count) override;
-  void record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered) override;
+  void record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered,
+                         std::optional<std::uint64_t> hydrated_upto) override;
   Task<Status> flush(Lsn lsn) override;
   Lsn durable_lsn() const override { return durable_; }
   Signal& progress() override { return progress_; }

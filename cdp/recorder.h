@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "cdp/base/result.h"
@@ -43,7 +44,10 @@ class Recorder {
                            std::uint64_t count) = 0;
   // Every change of `volume` up to `covered` is durable on its backing store, or superseded by a
   // change recorded before this call: replay may start after `covered`. Admitted as 0 blocks.
-  virtual void record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered) = 0;
+  // While the volume hydrates, that holds of the blocks before `hydrated_upto` alone, and of the
+  // others nothing is said; without it the backing store lacks nothing.
+  virtual void record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered,
+                                 std::optional<std::uint64_t> hydrated_upto) = 0;
 
   // Returns when everything recorded up to `lsn` is durable; an error when that cannot be.
   virtual Task<Status> flush(Lsn lsn) = 0;

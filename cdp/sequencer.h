@@ -14,6 +14,7 @@ namespace cdp {
 struct Stamp {
   Lsn lsn;
   Nanos time;  // wall clock when the LSN was taken; does not order anything
+  bool operator==(const Stamp&) const = default;
 };
 
 class Sequencer {

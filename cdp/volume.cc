@@ -13,30 +13,6 @@ constexpr std::size_t kEdgePages = 16;
 // A read that finds more gaps than this between dirty blocks reads across them instead.
 constexpr std::size_t kMaxSeparateReads = 4;
 
-struct Span {
-  std::size_t first = 0;  // index of a block within the request
-  std::size_t count = 0;
-};
-
-// The stretches of pages that are still null.
-boost::container::small_vector<Span, 4> missing_of(const PageList& pages) {
-  boost::container::small_vector<Span, 4> spans;
-  for (std::size_t i = 0; i < pages.size(); ++i) {
-    if (pages[i]) continue;
-    if (!spans.empty() && spans.back().first + spans.back().count == i) {
-      ++spans.back().count;
-    } else {
-      spans.push_back({i, 1});
-    }
-  }
-  if (spans.size() > kMaxSeparateReads) {
-    const std::size_t first = spans.front().first;
-    const std::size_t end = spans.back().first + spans.back().count;
-    spans.assign(1, {first, end - first});
-  }
-  return spans;
-}
-
 std::vector<iovec> vectors_of(std::span<const PageRef> pages) {
   std::vector<iovec> vectors;
   vectors.reserve(pages.size());
@@ -44,10 +20,20 @@ std::vector<iovec> vectors_of(std::span<const PageRef> pages) {
   return vectors;
 }
 
-// The vectors and the status must stay until the task has ended.
+// The vectors, pages and the status must stay until the task has ended.
 Task<void> read_span(Disk& disk, std::uint64_t offset, std::span<const iovec> into,
                      Status& status) {
   status = co_await disk.read(offset, into);
+}
+
+Task<void> read_source(std::shared_ptr<HydrationSource> source, std::uint64_t first,
+                       std::span<PageRef> into, Status& status) {
+  Result<PageList> pages = co_await source->read(first, static_cast<std::uint32_t>(into.size()));
+  if (!pages.ok()) {
+    status = pages.error();
+    co_return;
+  }
+  std::move(pages->begin(), pages->end(), into.begin());
 }
 
 std::uint32_t blocks_touched(std::uint64_t offset, std::uint64_t bytes) {
@@ -56,7 +42,37 @@ std::uint32_t blocks_touched(std::uint64_t offset, std::uint64_t bytes) {
 
 }  // namespace
 
-Volume::Volume(VolumeParts parts, VolumeOptions options)
+// Consecutive blocks of a request that are to be read.
+struct Volume::Span {
+  std::size_t first = 0;  // index of a block within the request
+  std::size_t count = 0;
+  bool hydrated = true;  // else they come from the source
+};
+
+// The stretches of pages that are still null. To be called in the step that looked into the dirty
+// map: of what is not there, the hydrator's word is good only together with that.
+void Volume::find_missing(std::uint64_t first, const PageList& pages,
+                          boost::container::small_vector<Span, 4>& spans) const {
+  bool all_hydrated = true;
+  for (std::size_t i = 0; i < pages.size(); ++i) {
+    if (pages[i]) continue;
+    const bool hydrated = !hydrator_.active() || hydrator_.hydrated(first + i);
+    all_hydrated = all_hydrated && hydrated;
+    if (!spans.empty() && spans.back().first + spans.back().count == i &&
+        spans.back().hydrated == hydrated) {
+      ++spans.back().count;
+    } else {
+      spans.push_back({i, 1, hydrated});
+    }
+  }
+  if (all_hydrated && spans.size() > kMaxSeparateReads) {
+    const std::size_t begin = spans.front().first;
+    const std::size_t end = spans.back().first + spans.back().count;
+    spans.assign(1, {begin, end - begin, true});
+  }
+}
+
+Volume::Volume(VolumeParts parts, VolumeOptions options, VolumeHydration hydration)
     : options_(std::move(options)),
       scheduler_(parts.scheduler),
       sequencer_(parts.sequencer),
@@ -70,11 +86,15 @@ Volume::Volume(VolumeParts parts, VolumeOptions options)
       locks_(scheduler_),
       idle_(scheduler_),
       room_(scheduler_),
-      write_back_(scheduler_, backing_, dirty_, room_),
+      gate_(scheduler_),
+      hydrator_(scheduler_, backing_, dirty_, options_.hydration),
+      write_back_(scheduler_, backing_, dirty_, hydrator_, room_),
       wake_(scheduler_),
       pass_ended_(scheduler_),
+      quiet_(scheduler_),
       background_(scheduler_) {
   CHECK(size_bytes_ > 0 && backing_.size_bytes() >= backing_bytes(size_bytes_));
+  if (hydration.source != nullptr) start_hydration(std::move(hydration));
   if (options_.read_only) return;
   background_.spawn(write_back_loop());
   background_.spawn(watch_shortage());
@@ -93,44 +113,72 @@ Status Volume::refusal() const {
 
 Status Volume::change_refusal() const {
   if (options_.read_only) return make_error(EPERM, "volume {} is read-only", options_.name);
+  if (changes_refused_)
+    return make_error(EPERM,
+                      "volume {} was rolled back and takes no writes: unmount it everywhere, then "
+                      "run 'hindsight volume resume {}'",
+                      options_.name, options_.name);
   return refusal();
+}
+
+Status Volume::range_refusal(std::uint64_t offset, std::uint64_t bytes) const {
+  if (bytes <= size_bytes_ && offset <= size_bytes_ - bytes) return {};
+  return make_error(EIO, "volume {} ends at byte {} now, and the request behind it", options_.name,
+                    size_bytes_);
 }
 
 // --- Reads -----------------------------------------------------------------------------------
 
 Task<Result<PageList>> Volume::read(std::uint64_t offset, std::uint32_t bytes) {
   const Operation operation(*this);
-  const Status refused = refusal();
-  if (!refused.ok()) co_return refused.error();
-  CHECK(bytes > 0 && bytes <= size_bytes_ && offset <= size_bytes_ - bytes);
+  for (;;) {
+    if (held_) co_await pass_gate();
+    Status status = refusal();
+    if (status.ok()) status = range_refusal(offset, bytes);
+    if (!status.ok()) co_return status.error();
 
-  PageList pages(blocks_touched(offset, bytes));
-  dirty_.find(block_of(offset), std::span{pages.data(), pages.size()});
-  const Status status = co_await read_missing(block_of(offset), pages);
-  if (!status.ok()) co_return status.error();
-  // Fenced meanwhile: what the backing store holds is not known any more.
-  if (fence_) co_return *fence_;
-  co_return std::move(pages);
+    const std::uint64_t replaced = replaced_;
+    PageList pages(blocks_touched(offset, bytes));
+    dirty_.find(block_of(offset), std::span{pages.data(), pages.size()});
+    status = co_await read_missing(block_of(offset), pages);
+    // What lay under it was replaced meanwhile.
+    if (replaced != replaced_) continue;
+    if (!status.ok()) co_return status.error();
+    // Fenced meanwhile: what the backing store holds is not known any more.
+    if (fence_) co_return *fence_;
+    co_return std::move(pages);
+  }
 }
 
 // A block that is not in the map when a read looks is as the backing store has it, or newer there
 // by the time the read comes to it: no answered change is missed, whatever is written back
-// meanwhile.
+// meanwhile. One that is not hydrated then is as the source has it, which does not change.
 Task<Status> Volume::read_missing(std::uint64_t first, PageList& pages) {
-  const auto spans = missing_of(pages);
+  boost::container::small_vector<Span, 4> spans;
+  find_missing(first, pages, spans);
   if (spans.empty()) co_return Status{};
+  const std::shared_ptr<HydrationSource> source = hydrator_.source();
   std::size_t wanted = 0;
-  for (const Span& span : spans) wanted += span.count;
-  const PageList buffers = co_await read_pages_.acquire(wanted);
+  for (const Span& span : spans) wanted += span.hydrated ? span.count : 0;
+  PageList buffers;
+  if (wanted > 0) buffers = co_await read_pages_.acquire(wanted);
   const std::vector<iovec> vectors = vectors_of(std::span{buffers.data(), buffers.size()});
 
   boost::container::small_vector<Status, 4> outcomes(spans.size());
   TaskGroup group(scheduler_);
   std::size_t used = 0;
   for (std::size_t i = 0; i < spans.size(); ++i) {
-    const std::uint64_t offset = (first + spans[i].first) * kBlockBytes;
-    const std::span<const iovec> into = std::span{vectors}.subspan(used, spans[i].count);
-    used += spans[i].count;
+    const Span& span = spans[i];
+    if (!span.hydrated) {
+      hydrator_.touched(first + span.first);
+      const std::span<PageRef> into = std::span{pages.data(), pages.size()};
+      group.spawn(read_source(source, first + span.first, into.subspan(span.first, span.count),
+                              outcomes[i]));
+      continue;
+    }
+    const std::uint64_t offset = (first + span.first) * kBlockBytes;
+    const std::span<const iovec> into = std::span{vectors}.subspan(used, span.count);
+    used += span.count;
     if (spans.size() == 1) {
       co_await read_span(backing_, offset, into, outcomes[i]);
     } else {
@@ -142,9 +190,11 @@ Task<Status> Volume::read_missing(std::uint64_t first, PageList& pages) {
   used = 0;
   for (std::size_t i = 0; i < spans.size(); ++i) {
     if (!outcomes[i].ok()) {
-      co_return make_error(outcomes[i].error().code, "reading volume {} at block {}: {}",
-                           options_.name, first + spans[i].first, outcomes[i].error().message);
+      co_return make_error(spans[i].hydrated ? outcomes[i].error().code : EIO,
+                           "reading volume {} at block {}: {}", options_.name,
+                           first + spans[i].first, outcomes[i].error().message);
     }
+    if (!spans[i].hydrated) continue;
     for (std::size_t b = 0; b < spans[i].count; ++b, ++used) {
       PageRef& page = pages[spans[i].first + b];
       if (!page) page = buffers[used];
@@ -159,9 +209,11 @@ Task<Result<std::vector<AllocationExtent>>> Volume::allocation(std::uint64_t off
                                                                std::uint64_t bytes,
                                                                std::size_t max_extents) {
   const Operation operation(*this);
-  const Status refused = refusal();
-  if (!refused.ok()) co_return refused.error();
-  CHECK(bytes > 0 && max_extents > 0 && bytes <= size_bytes_ && offset <= size_bytes_ - bytes);
+  if (held_) co_await pass_gate();
+  Status status = refusal();
+  if (status.ok()) status = range_refusal(offset, bytes);
+  if (!status.ok()) co_return status.error();
+  CHECK(bytes > 0 && max_extents > 0);
 
   std::vector<AllocationExtent> extents;
   const std::uint64_t end = offset + bytes;
@@ -215,12 +267,14 @@ Task<Status> Volume::admit(std::uint32_t blocks) {
 
 Task<Status> Volume::write(std::uint64_t offset, std::uint32_t bytes, PageList pages) {
   CHECK(bytes > 0 && pages.size() == blocks_touched(offset, bytes));
-  return write_blocks(offset, bytes, std::move(pages), false);
+  const Operation operation(*this);
+  if (held_) co_await pass_gate();
+  const Change change(*this);
+  co_return co_await write_blocks(offset, bytes, std::move(pages), false);
 }
 
 Task<Status> Volume::write_blocks(std::uint64_t offset, std::uint32_t bytes, PageList pages,
                                   bool cutting) {
-  const Operation operation(*this);
   const std::uint64_t first = block_of(offset);
   const auto count = static_cast<std::uint32_t>(pages.size());
   Status status = co_await wait_for_room();
@@ -241,9 +295,7 @@ Task<Status> Volume::write_blocks(std::uint64_t offset, std::uint32_t bytes, Pag
   status = co_await fill_edges(offset, bytes, pages, tail_is_end);
   if (status.ok()) status = change_refusal();
   // The device may have been cut while this write waited.
-  if (status.ok() && !cutting && offset + bytes > size_bytes_) {
-    status = make_error(EIO, "writing volume {} at {}: behind its new end", options_.name, offset);
-  }
+  if (status.ok() && !cutting) status = range_refusal(offset, bytes);
   if (!status.ok()) {
     recorder_.cancel_admission(count);
     co_return status;
@@ -294,6 +346,14 @@ Task<Status> Volume::read_block(std::uint64_t block, PageRef& page) {
     co_return Status{};
   }
   page.reset();
+  if (hydrator_.active() && !hydrator_.hydrated(block)) {
+    hydrator_.touched(block);
+    Status status;
+    co_await read_source(hydrator_.source(), block, std::span{&page, 1}, status);
+    if (status.ok()) co_return Status{};
+    co_return make_error(EIO, "reading volume {} at block {}: {}", options_.name, block,
+                         status.error().message);
+  }
   const PageList buffer = co_await edge_pages_.acquire(1);
   const std::span<std::byte> into{buffer.front().data(), kBlockBytes};
   const Status status = co_await backing_.read(block * kBlockBytes, into);
@@ -307,18 +367,20 @@ Task<Status> Volume::read_block(std::uint64_t block, PageRef& page) {
 
 // Runs in the step that gave the LSN.
 void Volume::changed(Lsn lsn) {
-  const bool was_clean = clean();
+  const bool was_behind = behind();
   last_lsn_ = lsn;
   ++answered_changes_;
   if (dirty_.size() * 2 > budget_nodes_ || write_pages_.available() < write_pages_.capacity() / 4) {
     want_pass();
-  } else if (was_clean) {
+  } else if (!was_behind) {
+    write_back_due_ = scheduler_.now() + options_.checkpoint_interval;
     wake_.notify_all();
   }
 }
 
 Task<Status> Volume::flush() {
   const Operation operation(*this);
+  if (held_) co_await pass_gate();
   const Status refused = refusal();
   if (!refused.ok()) co_return refused;
   const Lsn upto = last_lsn_;
@@ -358,43 +420,58 @@ Task<Status> Volume::zero_blocks(ZeroKind kind, std::uint64_t first, std::uint64
   co_return Status{};
 }
 
-Task<Status> Volume::write_zero_bytes(std::uint64_t offset, std::uint32_t bytes, bool cutting) {
-  CHECK(block_of(offset) == block_of(offset + bytes - 1));
-  PageList page = co_await write_pages_.acquire(1);
+Task<Status> Volume::write_zero_bytes(std::uint64_t offset, std::uint32_t bytes, PageList& pages,
+                                      bool cutting) {
+  CHECK(block_of(offset) == block_of(offset + bytes - 1) && !pages.empty());
+  PageList page(1);
+  page.front() = std::move(pages.back());
+  pages.pop_back();
   std::memset(page.front().data(), 0, kBlockBytes);
   co_return co_await write_blocks(offset, bytes, std::move(page), cutting);
 }
 
 Task<Status> Volume::zero(std::uint64_t offset, std::uint64_t bytes, ZeroOptions options) {
+  CHECK(bytes > 0);
   const Operation operation(*this);
   Status status = change_refusal();
   if (!status.ok()) co_return status;
-  const std::uint64_t size = size_bytes_;
-  CHECK(bytes > 0 && bytes <= size && offset <= size - bytes);
+  // For the edges. What holds pages may wait at the gate, so nobody behind it waits for pages.
+  const bool has_edges = offset % kBlockBytes != 0 || (offset + bytes) % kBlockBytes != 0;
+  PageList pages;
+  if (has_edges) pages = co_await write_pages_.acquire(2);
+  if (held_) co_await pass_gate();
+  const Change change(*this);
+  status = change_refusal();
+  if (status.ok()) status = range_refusal(offset, bytes);
+  if (!status.ok()) co_return status;
 
+  const std::uint64_t size = size_bytes_;
   const std::uint64_t end = offset + bytes;
   const std::uint64_t first = blocks_for(offset);
   const std::uint64_t last = end == size ? blocks_for(end) : block_of(end);
   const std::uint64_t head_end = std::min(end, first * kBlockBytes);
   if (offset < head_end) {
     const auto head_bytes = static_cast<std::uint32_t>(head_end - offset);
-    status = co_await write_zero_bytes(offset, head_bytes, false);
+    status = co_await write_zero_bytes(offset, head_bytes, pages, false);
   }
   if (status.ok() && first < last) {
     status = co_await zero_blocks(ZeroKind::kZero, first, last - first, options.may_deallocate);
   }
   const std::uint64_t tail = last * kBlockBytes;
   if (status.ok() && tail < end && tail >= head_end) {
-    status = co_await write_zero_bytes(tail, static_cast<std::uint32_t>(end - tail), false);
+    status = co_await write_zero_bytes(tail, static_cast<std::uint32_t>(end - tail), pages, false);
   }
   co_return status;
 }
 
 Task<Status> Volume::trim(std::uint64_t offset, std::uint64_t bytes) {
+  CHECK(bytes > 0);
   const Operation operation(*this);
-  const Status status = change_refusal();
+  if (held_) co_await pass_gate();
+  const Change change(*this);
+  Status status = change_refusal();
+  if (status.ok()) status = range_refusal(offset, bytes);
   if (!status.ok()) co_return status;
-  CHECK(bytes > 0 && bytes <= size_bytes_ && offset <= size_bytes_ - bytes);
 
   const std::uint64_t end = offset + bytes;
   const std::uint64_t first = blocks_for(offset);
@@ -406,6 +483,12 @@ Task<Status> Volume::trim(std::uint64_t offset, std::uint64_t bytes) {
 Task<Status> Volume::resize(std::uint64_t size_bytes) {
   const Operation operation(*this);
   Status status = change_refusal();
+  if (!status.ok()) co_return status;
+  PageList pages;
+  if (size_bytes % kBlockBytes != 0) pages = co_await write_pages_.acquire(1);
+  if (held_) co_await pass_gate();
+  const Change change(*this);
+  status = change_refusal();
   if (!status.ok()) co_return status;
   const std::uint64_t old_bytes = size_bytes_;
   const std::uint64_t longer = std::max(old_bytes, size_bytes);
@@ -421,7 +504,7 @@ Task<Status> Volume::resize(std::uint64_t size_bytes) {
   const std::uint64_t to = blocks_for(longer);
   if (size_bytes < old_bytes && size_bytes % kBlockBytes != 0) {
     const std::uint64_t rest = std::min(from * kBlockBytes, old_bytes) - size_bytes;
-    status = co_await write_zero_bytes(size_bytes, static_cast<std::uint32_t>(rest), true);
+    status = co_await write_zero_bytes(size_bytes, static_cast<std::uint32_t>(rest), pages, true);
   }
   if (status.ok() && from < to) {
     status = co_await zero_blocks(ZeroKind::kTrim, from, to - from, true);
@@ -440,6 +523,10 @@ VolumeStatistics Volume::statistics() const {
   statistics.passes = passes_ended_;
   statistics.last = last_lsn_;
   statistics.checkpoint = checkpoint_lsn_;
+  statistics.hydrating = hydrator_.active();
+  statistics.hydration_cursor = hydrator_.cursor().value_or(0);
+  statistics.hydration_remaining_blocks = hydrator_.remaining_blocks();
+  statistics.hydrated_bytes = hydrator_.hydrated_bytes();
   return statistics;
 }
 

@@ -21,13 +21,24 @@
 // journal's newest state when the Volume is constructed: recovery replays first. Of the last block
 // the bytes behind the volume's end are zeroes. All functions are for the scheduler's thread; the
 // parts must outlive the volume, and `close` must have returned before it is destroyed.
+//
+// Hydration (rule 11). After a rollback, and for a volume created from a point, the backing store
+// lacks content. What it lacks is read from a HydrationSource, and brought to it behind
+// (hydrator.h) by steps that take turns with write-back; the checkpoints carry the cursor. A start
+// while it was under way replays, after the checkpoint, the blocks before the cursor alone; all
+// others come from a source that shows the newest state, whatever the backing store has there.
+//
+// A rollback: begin_replacement() on each of the volumes; with all held, the ROLLBACK is recorded
+// and made durable; then finish_replacement() with a source of the state after it.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "cdp/block_device.h"
 #include "cdp/dirty_map.h"
+#include "cdp/hydrator.h"
 #include "cdp/io/disk.h"
 #include "cdp/io/signal.h"
 #include "cdp/range_lock.h"
@@ -55,6 +66,16 @@ struct VolumeOptions {
   std::size_t dirty_budget_bytes = std::size_t{128} << 20;
   // How long after a change a pass of write-back begins at the latest.
   Nanos checkpoint_interval = seconds(1);
+  HydratorOptions hydration = {};
+};
+
+// What the backing store of a new Volume lacks: the blocks from `first_block` on are as `source`
+// says. It shows the state at `upto`, the newest that is durable, and the blocks before have that
+// in the backing store.
+struct VolumeHydration {
+  std::shared_ptr<HydrationSource> source = {};  // null: it lacks nothing
+  std::uint64_t first_block = 0;
+  Lsn upto;
 };
 
 struct VolumeStatistics {
@@ -66,11 +87,15 @@ struct VolumeStatistics {
   std::uint64_t passes = 0;
   Lsn last;        // of the newest change
   Lsn checkpoint;  // replay starts after it
+  bool hydrating = false;
+  std::uint64_t hydration_cursor = 0;            // the first block not hydrated
+  std::uint64_t hydration_remaining_blocks = 0;  // at most; some may need no copying
+  std::uint64_t hydrated_bytes = 0;              // copied to the backing store
 };
 
 class Volume final : public BlockDevice {
  public:
-  Volume(VolumeParts parts, VolumeOptions options);
+  Volume(VolumeParts parts, VolumeOptions options, VolumeHydration hydration = {});
   ~Volume() override;
   Volume(const Volume&) = delete;
   Volume& operator=(const Volume&) = delete;
@@ -81,7 +106,7 @@ class Volume final : public BlockDevice {
   }
 
   std::uint64_t size_bytes() const override { return size_bytes_; }
-  bool read_only() const override { return options_.read_only; }
+  bool read_only() const override { return options_.read_only || changes_refused_; }
   Task<Result<PageList>> read(std::uint64_t offset, std::uint32_t bytes) override;
   Task<Result<PageList>> pages_for_write(std::uint64_t offset, std::uint32_t bytes) override;
   Task<Status> write(std::uint64_t offset, std::uint32_t bytes, PageList pages) override;
@@ -100,6 +125,25 @@ class Volume final : public BlockDevice {
   // is seen again (rule 17). The backing store must be as long as the longer of the two sizes
   // needs; the caller records the new size once this has succeeded.
   Task<Status> resize(std::uint64_t size_bytes);
+  // Refuses all changes with EPERM, and says to unmount first (rule 10); or takes them again.
+  void refuse_changes(bool refuse) { changes_refused_ = refuse; }
+
+  // Holds the volume: when it returns without an error, no change is under way, no pass runs, and
+  // all requests that come wait, until one of the two below. Pages of requests that wait are held;
+  // nothing that other volumes wait for here needs any. Not while it is held, or being closed.
+  Task<Status> begin_replacement();
+  // From now on the volume has this size, and is as `source` says; the caller has made the record
+  // of it durable, at LSN `at`. The backing store must be long enough. What was dirty is dropped.
+  void finish_replacement(std::shared_ptr<HydrationSource> source, std::uint64_t size_bytes,
+                          Lsn at);
+  // Nothing has happened.
+  void abandon_replacement();
+
+  // Bytes copied per second for hydration, at most; 0: no limit.
+  void set_hydration_rate(std::uint64_t bytes_per_second);
+  // Why hydration does not go on for now; none while it does, and while there is none.
+  const std::optional<Error>& hydration_problem() const { return hydrator_.problem(); }
+
   // Refuses what comes from now on (ESHUTDOWN), waits for what is under way, brings everything to
   // the backing store and makes the last checkpoint durable. Says why where that was not possible;
   // the volume is closed in any case. To be called once.
@@ -120,6 +164,19 @@ class Volume final : public BlockDevice {
     Operation& operator=(const Operation&) = delete;
     ~Operation() {
       if (--volume_.operations_ == 0) volume_.idle_.notify_all();
+    }
+
+   private:
+    Volume& volume_;
+  };
+  // Counts the changes that are past the gate: begin_replacement waits for their end.
+  class Change {
+   public:
+    explicit Change(Volume& volume) : volume_(volume) { ++volume_.changes_; }
+    Change(const Change&) = delete;
+    Change& operator=(const Change&) = delete;
+    ~Change() {
+      if (--volume_.changes_ == 0 && volume_.held_) volume_.wake_.notify_all();
     }
 
    private:
@@ -146,6 +203,10 @@ class Volume final : public BlockDevice {
   // Why a request cannot be taken now, if so.
   Status refusal() const;
   Status change_refusal() const;
+  // EIO where a request, which may have waited, ends behind a nearer end.
+  Status range_refusal(std::uint64_t offset, std::uint64_t bytes) const;
+  // Waits while the volume is held for a replacement.
+  Task<void> pass_gate();
 
   Task<Status> wait_for_room();
   bool has_room() const { return dirty_.size() + reserved_ < budget_nodes_; }
@@ -153,21 +214,36 @@ class Volume final : public BlockDevice {
   // `cutting`: the range lies behind a nearer end that a resize has just set.
   Task<Status> write_blocks(std::uint64_t offset, std::uint32_t bytes, PageList pages,
                             bool cutting);
-  Task<Status> write_zero_bytes(std::uint64_t offset, std::uint32_t bytes, bool cutting);
+  // Zeroes in one block, for which `pages` has a page.
+  Task<Status> write_zero_bytes(std::uint64_t offset, std::uint32_t bytes, PageList& pages,
+                                bool cutting);
   Task<Status> zero_blocks(ZeroKind kind, std::uint64_t first, std::uint64_t count,
                            bool may_deallocate);
   Task<Status> fill_edges(std::uint64_t offset, std::uint32_t bytes, PageList& pages,
                           bool tail_is_end);
   Task<Status> read_block(std::uint64_t block, PageRef& page);
   Task<Status> read_missing(std::uint64_t first, PageList& pages);
+  struct Span;
+  std::uint64_t backing_blocks() const;
+  void start_hydration(VolumeHydration hydration);
+  void find_missing(std::uint64_t first, const PageList& pages,
+                    boost::container::small_vector<Span, 4>& spans) const;
   void changed(Lsn lsn);
 
   // Write-back, in volume_write_back.cc.
   Task<void> write_back_loop();
   Task<void> watch_shortage();
-  Task<Status> pass();
+  enum class Work { kWriteBack, kHydration, kBoth };
+  Task<Status> pass(Work work);
+  Task<Status> hydrate();
   void want_pass();
-  bool clean() const { return fence_.has_value() || last_lsn_ == checkpoint_lsn_; }
+  // Some change, or where hydration ended, is not covered by a checkpoint.
+  bool behind() const {
+    return !fence_.has_value() && (last_lsn_ != checkpoint_lsn_ || hydration_ended_unrecorded());
+  }
+  bool hydration_ended_unrecorded() const {
+    return !hydrator_.active() && recorded_cursor_.has_value();
+  }
   void fence(const Error& cause);
 
   const VolumeOptions options_;
@@ -188,16 +264,26 @@ class Volume final : public BlockDevice {
   Lsn last_lsn_;
   std::optional<Error> fence_;
   bool closing_ = false;
+  bool changes_refused_ = false;
+  bool held_ = false;           // for a replacement: the gate is shut
+  std::uint64_t replaced_ = 0;  // times; a read that began before one begins anew
   std::size_t operations_ = 0;
+  std::size_t changes_ = 0;
   Signal idle_;  // operations_ came to 0
   Signal room_;  // the map has shrunk, or will not any more
+  Signal gate_;  // the volume is not held any more
   std::uint64_t answered_changes_ = 0;
   std::uint64_t answered_write_bytes_ = 0;
 
+  Hydrator hydrator_;
+  std::optional<std::uint64_t> recorded_cursor_;  // as the newest checkpoint or rollback has it
   WriteBack write_back_;
+  Nanos write_back_due_;  // of what is dirty
+  Lsn replaced_lsn_;      // checkpoints of hydration alone follow one that covers this
   Lsn checkpoint_lsn_;
   Lsn checkpoint_record_;  // the LSN that the newest checkpoint record has itself
   bool pass_wanted_ = false;
+  bool passing_ = false;
   bool stopping_ = false;
   // Of the newest pass: its checkpoint will cover changes up to here. A version that it covers but
   // leaves out, since the block changed again, is never replayed. So the change that replaces it
@@ -208,6 +294,7 @@ class Volume final : public BlockDevice {
   Status last_pass_;
   Signal wake_;        // for the loop
   Signal pass_ended_;  // for who waits for a checkpoint
+  Signal quiet_;       // for begin_replacement: no change and no pass
   TaskGroup background_;
 };
 

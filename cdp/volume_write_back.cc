@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // When a volume writes back, and what a pass is. How a pass writes is in write_back.h.
+#include <algorithm>
 #include <utility>
 
 #include "cdp/volume.h"
@@ -15,22 +16,37 @@ void Volume::want_pass() {
 
 Task<void> Volume::write_back_loop() {
   while (!stopping_) {
-    if (!pass_wanted_) {
-      if (clean()) {
-        co_await wake_.wait();
-        continue;
-      }
-      const Nanos deadline = scheduler_.now() + options_.checkpoint_interval;
-      while (!stopping_ && !pass_wanted_ && scheduler_.now() < deadline) {
-        co_await wake_.wait_until(deadline);
-      }
-      if (stopping_) break;
+    if (held_ && changes_ == 0) {  // no pass until the replacement has ended
+      quiet_.notify_all();
+      co_await wake_.wait();
+      continue;
     }
-    pass_wanted_ = false;
-    ++passes_begun_;
-    last_pass_ = co_await pass();
-    passes_ended_ = passes_begun_;
-    pass_ended_.notify_all();
+    const Nanos now = scheduler_.now();
+    const bool hydrating = hydrator_.active() && !fence_;
+    const bool write_back = pass_wanted_ || (behind() && now >= write_back_due_);
+    const bool hydrate = hydrating && now >= hydrator_.ready_at();
+    if (!write_back && !hydrate) {
+      if (!behind() && !hydrating) {
+        co_await wake_.wait();
+      } else {
+        Nanos due = behind() ? write_back_due_ : hydrator_.ready_at();
+        if (hydrating) due = std::min(due, hydrator_.ready_at());
+        co_await wake_.wait_until(due);
+      }
+      continue;
+    }
+    passing_ = true;
+    if (write_back) {
+      pass_wanted_ = false;
+      ++passes_begun_;
+      last_pass_ = co_await pass(hydrate ? Work::kBoth : Work::kWriteBack);
+      write_back_due_ = scheduler_.now() + options_.checkpoint_interval;
+      passes_ended_ = passes_begun_;
+      pass_ended_.notify_all();
+    } else {
+      static_cast<void>((co_await pass(Work::kHydration)).ok());
+    }
+    passing_ = false;
   }
 }
 
@@ -38,24 +54,40 @@ Task<void> Volume::write_back_loop() {
 Task<void> Volume::watch_shortage() {
   while (!stopping_) {
     co_await write_pages_.shortage().wait();
-    if (!clean()) want_pass();
+    if (behind()) want_pass();
   }
 }
 
-Task<Status> Volume::pass() {
+Task<Status> Volume::pass(Work work) {
   if (fence_) co_return *fence_;
-  if (last_lsn_ == checkpoint_lsn_) co_return Status{};
-  const Lsn upto = last_lsn_;
-  pass_upto_ = upto;
-  dirty_.begin_generation();
-
-  // Journal first: only what is durable there may reach the backing store (promise 1).
-  Status status = co_await recorder_.flush(upto);
-  // All up to `upto` is complete before the sync that covers it is issued (rule 5).
-  if (status.ok() && !fence_) status = co_await write_back_.run(upto);
+  // Hydration alone says nothing new about changes, except that the first checkpoint after a
+  // replacement covers it: what it dropped must never be replayed.
+  if (work == Work::kHydration && checkpoint_lsn_ < replaced_lsn_) work = Work::kBoth;
+  const bool write_back = work != Work::kHydration;
+  if (work == Work::kWriteBack && !behind()) co_return Status{};
+  const Lsn upto = write_back ? last_lsn_ : checkpoint_lsn_;
+  Status status;
+  if (write_back) {
+    pass_upto_ = upto;
+    dirty_.begin_generation();
+    // Journal first: only what is durable there may reach the backing store (promise 1).
+    status = co_await recorder_.flush(upto);
+  }
+  if (status.ok() && !fence_ && work != Work::kWriteBack) status = co_await hydrate();
+  // All up to `upto`, and all that the cursor will pass, is complete before the sync that covers it
+  // is issued (rule 5).
+  if (status.ok() && !fence_) {
+    if (write_back) {
+      status = co_await write_back_.run(upto, hydrator_.needs_sync());
+    } else if (hydrator_.needs_sync()) {
+      status = co_await backing_.sync();
+    }
+  }
   if (!status.ok()) fence(status.error());
   if (fence_) co_return *fence_;
+  hydrator_.synced();
 
+  if (upto == checkpoint_lsn_ && hydrator_.cursor() == recorded_cursor_) co_return Status{};
   status = co_await admit(0);
   if (!status.ok()) co_return status;
   if (fence_) {
@@ -63,16 +95,18 @@ Task<Status> Volume::pass() {
     co_return *fence_;
   }
   const Stamp stamp = sequencer_.next();
-  recorder_.record_checkpoint(options_.id, stamp, upto);
+  recorder_.record_checkpoint(options_.id, stamp, upto, hydrator_.cursor());
   checkpoint_lsn_ = upto;
   checkpoint_record_ = stamp.lsn;
+  recorded_cursor_ = hydrator_.cursor();
   co_return Status{};
 }
 
 Task<Status> Volume::checkpoint() {
   const Operation operation(*this);
+  if (held_) co_await pass_gate();
   Status refused = refusal();
-  if (!refused.ok() || clean()) co_return refused;
+  if (!refused.ok() || !behind()) co_return refused;
   const std::uint64_t wanted = passes_begun_ + 1;  // the one under way may have begun too early
   while (passes_ended_ < wanted && !fence_) {
     want_pass();
@@ -91,7 +125,7 @@ void Volume::fence(const Error& cause) {
 }
 
 Task<Status> Volume::close() {
-  CHECK(!closing_);
+  CHECK(!closing_ && !held_);
   closing_ = true;
   room_.notify_all();
   while (operations_ > 0) co_await idle_.wait();
@@ -100,7 +134,7 @@ Task<Status> Volume::close() {
   write_pages_.shortage().notify_all();
   co_await background_.join();
 
-  Status status = co_await pass();
+  Status status = co_await pass(Work::kWriteBack);
   if (status.ok() && recorder_.durable_lsn() < checkpoint_record_) {
     status = co_await recorder_.flush(checkpoint_record_);
     if (!status.ok()) fence(status.error());

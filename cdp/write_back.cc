@@ -25,13 +25,13 @@ std::vector<iovec> vectors_of(const std::vector<PageRef>& pages) {
 
 }  // namespace
 
-Task<Status> WriteBack::run(Lsn upto) {
+Task<Status> WriteBack::run(Lsn upto, bool must_sync) {
   CHECK(group_.running() == 0);
   issued_ = 0;
   outcome_ = Status{};
   co_await zero_extents(upto);
   if (outcome_.ok()) co_await write_blocks(upto);
-  if (!outcome_.ok() || issued_ == 0) co_return outcome_;
+  if (!outcome_.ok() || (issued_ == 0 && !must_sync)) co_return outcome_;
   co_return co_await backing_.sync();
 }
 
@@ -69,6 +69,7 @@ Task<void> WriteBack::zero_one(DirtyMap::ZeroRun run, Lsn upto) {
   note(status);
   if (!status.ok()) co_return;
   dirty_.zeroes_written(run, upto);
+  hydrator_.written(run.first, run.first + run.count);
   freed_.notify_all();
 }
 
@@ -79,6 +80,7 @@ Task<void> WriteBack::write_one(DirtyMap::BlockRun run) {
   if (!status.ok()) co_return;
   written_bytes_ += run.pages.size() * kBlockBytes;
   dirty_.blocks_written(run);
+  hydrator_.written(run.first, run.first + run.pages.size());
   run.pages.clear();
   freed_.notify_all();
 }

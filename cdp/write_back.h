@@ -12,6 +12,7 @@
 
 #include "cdp/base/result.h"
 #include "cdp/dirty_map.h"
+#include "cdp/hydrator.h"
 #include "cdp/io/disk.h"
 #include "cdp/io/signal.h"
 
@@ -22,12 +23,19 @@ class WriteBack {
   // Side by side, at most; each up to kMaxPieceBytes long.
   static constexpr std::size_t kMaxInFlight = 16;
 
-  // All must outlive it. `freed` is notified when nodes have left the map.
-  WriteBack(Scheduler& scheduler, Disk& backing, DirtyMap& dirty, Signal& freed)
-      : backing_(backing), dirty_(dirty), freed_(freed), group_(scheduler), slot_(scheduler) {}
+  // All must outlive it. `freed` is notified when nodes have left the map. What has been written
+  // is hydrated.
+  WriteBack(Scheduler& scheduler, Disk& backing, DirtyMap& dirty, Hydrator& hydrator, Signal& freed)
+      : backing_(backing),
+        dirty_(dirty),
+        hydrator_(hydrator),
+        freed_(freed),
+        group_(scheduler),
+        slot_(scheduler) {}
 
-  // One pass. After an error, what reached the backing store is not known.
-  Task<Status> run(Lsn upto);
+  // One pass. After an error, what reached the backing store is not known. `must_sync`: others have
+  // written something that the sync is to cover.
+  Task<Status> run(Lsn upto, bool must_sync);
 
   std::uint64_t written_bytes() const { return written_bytes_; }
 
@@ -41,6 +49,7 @@ class WriteBack {
 
   Disk& backing_;
   DirtyMap& dirty_;
+  Hydrator& hydrator_;
   Signal& freed_;
   TaskGroup group_;
   Signal slot_;

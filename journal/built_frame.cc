@@ -92,10 +92,13 @@ SegmentOpening build_opening(const SegmentHeader& header, const JournalState& st
 }
 
 std::uint64_t opening_bytes_bound(const JournalState& state) {
-  constexpr std::uint64_t fixed = 128;  // more than any of these records without its texts
+  constexpr std::uint64_t fixed = 160;  // more than any of these records without its texts
   std::uint64_t records = 2 * fixed + state.crashes.size() * fixed;
-  for (const auto& [id, volume] : state.volumes)
+  for (const auto& [id, volume] : state.volumes) {
     records += fixed + volume.name.size() + volume.backing.size();
+    for (const VolumeState::Rollback& rollback : volume.rollbacks)
+      records += fixed + rollback.author.size();
+  }
   for (const auto& [label, mark] : state.marks)
     records += fixed + label.size() + mark.author.size();
   const std::uint64_t frames = 1 + records / kStateFrameRecordBytes;

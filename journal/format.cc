@@ -305,6 +305,11 @@ Result<RunHeader> decode_run_header(const Vault& vault, std::uint32_t segment, s
   return header;
 }
 
+std::uint32_t stored_run_bytes(std::span<const std::byte> run) {
+  CHECK(run.size() >= kRunHeaderBytes);
+  return load_le<std::uint32_t>(run.data() + 16);
+}
+
 Result<std::vector<std::byte>> decode_run(const Vault& vault, std::uint32_t segment,
                                           std::uint64_t offset, std::span<const std::byte> run) {
   Result<RunHeader> header = decode_run_header(vault, segment, offset, run);

@@ -128,6 +128,8 @@ void encode_run_header(const RunHeader& header, const Vault& vault, std::span<st
 // `run` is exactly what a place or run table says; checks that it is that run, and its checksum.
 Result<RunHeader> decode_run_header(const Vault& vault, std::uint32_t segment, std::uint64_t offset,
                                     std::span<const std::byte> run);
+// What the header says of the run's length, unchecked. `run` has at least kRunHeaderBytes.
+std::uint32_t stored_run_bytes(std::span<const std::byte> run);
 // The blocks of a run, after decode_run_header's checks.
 Result<std::vector<std::byte>> decode_run(const Vault& vault, std::uint32_t segment,
                                           std::uint64_t offset, std::span<const std::byte> run);

@@ -20,6 +20,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cdp/base/clock.h"
 #include "cdp/io/disk.h"
@@ -27,6 +28,7 @@
 #include "cdp/io/signal.h"
 #include "cdp/recorder.h"
 #include "cdp/sequencer.h"
+#include "journal/frame_listener.h"
 #include "journal/hash.h"
 #include "journal/state.h"
 #include "journal/vault.h"
@@ -103,6 +105,10 @@ class Journal : public cdp::Recorder {
   virtual const JournalState& state() const = 0;
   virtual const JournalStatistics& statistics() const = 0;
   virtual JournalHealth health() const = 0;
+  // What is true after everything that is durable.
+  virtual const JournalState& durable_state() const = 0;
+  // From now on `listener` (null: nobody) is told of every frame of records; it must outlive that.
+  virtual void set_listener(FrameListener* listener) = 0;
   virtual const Vault& vault() const = 0;
 
   // Control records. They are validated (EINVAL, EEXIST, ENOENT), take no admission, fail with
@@ -111,6 +117,19 @@ class Journal : public cdp::Recorder {
   // `record_volume_created` gives the new volume's number.
   virtual Result<VolumeId> record_volume_created(Stamp stamp, Uuid uuid, std::string name,
                                                  std::uint64_t size_bytes, std::string backing) = 0;
+  // With the content of `origin` at `point`; the new backing store must be blank. Both volumes must
+  // be in this vault, the origin at the point; it may have been removed since.
+  virtual Result<VolumeId> record_volume_created_from(Stamp stamp, Uuid uuid, std::string name,
+                                                      std::uint64_t size_bytes, std::string backing,
+                                                      VolumeId origin, Lsn point) = 0;
+  // From here on the volumes (1 to 256, distinct) are as they were at `point`, where all of them
+  // must have been, with the sizes of then. `author` is for the audit. Where writers are refused,
+  // they are until record_volume_resumed. Nothing of the volumes may be recorded between what the
+  // caller takes for their end and this.
+  virtual Status record_rollback(Stamp stamp, Lsn point,
+                                 std::vector<RollbackRecord::Volume> volumes, std::string author,
+                                 bool refuse_writers) = 0;
+  virtual Status record_volume_resumed(VolumeId volume, Stamp stamp) = 0;
   virtual Status record_volume_resized(VolumeId volume, Stamp stamp, std::uint64_t size_bytes) = 0;
   virtual Status record_volume_renamed(VolumeId volume, Stamp stamp, std::string name) = 0;
   virtual Status record_volume_removed(VolumeId volume, Stamp stamp) = 0;

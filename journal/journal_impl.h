@@ -48,7 +48,8 @@ class JournalImpl final : public Journal {
                     const cdp::PageList& pages, const cdp::PageList& previous) override;
   void record_zero(VolumeId volume, Stamp stamp, ZeroKind kind, std::uint64_t first_block,
                    std::uint64_t count) override;
-  void record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered) override;
+  void record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered,
+                         std::optional<std::uint64_t> hydrated_upto) override;
   Task<Status> flush(Lsn lsn) override;
   Lsn durable_lsn() const override { return durable_; }
   cdp::Signal& progress() override { return progress_; }
@@ -56,9 +57,17 @@ class JournalImpl final : public Journal {
   const JournalState& state() const override { return state_; }
   const JournalStatistics& statistics() const override { return statistics_; }
   JournalHealth health() const override;
+  const JournalState& durable_state() const override { return durable_state_; }
+  void set_listener(FrameListener* listener) override { listener_ = listener; }
   const Vault& vault() const override { return vault_; }
   Result<VolumeId> record_volume_created(Stamp stamp, Uuid uuid, std::string name,
                                          std::uint64_t size_bytes, std::string backing) override;
+  Result<VolumeId> record_volume_created_from(Stamp stamp, Uuid uuid, std::string name,
+                                              std::uint64_t size_bytes, std::string backing,
+                                              VolumeId origin, Lsn point) override;
+  Status record_rollback(Stamp stamp, Lsn point, std::vector<RollbackRecord::Volume> volumes,
+                         std::string author, bool refuse_writers) override;
+  Status record_volume_resumed(VolumeId volume, Stamp stamp) override;
   Status record_volume_resized(VolumeId volume, Stamp stamp, std::uint64_t size_bytes) override;
   Status record_volume_renamed(VolumeId volume, Stamp stamp, std::string name) override;
   Status record_volume_removed(VolumeId volume, Stamp stamp) override;
@@ -91,7 +100,10 @@ class JournalImpl final : public Journal {
   bool memory_for(std::uint32_t blocks) const;
   bool space_for(std::uint64_t bytes) const;
   bool started_short() const;
-  Status check_control() const;
+  // `state_bytes`: what the record adds to the state at most.
+  Status check_control(std::uint64_t state_bytes = kControlRecordBound) const;
+  Status check_new_volume(const Uuid& uuid, const std::string& name,
+                          const std::string& backing) const;
   Error no_space_error() const;
   void add(Op op, std::uint32_t blocks, std::uint64_t record_bytes, std::uint64_t bound);
   template <typename Record>
@@ -147,7 +159,7 @@ class JournalImpl final : public Journal {
   std::uint64_t queued_bytes_ = 0;  // bounds of what is recorded and has no place yet
   std::uint64_t admit_tail_ = 0;    // callers of admit are served in turn
   std::uint64_t admit_head_ = 0;
-  Nanos clock_offset_;   // realtime - boottime, when last looked at
+  Nanos clock_offset_;    // realtime - boottime, when last looked at
   Nanos next_heartbeat_;  // scheduler's time
 
   // Planned.
@@ -165,6 +177,7 @@ class JournalImpl final : public Journal {
   JournalState durable_state_;
   Lsn durable_;
   Lsn flush_wanted_;
+  FrameListener* listener_ = nullptr;
   std::optional<Job> in_flight_;
   bool appending_ = false;
   std::optional<Error> append_error_;

@@ -288,6 +288,11 @@ void JournalImpl::became_durable(Job& job) {
   advance(tail_, built.header, built.digest);
   apply_ops(durable_state_, job.frame);
   durable_ = built.header.last_lsn;
+  if (listener_ != nullptr) {
+    const std::uint64_t metadata_bytes = built.header.metadata_end() - kFrameHeaderBytes;
+    listener_->on_durable_frame(built.header, built.digest,
+                                built.bytes().subspan(kFrameHeaderBytes, metadata_bytes));
+  }
   ++statistics_.frames;
   statistics_.stored_bytes += built.header.data_bytes;
   statistics_.unique_bytes += built.counts.stored * cdp::kBlockBytes;

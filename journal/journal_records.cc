@@ -2,6 +2,7 @@
 //
 // The journal's front: admission, and records into the open frame.
 #include <algorithm>
+#include <set>
 
 #include "journal/journal_impl.h"
 
@@ -18,6 +19,8 @@ std::uint64_t frame_record_bytes(const JournalOptions& options) {
 constexpr std::uint64_t kQueueOps = 1u << 16;
 constexpr Nanos kClockTolerance = cdp::milliseconds(500);
 constexpr std::size_t kBackingBytesMax = kTextBytesMax;
+// Of a rollback of one volume, without its author, in the state.
+constexpr std::uint64_t kRollbackStateBytes = 160;
 
 // Records of fixed size and a few words.
 constexpr std::uint64_t kSmallRecordBytes = 96;
@@ -168,22 +171,29 @@ void JournalImpl::record_zero(VolumeId volume, Stamp stamp, ZeroKind kind,
       0, kSmallRecordBytes, small_bound());
 }
 
-void JournalImpl::record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered) {
+void JournalImpl::record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered,
+                                    std::optional<std::uint64_t> hydrated_upto) {
   cancel_admission(0);
   if (fenced_.has_value()) return;
-  const CheckpointRecord record{.volume = volume, .stamp = stamp, .covered = covered};
+  CheckpointRecord record{.volume = volume, .stamp = stamp, .covered = covered};
+  if (hydrated_upto.has_value()) {
+    const VolumeState* of = state_.find(volume);
+    CHECK(of != nullptr && of->hydration.has_value());
+    record.hydration = Hydration{.cursor = *hydrated_upto, .base = of->hydration->base};
+  }
   state_.apply(record);
   add(record, 0, kSmallRecordBytes, small_bound());
 }
 
-Status JournalImpl::check_control() const {
+Status JournalImpl::check_control(std::uint64_t state_bytes) const {
   if (fenced_.has_value()) return *fenced_;
   if (closing_) return make_error(ESHUTDOWN, "the journal is being closed");
   if (!space_for(frame_bytes_bound(0))) return no_space_error();
   // Every segment repeats the state: it may not crowd out history.
-  if (opening_bound_ + kControlRecordBound > options_.segment_bytes / 4)
+  if (opening_bound_ + state_bytes > options_.segment_bytes / 4)
     return make_error(ENOSPC,
-                      "the vault holds as many marks and volumes as segments of {} MiB can carry",
+                      "the vault holds as many marks, volumes and rollbacks as segments of {} MiB "
+                      "can carry",
                       options_.segment_bytes >> 20);
   return {};
 }
@@ -197,9 +207,9 @@ void JournalImpl::add_control(const Record& record) {
 }
 template void JournalImpl::add_control(const CrashRecord& record);  // for journal.cc
 
-Result<VolumeId> JournalImpl::record_volume_created(Stamp stamp, Uuid uuid, std::string name,
-                                                    std::uint64_t size_bytes, std::string backing) {
-  if (Status name_ok = check_volume_name(name); !name_ok.ok()) return name_ok.error();
+Status JournalImpl::check_new_volume(const Uuid& uuid, const std::string& name,
+                                     const std::string& backing) const {
+  if (Status name_ok = check_volume_name(name); !name_ok.ok()) return name_ok;
   if (backing.size() > kBackingBytesMax)
     return make_error(EINVAL, "the path of the backing store is longer than {} bytes",
                       kBackingBytesMax);
@@ -208,7 +218,13 @@ Result<VolumeId> JournalImpl::record_volume_created(Stamp stamp, Uuid uuid, std:
                       other->removed.has_value() ? "the removed" : "the", other->uuid.to_string());
   if (state_.find(uuid) != nullptr)
     return make_error(EEXIST, "there is a volume {} already", uuid.to_string());
-  if (Status control = check_control(); !control.ok()) return control.error();
+  return check_control();
+}
+
+Result<VolumeId> JournalImpl::record_volume_created(Stamp stamp, Uuid uuid, std::string name,
+                                                    std::uint64_t size_bytes, std::string backing) {
+  if (Status possible = check_new_volume(uuid, name, backing); !possible.ok())
+    return possible.error();
   const VolumeId id{state_.next_volume_id};
   add_control(VolumeCreated{.volume = id,
                             .stamp = stamp,
@@ -229,7 +245,86 @@ Result<const VolumeState*> live_volume(const JournalState& state, VolumeId id) {
   return volume;
 }
 
+// Whether the volume, live or removed, was there at `point`, an LSN of the past.
+Status was_there(const VolumeState& volume, Lsn point, Lsn now) {
+  if (point >= now)
+    return make_error(EINVAL, "LSN {} lies in the future: the newest is {}", point.value,
+                      now.value - 1);
+  if (volume.created.lsn > point)
+    return make_error(EINVAL, "volume {} was not there at LSN {}: it was created at {}",
+                      volume.name, point.value, volume.created.lsn.value);
+  if (volume.removed.has_value() && volume.removed->lsn <= point)
+    return make_error(EINVAL, "volume {} was not there any more at LSN {}: it was removed at {}",
+                      volume.name, point.value, volume.removed->lsn.value);
+  return {};
+}
+
+Status check_author(const std::string& author) {
+  if (author.size() > kTextBytesMax)
+    return make_error(EINVAL, "the author's name is longer than {} bytes", kTextBytesMax);
+  return {};
+}
+
 }  // namespace
+
+Result<VolumeId> JournalImpl::record_volume_created_from(Stamp stamp, Uuid uuid, std::string name,
+                                                         std::uint64_t size_bytes,
+                                                         std::string backing, VolumeId origin,
+                                                         Lsn point) {
+  const VolumeState* from = state_.find(origin);
+  if (from == nullptr) return make_error(ENOENT, "there is no volume number {}", origin.value);
+  if (Status there = was_there(*from, point, stamp.lsn); !there.ok()) return there.error();
+  if (Status possible = check_new_volume(uuid, name, backing); !possible.ok())
+    return possible.error();
+  const VolumeId id{state_.next_volume_id};
+  add_control(VolumeCreatedFrom{.volume = id,
+                                .stamp = stamp,
+                                .uuid = uuid,
+                                .size_bytes = size_bytes,
+                                .origin = origin,
+                                .point = point,
+                                .name = std::move(name),
+                                .backing = std::move(backing)});
+  return id;
+}
+
+Status JournalImpl::record_rollback(Stamp stamp, Lsn point,
+                                    std::vector<RollbackRecord::Volume> volumes, std::string author,
+                                    bool refuse_writers) {
+  if (volumes.empty() || volumes.size() > kRollbackVolumesMax)
+    return make_error(EINVAL, "1 to {} volumes can be rolled back at once, not {}",
+                      kRollbackVolumesMax, volumes.size());
+  std::set<VolumeId> distinct;
+  for (const RollbackRecord::Volume& rolled : volumes) {
+    Result<const VolumeState*> live = live_volume(state_, rolled.volume);
+    if (!live.ok()) return live.error();
+    if (Status there = was_there(**live, point, stamp.lsn); !there.ok()) return there;
+    if (rolled.size_bytes == 0)
+      return make_error(EINVAL, "volume {} cannot be rolled back to 0 bytes", (*live)->name);
+    if (!distinct.insert(rolled.volume).second)
+      return make_error(EINVAL, "volume {} is named twice", (*live)->name);
+  }
+  if (Status author_ok = check_author(author); !author_ok.ok()) return author_ok;
+  if (Status control = check_control(volumes.size() * (kRollbackStateBytes + author.size()));
+      !control.ok())
+    return control;
+  add_control(RollbackRecord{.stamp = stamp,
+                             .point = point,
+                             .volumes = std::move(volumes),
+                             .author = std::move(author),
+                             .refuse_writers = refuse_writers});
+  return {};
+}
+
+Status JournalImpl::record_volume_resumed(VolumeId volume, Stamp stamp) {
+  Result<const VolumeState*> live = live_volume(state_, volume);
+  if (!live.ok()) return live.error();
+  if (!(*live)->writers_refused)
+    return make_error(EINVAL, "volume {} takes writes already", (*live)->name);
+  if (Status control = check_control(); !control.ok()) return control;
+  add_control(VolumeResumed{.volume = volume, .stamp = stamp});
+  return {};
+}
 
 Status JournalImpl::record_volume_resized(VolumeId volume, Stamp stamp, std::uint64_t size_bytes) {
   if (auto live = live_volume(state_, volume); !live.ok()) return live.error();
@@ -262,8 +357,7 @@ Status JournalImpl::record_mark(VolumeId volume, Stamp stamp, std::string label,
     if (auto live = live_volume(state_, volume); !live.ok()) return live.error();
   }
   if (Status label_ok = check_mark_label(label); !label_ok.ok()) return label_ok;
-  if (author.size() > kTextBytesMax)
-    return make_error(EINVAL, "the author's name is longer than {} bytes", kTextBytesMax);
+  if (Status author_ok = check_author(author); !author_ok.ok()) return author_ok;
   if (state_.marks.contains(label))
     return make_error(EEXIST, "there is a mark '{}' already, at LSN {}", label,
                       state_.marks.find(label)->second.stamp.lsn.value);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "cdp/base/endian.h"
 
@@ -12,8 +13,14 @@ namespace {
 using cdp::load_le;
 
 constexpr std::size_t kRecordUnit = 8;
-constexpr std::uint8_t kTrimFlag = 1;     // of ZERO
-constexpr std::uint8_t kRemovedFlag = 1;  // of STATE_VOLUME
+constexpr std::uint8_t kTrimFlag = 1;           // of ZERO
+constexpr std::uint8_t kHydrationFlag = 1;      // of CHECKPOINT
+constexpr std::uint8_t kRefuseWritersFlag = 1;  // of ROLLBACK
+// Of STATE volume.
+constexpr std::uint8_t kRemovedFlag = 1;
+constexpr std::uint8_t kHydratingFlag = 2;
+constexpr std::uint8_t kOriginFlag = 4;
+constexpr std::uint8_t kWritersRefusedFlag = 8;
 
 static_assert(kRecordHeaderBytes % kRecordUnit == 0 && kPieceBytes % kRecordUnit == 0 &&
               kPlaceBytes % kRecordUnit == 0 && kFingerprintBytes % kRecordUnit == 0);
@@ -108,6 +115,36 @@ void RecordEncoder::add(const VolumeCreated& record) {
   put_texts(record.name, record.backing);
 }
 
+void RecordEncoder::add(const VolumeCreatedFrom& record) {
+  begin({.type = RecordType::kVolumeCreatedFrom, .volume = record.volume, .stamp = record.stamp});
+  put_bytes(record.uuid.bytes);
+  put(record.size_bytes);
+  put(record.origin.value);
+  put(std::uint32_t{0});
+  put(record.point.value);
+  put_texts(record.name, record.backing);
+}
+
+void RecordEncoder::add(const RollbackRecord& record) {
+  CHECK(!record.volumes.empty() && record.volumes.size() <= kRollbackVolumesMax);
+  begin({.type = RecordType::kRollback,
+         .flags = record.refuse_writers ? kRefuseWritersFlag : std::uint8_t{0},
+         .stamp = record.stamp});
+  put(record.point.value);
+  put(static_cast<std::uint32_t>(record.volumes.size()));
+  put(std::uint32_t{0});
+  for (const RollbackRecord::Volume& volume : record.volumes) {
+    put(volume.volume.value);
+    put(std::uint32_t{0});
+    put(volume.size_bytes);
+  }
+  put_texts(record.author, {});
+}
+
+void RecordEncoder::add(const VolumeResumed& record) {
+  begin({.type = RecordType::kVolumeResumed, .volume = record.volume, .stamp = record.stamp});
+}
+
 void RecordEncoder::add(const VolumeResized& record) {
   begin({.type = RecordType::kVolumeResized, .volume = record.volume, .stamp = record.stamp});
   put(record.size_bytes);
@@ -128,8 +165,14 @@ void RecordEncoder::add(const MarkRecord& record) {
 }
 
 void RecordEncoder::add(const CheckpointRecord& record) {
-  begin({.type = RecordType::kCheckpoint, .volume = record.volume, .stamp = record.stamp});
+  begin({.type = RecordType::kCheckpoint,
+         .flags = record.hydration.has_value() ? kHydrationFlag : std::uint8_t{0},
+         .volume = record.volume,
+         .stamp = record.stamp});
   put(record.covered.value);
+  if (!record.hydration.has_value()) return;
+  put(record.hydration->cursor);
+  put(record.hydration->base.value);
 }
 
 void RecordEncoder::add(const CrashRecord& record) {
@@ -168,8 +211,12 @@ void RecordEncoder::add(const StateVaultRecord& record) {
 
 void RecordEncoder::add(const StateVolumeRecord& record) {
   const VolumeState& volume = record.volume;
+  const int flags = (volume.removed.has_value() ? kRemovedFlag : 0) |
+                    (volume.hydration.has_value() ? kHydratingFlag : 0) |
+                    (volume.origin.has_value() ? kOriginFlag : 0) |
+                    (volume.writers_refused ? kWritersRefusedFlag : 0);
   begin({.type = RecordType::kStateVolume,
-         .flags = volume.removed.has_value() ? kRemovedFlag : std::uint8_t{0},
+         .flags = static_cast<std::uint8_t>(flags),
          .volume = volume.id,
          .stamp = volume.created});
   const Stamp removed = volume.removed.value_or(Stamp{});
@@ -178,10 +225,34 @@ void RecordEncoder::add(const StateVolumeRecord& record) {
   put(volume.checkpoint.value);
   put(removed.lsn.value);
   put(removed.time.value);
+  if (volume.hydration.has_value()) {
+    put(volume.hydration->cursor);
+    put(volume.hydration->base.value);
+  }
+  if (volume.origin.has_value()) {
+    put(volume.origin->volume.value);
+    put(std::uint32_t{0});
+    put(volume.origin->point.value);
+  }
   put_texts(volume.name, volume.backing);
 }
 
 // ---------------------------------------------------------------- decoding
+
+namespace {
+
+// What a volume is created from was there before it; so chains of origins end.
+bool is_older(const VolumeState::Origin& origin, VolumeId volume, Stamp created) {
+  return origin.volume.value != 0 && origin.volume < volume && origin.point < created.lsn;
+}
+
+bool are_distinct(const std::vector<RollbackRecord::Volume>& volumes) {
+  std::set<VolumeId> seen;
+  return std::all_of(volumes.begin(), volumes.end(),
+                     [&](const auto& of) { return seen.insert(of.volume).second; });
+}
+
+}  // namespace
 
 // Reads forward through the records; once it would pass the end it stays bad and gives zeroes.
 struct RecordDecoder::Cursor {
@@ -209,6 +280,19 @@ struct RecordDecoder::Cursor {
     const auto from = take(uuid.bytes.size());
     if (good) std::memcpy(uuid.bytes.data(), from.data(), from.size());
     return uuid;
+  }
+  Hydration hydration() {
+    Hydration hydration;
+    hydration.cursor = get<std::uint64_t>();
+    hydration.base = {get<std::uint64_t>()};
+    return hydration;
+  }
+  // Nothing where a reserved byte is not zero.
+  std::optional<VolumeState::Origin> origin() {
+    VolumeState::Origin origin{.volume = {get<std::uint32_t>()}};
+    const bool reserved_zero = get<std::uint32_t>() == 0;
+    origin.point = {get<std::uint64_t>()};
+    return reserved_zero ? std::optional(origin) : std::nullopt;
   }
   void texts(std::string& first, std::string& second) {
     const auto first_bytes = get<std::uint16_t>();
@@ -263,10 +347,11 @@ Result<AnyRecord> RecordDecoder::next() {
     newest_ = stamp.lsn;
   }
   const auto kind = static_cast<RecordType>(type);
-  const bool known = (type >= 1 && type <= 11) || type == 64 || type == 65;
+  const bool known = (type >= 1 && type <= 11) || type == 16 || type == 24 || type == 25 ||
+                     type == 64 || type == 65;
   const bool in_state = kind == RecordType::kStateVault || kind == RecordType::kStateVolume;
-  const bool in_both =
-      kind == RecordType::kMark || kind == RecordType::kCrash || kind == RecordType::kClock;
+  const bool in_both = kind == RecordType::kMark || kind == RecordType::kCrash ||
+                       kind == RecordType::kClock || kind == RecordType::kRollback;
   const bool in_footer = kind == RecordType::kFooter;
   if (!known) {
     return make_error(ENOTSUP,
@@ -278,7 +363,8 @@ Result<AnyRecord> RecordDecoder::next() {
                : in_state || in_footer != (header_.kind == FrameKind::kFooter))
     return damaged(fmt::format("is of type {}, which does not belong there", type));
   const bool has_flags = kind == RecordType::kZero || kind == RecordType::kClock ||
-                         kind == RecordType::kFooter || kind == RecordType::kStateVolume;
+                         kind == RecordType::kFooter || kind == RecordType::kStateVolume ||
+                         kind == RecordType::kCheckpoint || kind == RecordType::kRollback;
   if ((flags != 0 && !has_flags) || (pieces != 0 && kind != RecordType::kWrite) ||
       (first_block != 0 && kind != RecordType::kWrite && kind != RecordType::kZero))
     return damaged("has a reserved field that is not zero");
@@ -334,8 +420,48 @@ Result<AnyRecord> RecordDecoder::next() {
       record = AnyRecord(std::move(mark));
       break;
     }
-    case RecordType::kCheckpoint:
-      record = AnyRecord(CheckpointRecord{volume, stamp, {cursor.get<std::uint64_t>()}});
+    case RecordType::kCheckpoint: {
+      CheckpointRecord checkpoint{
+          .volume = volume, .stamp = stamp, .covered = {cursor.get<std::uint64_t>()}};
+      if (flags == kHydrationFlag) checkpoint.hydration = cursor.hydration();
+      sane = flags <= kHydrationFlag;
+      record = AnyRecord(checkpoint);
+      break;
+    }
+    case RecordType::kRollback: {
+      RollbackRecord rollback{.stamp = stamp, .refuse_writers = flags == kRefuseWritersFlag};
+      rollback.point = {cursor.get<std::uint64_t>()};
+      const auto volumes = cursor.get<std::uint32_t>();
+      sane = cursor.get<std::uint32_t>() == 0 && flags <= kRefuseWritersFlag && volume.value == 0 &&
+             volumes >= 1 && volumes <= kRollbackVolumesMax && rollback.point < stamp.lsn;
+      for (std::uint32_t i = 0; sane && cursor.good && i < volumes; ++i) {
+        RollbackRecord::Volume rolled{.volume = {cursor.get<std::uint32_t>()}};
+        sane = cursor.get<std::uint32_t>() == 0 && (rolled.volume.value != 0 || !cursor.good);
+        rolled.size_bytes = cursor.get<std::uint64_t>();
+        rollback.volumes.push_back(rolled);
+      }
+      sane = sane && are_distinct(rollback.volumes);
+      if (sane) cursor.texts(rollback.author, none);
+      sane = sane && none.empty();
+      record = AnyRecord(std::move(rollback));
+      break;
+    }
+    case RecordType::kVolumeCreatedFrom: {
+      VolumeCreatedFrom created{.volume = volume, .stamp = stamp};
+      created.uuid = cursor.uuid();
+      created.size_bytes = cursor.get<std::uint64_t>();
+      const std::optional<VolumeState::Origin> origin = cursor.origin();
+      if (origin.has_value()) {
+        created.origin = origin->volume;
+        created.point = origin->point;
+      }
+      cursor.texts(created.name, created.backing);
+      sane = origin.has_value() && is_older(*origin, volume, stamp);
+      record = AnyRecord(std::move(created));
+      break;
+    }
+    case RecordType::kVolumeResumed:
+      record = AnyRecord(VolumeResumed{volume, stamp});
       break;
     case RecordType::kCrash: {
       CrashRecord crash{.stamp = stamp};
@@ -383,10 +509,18 @@ Result<AnyRecord> RecordDecoder::next() {
       Stamp removed{};
       removed.lsn = {cursor.get<std::uint64_t>()};
       removed.time = {cursor.get<std::int64_t>()};
-      if (flags == kRemovedFlag) state.volume.removed = removed;
+      const bool is_removed = (flags & kRemovedFlag) != 0;
+      if (is_removed) state.volume.removed = removed;
+      state.volume.writers_refused = (flags & kWritersRefusedFlag) != 0;
+      if ((flags & kHydratingFlag) != 0) state.volume.hydration = cursor.hydration();
+      if ((flags & kOriginFlag) != 0) {
+        state.volume.origin = cursor.origin();
+        sane = state.volume.origin.has_value() && is_older(*state.volume.origin, volume, stamp);
+      }
       cursor.texts(state.volume.name, state.volume.backing);
-      sane = flags <= kRemovedFlag && volume.value != 0 &&
-             (flags == kRemovedFlag || (removed.lsn.value == 0 && removed.time.value == 0));
+      constexpr int known_flags = kRemovedFlag | kHydratingFlag | kOriginFlag | kWritersRefusedFlag;
+      sane = sane && (flags & ~known_flags) == 0 && volume.value != 0 &&
+             (is_removed || (removed.lsn.value == 0 && removed.time.value == 0));
       record = AnyRecord(std::move(state));
       break;
     }
@@ -504,7 +638,15 @@ std::vector<RecordEncoder> encode_state(const JournalState& state, std::size_t f
     frames.back().add(record);
   };
   add(StateVaultRecord{.stamp = {state.lsn, state.time}, .next_volume_id = state.next_volume_id});
-  for (const auto& [id, volume] : state.volumes) add(StateVolumeRecord{volume});
+  for (const auto& [id, volume] : state.volumes) {
+    add(StateVolumeRecord{volume});
+    for (const VolumeState::Rollback& rollback : volume.rollbacks)
+      add(RollbackRecord{.stamp = rollback.stamp,
+                         .point = rollback.point,
+                         .volumes = {{id, rollback.size_bytes}},
+                         .author = rollback.author,
+                         .refuse_writers = rollback.refuse_writers});
+  }
   for (const auto& [label, mark] : state.marks) add(mark);
   for (const CrashRecord& crash : state.crashes) add(crash);
   if (state.clock.has_value()) add(*state.clock);
@@ -518,6 +660,18 @@ Status add_to_state(JournalState& state, const AnyRecord& record) {
     state.next_volume_id = vault->next_volume_id;
   } else if (const auto* volume = std::get_if<StateVolumeRecord>(&record)) {
     state.volumes[volume->volume.id] = volume->volume;
+  } else if (const auto* rollback = std::get_if<RollbackRecord>(&record)) {
+    for (const RollbackRecord::Volume& rolled : rollback->volumes) {
+      const auto at = state.volumes.find(rolled.volume);
+      if (at == state.volumes.end())
+        return make_error(EIO, "a state frame rolls back volume number {}, which it does not name",
+                          rolled.volume.value);
+      at->second.rollbacks.push_back({.stamp = rollback->stamp,
+                                      .point = rollback->point,
+                                      .size_bytes = rolled.size_bytes,
+                                      .author = rollback->author,
+                                      .refuse_writers = rollback->refuse_writers});
+    }
   } else if (const auto* mark = std::get_if<MarkRecord>(&record)) {
     state.marks[mark->label] = *mark;
   } else if (const auto* crash = std::get_if<CrashRecord>(&record)) {

@@ -31,8 +31,10 @@ enum class RecordType : std::uint8_t {
   kCrash = 9,
   kClock = 10,
   kFooter = 11,
-  // 16 to 24 are reserved: ROLLBACK, GAP, PULSE, POLICY, AUDIT, LOCK, RELOCATE, EXPIRE and
-  // VOLUME created-from.
+  kRollback = 16,
+  // 17 to 23 are reserved: GAP, PULSE, POLICY, AUDIT, LOCK, RELOCATE and EXPIRE.
+  kVolumeCreatedFrom = 24,
+  kVolumeResumed = 25,
   kStateVault = 64,
   kStateVolume = 65,
 };
@@ -49,6 +51,13 @@ constexpr std::uint64_t write_record_bound(std::uint64_t blocks) {
 }
 // The most that any other record can.
 inline constexpr std::uint64_t kControlRecordBound = 512 + 2 * kTextBytesMax;
+
+// Of one record. A thing of operators: together with its author it stays within the bound above.
+inline constexpr std::size_t kRollbackVolumesMax = 256;
+inline constexpr std::size_t kRollbackVolumeBytes = 16;
+static_assert(kRecordHeaderBytes + 24 + kRollbackVolumesMax * kRollbackVolumeBytes +
+                  kTextBytesMax <=
+              kControlRecordBound);
 
 // A piece as it is stored: of new and repeated blocks the number among the frame's new blocks.
 struct StoredPiece {
@@ -83,10 +92,13 @@ class RecordEncoder {
              std::span<const StoredPiece> pieces);
   void add(const ZeroRecord& record);
   void add(const VolumeCreated& record);
+  void add(const VolumeCreatedFrom& record);
   void add(const VolumeResized& record);
   void add(const VolumeRenamed& record);
   void add(const VolumeRemoved& record);
   void add(const MarkRecord& record);
+  void add(const RollbackRecord& record);
+  void add(const VolumeResumed& record);
   void add(const CheckpointRecord& record);
   void add(const CrashRecord& record);
   void add(const ClockRecord& record);
@@ -119,7 +131,8 @@ class RecordEncoder {
 
 using AnyRecord = std::variant<WriteRecord, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
                                VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord,
-                               ClockRecord, FooterRecord, StateVaultRecord, StateVolumeRecord>;
+                               ClockRecord, FooterRecord, RollbackRecord, VolumeCreatedFrom,
+                               VolumeResumed, StateVaultRecord, StateVolumeRecord>;
 
 // Walks the records of one frame. `metadata` is what lies between the frame's header and its runs,
 // and must outlive the decoder; its checksum is checked by `open`.

@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "cdp/base/result.h"
 #include "cdp/base/types.h"
@@ -96,6 +97,18 @@ struct VolumeResized {
   std::uint64_t size_bytes = 0;
 };
 
+// Like VolumeCreated, with the content that volume `origin` had at `point`.
+struct VolumeCreatedFrom {
+  VolumeId volume{};
+  Stamp stamp{};
+  Uuid uuid{};
+  std::uint64_t size_bytes = 0;
+  VolumeId origin{};
+  Lsn point{};
+  std::string name{};
+  std::string backing{};
+};
+
 struct VolumeRenamed {
   VolumeId volume{};
   Stamp stamp{};
@@ -115,10 +128,38 @@ struct MarkRecord {
   std::string author{};
 };
 
+// From this LSN on, the volumes are as they were at `point`.
+struct RollbackRecord {
+  struct Volume {
+    VolumeId volume{};
+    std::uint64_t size_bytes = 0;  // from now on: that at the point
+    bool operator==(const Volume&) const = default;
+  };
+  Stamp stamp{};
+  Lsn point{};
+  std::vector<Volume> volumes{};  // distinct
+  std::string author{};
+  bool refuse_writers = false;  // until the volume is resumed
+};
+
+// Lifts the refusal of writers.
+struct VolumeResumed {
+  VolumeId volume{};
+  Stamp stamp{};
+};
+
+// How far a backing store is that lacks content of the journal (FORMAT.md, "Hydration").
+struct Hydration {
+  std::uint64_t cursor = 0;  // the blocks before this one are hydrated
+  Lsn base{};                // up to here the backing store was right before it began to lack
+  bool operator==(const Hydration&) const = default;
+};
+
 struct CheckpointRecord {
   VolumeId volume{};
   Stamp stamp{};
   Lsn covered{};
+  std::optional<Hydration> hydration{};  // none: the backing store lacks nothing
 };
 
 // The journal was cut: what was recorded after `last_lsn` and before this record is lost.

@@ -167,4 +167,23 @@ Task<Result<std::span<const std::byte>>> SegmentReader::whole() {
   return bytes(frame_.offset, frame_.total_bytes, kWindowBytes);
 }
 
+Task<Result<JournalState>> read_opening_state(SegmentReader& reader, const Vault& vault) {
+  JournalState state;
+  bool any = false;
+  for (;;) {
+    Result<bool> there = co_await reader.next();
+    if (!there.ok()) co_return there.error();
+    if (!*there || reader.damage().has_value() || reader.frame().kind != FrameKind::kState) break;
+    Result<std::span<const std::byte>> metadata = co_await reader.metadata();
+    if (!metadata.ok()) co_return metadata.error();
+    Status added = add_state_frame(state, reader.frame(), vault, *metadata);
+    if (!added.ok()) co_return added.error();
+    any = true;
+  }
+  if (!any || reader.damage().has_value())
+    co_return make_error(EIO, "the state that {} opens with cannot be read",
+                         segment_name(reader.segment()));
+  co_return state;
+}
+
 }  // namespace journal

@@ -45,6 +45,7 @@ class SegmentReader {
 
   // Goes to the next frame; false when there is none. An error when the disk cannot be read.
   Task<Result<bool>> next();
+  std::uint32_t segment() const { return segment_.segment; }
   const FrameHeader& frame() const { return frame_; }
   const Digest& digest() const { return digest_; }
   // What could not be read between the frame before and this one (or the end), if anything.
@@ -87,5 +88,10 @@ class SegmentReader {
   std::uint64_t window_offset_ = 0;
   std::uint64_t window_bytes_ = 0;
 };
+
+// The state that a segment opens with; `reader` stands at its beginning, and behind the state
+// frames afterwards (its frame() is then the one after them, if there is one). EIO where it cannot
+// be read.
+Task<Result<JournalState>> read_opening_state(SegmentReader& reader, const Vault& vault);
 
 }  // namespace journal

@@ -40,8 +40,24 @@ void JournalState::apply(const VolumeCreated& record) {
                             .size_bytes = record.size_bytes,
                             .created = record.stamp,
                             .removed = std::nullopt,
-                            .checkpoint = record.stamp.lsn};
+                            .checkpoint = record.stamp.lsn,
+                            .rollbacks = {},
+                            .origin = std::nullopt,
+                            .hydration = std::nullopt,
+                            .writers_refused = false};
   next_volume_id = std::max(next_volume_id, record.volume.value + 1);
+}
+
+void JournalState::apply(const VolumeCreatedFrom& record) {
+  apply(VolumeCreated{.volume = record.volume,
+                      .stamp = record.stamp,
+                      .uuid = record.uuid,
+                      .size_bytes = record.size_bytes,
+                      .name = record.name,
+                      .backing = record.backing});
+  VolumeState& volume = volumes[record.volume];
+  volume.origin = {record.origin, record.point};
+  volume.hydration = Hydration{};  // of all that is visible, the new store has nothing
 }
 
 // A record about a volume that is not there cannot come from this program, but may be read after
@@ -69,10 +85,39 @@ void JournalState::apply(const MarkRecord& record) {
   marks[record.label] = record;
 }
 
-void JournalState::apply(const CheckpointRecord& record) {
+void JournalState::apply(const RollbackRecord& record) {
+  advance(record.stamp);
+  for (const RollbackRecord::Volume& rolled : record.volumes) {
+    const auto at = volumes.find(rolled.volume);
+    if (at == volumes.end()) continue;
+    VolumeState& volume = at->second;
+    volume.rollbacks.push_back({.stamp = record.stamp,
+                                .point = record.point,
+                                .size_bytes = rolled.size_bytes,
+                                .author = record.author,
+                                .refuse_writers = record.refuse_writers});
+    volume.size_bytes = rolled.size_bytes;
+    // While it still hydrates after an earlier one, what it lacked then counts too.
+    const Lsn base = volume.hydration.has_value()
+                         ? std::min(volume.hydration->base, volume.checkpoint)
+                         : volume.checkpoint;
+    volume.hydration = Hydration{.cursor = 0, .base = base};
+    if (record.refuse_writers) volume.writers_refused = true;
+  }
+}
+
+void JournalState::apply(const VolumeResumed& record) {
   advance(record.stamp);
   if (const auto at = volumes.find(record.volume); at != volumes.end())
-    at->second.checkpoint = std::max(at->second.checkpoint, record.covered);
+    at->second.writers_refused = false;
+}
+
+void JournalState::apply(const CheckpointRecord& record) {
+  advance(record.stamp);
+  const auto at = volumes.find(record.volume);
+  if (at == volumes.end()) return;
+  at->second.checkpoint = std::max(at->second.checkpoint, record.covered);
+  at->second.hydration = record.hydration;
 }
 
 void JournalState::apply(const CrashRecord& record) {

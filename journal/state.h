@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // JournalState: what is true at an LSN besides the blocks of the volumes: which volumes there are,
-// how far their backing stores have followed, the marks, and every crash that cost something.
+// how they were rolled back, how far their backing stores have followed, the marks, and every crash
+// that cost something.
 // Every segment opens with it (rule 7), and applying each later record in turn gives it at any LSN.
 #pragma once
 
@@ -17,6 +18,20 @@
 namespace journal {
 
 struct VolumeState {
+  struct Rollback {
+    Stamp stamp{};
+    Lsn point{};
+    std::uint64_t size_bytes = 0;  // after it
+    std::string author{};
+    bool refuse_writers = false;
+    bool operator==(const Rollback&) const = default;
+  };
+  struct Origin {
+    VolumeId volume{};
+    Lsn point{};
+    bool operator==(const Origin&) const = default;
+  };
+
   VolumeId id{};
   Uuid uuid{};
   std::string name{};
@@ -24,7 +39,11 @@ struct VolumeState {
   std::uint64_t size_bytes = 0;
   Stamp created{};
   std::optional<Stamp> removed{};
-  Lsn checkpoint{};  // replay starts after it
+  Lsn checkpoint{};                      // replay starts after it
+  std::vector<Rollback> rollbacks{};     // oldest first
+  std::optional<Origin> origin{};        // where it was created from, if from a point
+  std::optional<Hydration> hydration{};  // while the backing store lacks content
+  bool writers_refused = false;          // since a rollback, until it is resumed
 };
 
 struct JournalState {
@@ -42,10 +61,13 @@ struct JournalState {
   const VolumeState* find(const Uuid& uuid) const;
 
   void apply(const VolumeCreated& record);
+  void apply(const VolumeCreatedFrom& record);
   void apply(const VolumeResized& record);
   void apply(const VolumeRenamed& record);
   void apply(const VolumeRemoved& record);
   void apply(const MarkRecord& record);
+  void apply(const RollbackRecord& record);
+  void apply(const VolumeResumed& record);
   void apply(const CheckpointRecord& record);
   void apply(const CrashRecord& record);
   void apply(const ClockRecord& record);

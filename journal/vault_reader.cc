@@ -1,87 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/vault_reader.h"
 
+#include <algorithm>
+
 #include "journal/format.h"
 #include "journal/record_codec.h"
 #include "journal/segment_reader.h"
+#include "journal/visit_records.h"
 
 namespace journal {
-namespace {
-
-void deliver(const AnyRecord& record, RecordVisitor& to) {
-  std::visit(
-      [&to](const auto& of) {
-        using Type = std::decay_t<decltype(of)>;
-        if constexpr (std::is_same_v<Type, WriteRecord>)
-          to.on_write(of);
-        else if constexpr (std::is_same_v<Type, ZeroRecord>)
-          to.on_zero(of);
-        else if constexpr (std::is_same_v<Type, VolumeCreated>)
-          to.on_volume_created(of);
-        else if constexpr (std::is_same_v<Type, VolumeResized>)
-          to.on_volume_resized(of);
-        else if constexpr (std::is_same_v<Type, VolumeRenamed>)
-          to.on_volume_renamed(of);
-        else if constexpr (std::is_same_v<Type, VolumeRemoved>)
-          to.on_volume_removed(of);
-        else if constexpr (std::is_same_v<Type, MarkRecord>)
-          to.on_mark(of);
-        else if constexpr (std::is_same_v<Type, CheckpointRecord>)
-          to.on_checkpoint(of);
-        else if constexpr (std::is_same_v<Type, CrashRecord>)
-          to.on_crash(of);
-        else if constexpr (std::is_same_v<Type, ClockRecord>)
-          to.on_clock(of);
-      },
-      record);
-}
-
-// Of records that have an LSN of their own in history.
-Lsn lsn_of(const AnyRecord& record) {
-  return std::visit(
-      [](const auto& of) {
-        if constexpr (requires { of.stamp.lsn; })
-          return of.stamp.lsn;
-        else
-          return Lsn{};
-      },
-      record);
-}
-
-// Applies what history says to a state.
-class StateBuilder final : public RecordVisitor {
- public:
-  explicit StateBuilder(JournalState& state) : state_(state) {}
-  void on_write(const WriteRecord& record) override { state_.advance(record.stamp); }
-  void on_zero(const ZeroRecord& record) override { state_.advance(record.stamp); }
-  void on_volume_created(const VolumeCreated& record) override { state_.apply(record); }
-  void on_volume_resized(const VolumeResized& record) override { state_.apply(record); }
-  void on_volume_renamed(const VolumeRenamed& record) override { state_.apply(record); }
-  void on_volume_removed(const VolumeRemoved& record) override { state_.apply(record); }
-  void on_mark(const MarkRecord& record) override { state_.apply(record); }
-  void on_checkpoint(const CheckpointRecord& record) override { state_.apply(record); }
-  void on_crash(const CrashRecord& record) override { state_.apply(record); }
-  void on_clock(const ClockRecord& record) override { state_.apply(record); }
-
- private:
-  JournalState& state_;
-};
-
-}  // namespace
 
 struct VaultReader::Impl {
   cdp::Scheduler& scheduler;
   cdp::Directory& directory;
   const Vault vault;
-  std::vector<SegmentInfo> infos;
-  std::vector<LoadedSegmentHeader> headers;
+  const std::uint32_t first_number;
+  std::vector<SegmentInfo> infos{};
+  std::vector<LoadedSegmentHeader> headers{};
 
   Task<Status> load(std::uint32_t number);
   Task<Result<std::unique_ptr<cdp::Disk>>> open_segment(std::uint32_t number);
   // The records of one segment; `delivered` follows what the visitor got.
   Task<Status> visit_segment(std::size_t index, Lsn upto, Lsn& delivered, RecordVisitor& visitor);
-  Status visit_frame(const FrameHeader& frame, std::span<const std::byte> metadata, Lsn upto,
-                     Lsn& delivered, RecordVisitor& visitor);
 };
 
 Task<Result<std::unique_ptr<cdp::Disk>>> VaultReader::Impl::open_segment(std::uint32_t number) {
@@ -121,8 +61,8 @@ const Vault& VaultReader::vault() const { return impl_->vault; }
 
 Task<Result<std::unique_ptr<VaultReader>>> VaultReader::open(cdp::Scheduler& scheduler,
                                                              cdp::Directory& segments,
-                                                             Vault vault) {
-  auto impl = std::make_unique<Impl>(scheduler, segments, vault);
+                                                             Vault vault, std::uint32_t from) {
+  auto impl = std::make_unique<Impl>(scheduler, segments, vault, from);
   std::unique_ptr<VaultReader> reader(new VaultReader(std::move(impl)));
   Status loaded = co_await reader->refresh();
   if (!loaded.ok()) co_return loaded.error();
@@ -135,7 +75,7 @@ Task<Status> VaultReader::refresh() {
   for (const std::string& name : *names) {
     const std::optional<std::uint32_t> number = segment_number(name);
     if (!number.has_value()) continue;
-    const std::uint32_t expected = impl_->infos.empty() ? 1 : impl_->infos.back().number + 1;
+    const std::uint32_t expected = impl_->infos.empty() ? impl_->first_number : impl_->infos.back().number + 1;
     if (*number < expected) continue;
     if (*number > expected)
       co_return make_error(EIO,
@@ -146,23 +86,6 @@ Task<Status> VaultReader::refresh() {
     if (!loaded.ok()) co_return loaded;
   }
   co_return Status();
-}
-
-Status VaultReader::Impl::visit_frame(const FrameHeader& frame, std::span<const std::byte> metadata,
-                                      Lsn upto, Lsn& delivered, RecordVisitor& visitor) {
-  Result<RecordDecoder> records = RecordDecoder::open(frame, vault, metadata);
-  if (!records.ok()) return records.error();
-  while (!records->at_end()) {
-    Result<AnyRecord> record = records->next();
-    if (!record.ok()) return record.error();
-    const Lsn lsn = lsn_of(*record);
-    if (lsn <= delivered) continue;
-    if (lsn > upto) return {};
-    deliver(*record, visitor);
-    delivered = lsn;
-    if (visitor.done()) return {};
-  }
-  return {};
 }
 
 Task<Status> VaultReader::Impl::visit_segment(std::size_t index, Lsn upto, Lsn& delivered,
@@ -185,10 +108,16 @@ Task<Status> VaultReader::Impl::visit_segment(std::size_t index, Lsn upto, Lsn& 
     const FrameHeader& frame = reader.frame();
     if (frame.kind != FrameKind::kRecords || frame.last_lsn <= delivered) continue;
     if (frame.first_lsn > upto) co_return Status();
-    if (!visitor.on_frame(frame.info())) continue;
+    FrameInfo info = frame.info();
+    info.digest = reader.digest();
+    if (!visitor.on_frame(info)) {
+      if (visitor.done()) co_return Status();
+      delivered = std::max(delivered, frame.last_lsn);  // it is not shown again
+      continue;
+    }
     Result<std::span<const std::byte>> metadata = co_await reader.metadata();
     if (!metadata.ok()) co_return metadata.error();
-    Status visited = visit_frame(frame, *metadata, upto, delivered, visitor);
+    Status visited = visit_records(frame, vault, *metadata, upto, delivered, visitor);
     if (!visited.ok()) {
       if (visited.error().code == ENOTSUP) co_return visited;
       visitor.on_damage({.segment = frame.segment,
@@ -234,24 +163,26 @@ Task<Result<JournalState>> VaultReader::state_at(Lsn lsn) {
   const bool newest = info.end == SegmentInfo::End::kOpen;
   SegmentReader reader(**disk, impl_->vault, impl_->headers[index],
                        newest ? std::nullopt : std::optional(info.length_bytes));
-  JournalState state;
-  bool any = false;
-  for (;;) {
-    Result<bool> there = co_await reader.next();
-    if (!there.ok()) co_return there.error();
-    if (!*there || reader.damage().has_value() || reader.frame().kind != FrameKind::kState) break;
-    Result<std::span<const std::byte>> metadata = co_await reader.metadata();
-    if (!metadata.ok()) co_return metadata.error();
-    Status added = add_state_frame(state, reader.frame(), impl_->vault, *metadata);
-    if (!added.ok()) co_return added.error();
-    any = true;
-  }
-  if (!any || reader.damage().has_value())
-    co_return make_error(EIO, "the state that {} opens with cannot be read",
-                         segment_name(info.number));
+  Result<JournalState> opening = co_await read_opening_state(reader, impl_->vault);
+  if (!opening.ok()) co_return opening.error();
+  JournalState state = std::move(opening).value();
   StateBuilder builder(state);
   Status visited = co_await visit(state.lsn, lsn, builder);
   if (!visited.ok()) co_return visited.error();
+  co_return state;
+}
+
+Task<Result<JournalState>> newest_state(cdp::Scheduler& scheduler, cdp::Directory& segments,
+                                        Vault vault) {
+  Result<std::vector<std::string>> names = co_await segments.list();
+  if (!names.ok()) co_return names.error();
+  std::uint32_t newest = 0;
+  for (const std::string& name : *names) newest = std::max(newest, segment_number(name).value_or(0));
+  if (newest == 0) co_return make_error(ERANGE, "nothing has been recorded yet");
+  Result<std::unique_ptr<VaultReader>> reader =
+      co_await VaultReader::open(scheduler, segments, vault, newest);
+  if (!reader.ok()) co_return reader.error();
+  Result<JournalState> state = co_await (*reader)->state_at({UINT64_MAX});
   co_return state;
 }
 

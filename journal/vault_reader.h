@@ -37,6 +37,7 @@ struct FrameInfo {
   Lsn last_lsn{};
   Nanos min_time{};
   Nanos max_time{};
+  Digest digest{};
 };
 
 // From a segment's header, and its successor's.
@@ -68,15 +69,18 @@ struct Damage {
 class RecordVisitor {
  public:
   virtual ~RecordVisitor() = default;
-  // Before the records of a frame; false passes over them.
+  // Before the records of a frame; false passes over them, or ends the visit where done() is true.
   virtual bool on_frame(const FrameInfo&) { return true; }
   virtual void on_write(const WriteRecord&) {}
   virtual void on_zero(const ZeroRecord&) {}
   virtual void on_volume_created(const VolumeCreated&) {}
+  virtual void on_volume_created_from(const VolumeCreatedFrom&) {}
   virtual void on_volume_resized(const VolumeResized&) {}
   virtual void on_volume_renamed(const VolumeRenamed&) {}
   virtual void on_volume_removed(const VolumeRemoved&) {}
   virtual void on_mark(const MarkRecord&) {}
+  virtual void on_rollback(const RollbackRecord&) {}
+  virtual void on_volume_resumed(const VolumeResumed&) {}
   virtual void on_checkpoint(const CheckpointRecord&) {}
   virtual void on_crash(const CrashRecord&) {}
   virtual void on_clock(const ClockRecord&) {}
@@ -87,10 +91,12 @@ class RecordVisitor {
 
 class VaultReader {
  public:
-  // Reads the headers of all segments. Errors: a segment is missing between two others, is of
-  // another vault or format version, or its header is damaged.
+  // Reads the headers of all segments from number `from` on; older ones are as if they were not
+  // there. Errors: a segment is missing between two others, is of another vault or format version,
+  // or its header is damaged.
   static Task<Result<std::unique_ptr<VaultReader>>> open(cdp::Scheduler& scheduler,
-                                                         cdp::Directory& segments, Vault vault);
+                                                         cdp::Directory& segments, Vault vault,
+                                                         std::uint32_t from = 1);
   ~VaultReader();
 
   // Oldest first. Empty: nothing has been recorded yet.
@@ -112,5 +118,9 @@ class VaultReader {
   explicit VaultReader(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// The state at the end of history; reads the newest segment alone. ERANGE where there is none yet.
+Task<Result<JournalState>> newest_state(cdp::Scheduler& scheduler, cdp::Directory& segments,
+                                        Vault vault);
 
 }  // namespace journal

@@ -18,7 +18,7 @@ class Verifier {
         segments_(segments),
         vault_(vault),
         options_(std::move(options)),
-        blocks_(scheduler, segments, vault, {.cached_runs = 256, .open_segments = 32}) {}
+        blocks_(scheduler, segments, vault, {.cache_bytes = 16u << 20, .open_segments = 32}) {}
 
   Task<Result<VerifyReport>> run();
 

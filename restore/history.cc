@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "journal/index/history_reader.h"
 #include "restore/time_search.h"
 
 namespace restore {
 namespace {
 
-constexpr Lsn kNewestLsn{UINT64_MAX};
 constexpr std::string_view kIdPrefix = "id:";
 
 using journal::JournalState;
@@ -34,6 +34,9 @@ class FirstNamed final : public journal::RecordVisitor {
  public:
   explicit FirstNamed(std::string_view name) : name_(name) {}
   void on_volume_created(const journal::VolumeCreated& r) override { look(r.name, r.stamp); }
+  void on_volume_created_from(const journal::VolumeCreatedFrom& r) override {
+    look(r.name, r.stamp);
+  }
   void on_volume_renamed(const journal::VolumeRenamed& r) override { look(r.name, r.stamp); }
   bool done() const override { return found_.has_value(); }
   std::optional<Stamp> found() const { return found_; }
@@ -46,27 +49,30 @@ class FirstNamed final : public journal::RecordVisitor {
   std::optional<Stamp> found_;
 };
 
+// What the frames that could not be read would have changed is not known.
+class DamageSentences final : public journal::RecordVisitor {
+ public:
+  bool on_frame(const journal::FrameInfo&) override { return false; }
+  void on_damage(const journal::Damage& damage) override {
+    sentences_.push_back(
+        fmt::format("history between LSN {} and {} cannot be read, and its changes are missing: {}",
+                    damage.after.value, damage.before.value, damage.what));
+  }
+  std::vector<std::string> take() { return std::move(sentences_); }
+
+ private:
+  std::vector<std::string> sentences_;
+};
+
 }  // namespace
 
-Task<Result<std::unique_ptr<History>>> History::open(journal::VaultReader& reader,
-                                                     HistoryOptions options) {
-  std::unique_ptr<History> history{new History{reader, std::move(options)}};
-  Status refreshed = co_await reader.refresh();
-  if (!refreshed.ok()) co_return std::move(refreshed).error();
-  if (!reader.segments().empty()) {
-    Result<JournalState> newest = co_await reader.state_at(kNewestLsn);
-    if (!newest.ok()) co_return std::move(newest).error();
-    history->newest_ = std::move(newest).value();
-  }
-  co_return std::move(history);
-}
-
-Task<Result<ResolvedPoint>> History::resolve(std::string volume, Point point) {
+Task<Result<ResolvedPoint>> History::resolve(TimeIndex& index, std::string volume,
+                                             Point point) const {
   Status sound = check_volume(volume);
   if (!sound.ok()) co_return std::move(sound).error();
-  const Result<Lsn> lsn = co_await find_lsn(volume, point);
+  const Result<Lsn> lsn = co_await find_lsn(index, volume, point);
   if (!lsn.ok()) co_return lsn.error();
-  Result<JournalState> state = co_await reader_.state_at(*lsn);
+  Result<JournalState> state = co_await state_at(index, *lsn);
   if (!state.ok()) co_return std::move(state).error();
 
   const VolumeState* found = find_in(*state, volume);
@@ -91,7 +97,7 @@ Task<Result<ResolvedPoint>> History::resolve(std::string volume, Point point) {
   co_return std::move(resolved);
 }
 
-Task<Result<Lsn>> History::find_lsn(std::string volume, Point point) {
+Task<Result<Lsn>> History::find_lsn(TimeIndex& index, std::string volume, Point point) const {
   if (newest_.lsn == Lsn{}) {
     co_return cdp::make_error(ERANGE, "the vault holds no history yet: nothing was recorded in it");
   }
@@ -111,23 +117,35 @@ Task<Result<Lsn>> History::find_lsn(std::string volume, Point point) {
                                 point.mark, volume);
     }
     case PointKind::kTime: {
-      const Result<Lsn> found = co_await find_time(volume, point.time);
+      const Result<Lsn> found = co_await find_time(index, volume, point.time);
       co_return found;
     }
     case PointKind::kFirst:
       break;
   }
-  const Result<Lsn> first = co_await find_first(volume);
+  const Result<Lsn> first = co_await find_first(index, volume);
   co_return first;
 }
 
-Task<Result<Lsn>> History::find_time(std::string volume, Nanos time) {
+Task<Result<JournalState>> History::state_at(TimeIndex& index, Lsn lsn) const {
+  if (lsn == newest_.lsn) co_return newest_;
+  auto snapshot = co_await index.snapshot(lsn);
+  if (!snapshot.ok()) co_return std::move(snapshot).error();
+  journal::index::HistoryReader reader{index.segments(), index.vault(), *std::move(snapshot)};
+  Result<JournalState> state = co_await reader.state_at(lsn);
+  co_return state;
+}
+
+Task<Result<Lsn>> History::find_time(TimeIndex& index, std::string volume, Nanos time) const {
+  auto snapshot = co_await index.snapshot_for(time);
+  if (!snapshot.ok()) co_return std::move(snapshot).error();
+  journal::index::HistoryReader reader{index.segments(), index.vault(), *std::move(snapshot)};
   TimeSearch search{time};
-  Status visited = co_await reader_.visit(Lsn{}, newest_.lsn, search);
+  Status visited = co_await reader.visit_deciding(time, search);
   if (!visited.ok()) co_return std::move(visited).error();
   if (search.is_ambiguous()) {
     std::vector<Lsn> candidates = search.stretch_ends();
-    Error refused = co_await ambiguous(time, std::move(candidates));
+    Error refused = co_await ambiguous(index, time, std::move(candidates));
     co_return std::move(refused);
   }
   const bool beyond = search.is_after_all() && time > newest_.time &&
@@ -138,23 +156,37 @@ Task<Result<Lsn>> History::find_time(std::string volume, Nanos time) {
   co_return search.stretch_ends().front();
 }
 
-Task<Result<Lsn>> History::find_first(std::string volume) {
+Task<Result<Lsn>> History::find_first(TimeIndex& index, std::string volume) const {
   if (volume.starts_with(kIdPrefix)) {
     const VolumeState* known = find_in(newest_, volume);
     if (known == nullptr) co_return not_there(volume, newest_);
     co_return known->created.lsn;
   }
   FirstNamed search{volume};
-  Status visited = co_await reader_.visit(Lsn{}, newest_.lsn, search);
+  auto snapshot = co_await index.snapshot(newest_.lsn);
+  if (!snapshot.ok()) co_return std::move(snapshot).error();
+  journal::index::HistoryReader reader{index.segments(), index.vault(), *std::move(snapshot)};
+  Status visited = co_await reader.visit_control({Lsn{}, newest_.lsn}, search);
   if (!visited.ok()) co_return std::move(visited).error();
   if (!search.found()) co_return not_there(volume, newest_);
   co_return search.found()->lsn;
 }
 
-Task<Error> History::ambiguous(Nanos time, std::vector<Lsn> candidates) {
+Task<Result<std::vector<std::string>>> History::damage(TimeIndex& index,
+                                                       journal::LsnInterval interval) {
+  auto snapshot = co_await index.snapshot(interval.upto);
+  if (!snapshot.ok()) co_return std::move(snapshot).error();
+  journal::index::HistoryReader reader{index.segments(), index.vault(), *std::move(snapshot)};
+  DamageSentences damage;
+  Status visited = co_await reader.visit_control(interval, damage);
+  if (!visited.ok()) co_return std::move(visited).error();
+  co_return damage.take();
+}
+
+Task<Error> History::ambiguous(TimeIndex& index, Nanos time, std::vector<Lsn> candidates) const {
   std::string list;
   for (const Lsn lsn : candidates) {
-    const Result<JournalState> state = co_await reader_.state_at(lsn);
+    const Result<JournalState> state = co_await state_at(index, lsn);
     if (!state.ok()) co_return state.error();
     if (!list.empty()) list += ", ";
     list +=

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// History: what a vault knows, as of the moment it is opened, and where a point lies in it. A
-// point becomes an LSN, and a volume's name becomes the volume that had it there: names resolve at
+// History: what a vault knows, as of one moment, and where a point lies in it. A point becomes an
+// LSN by the time index, and a volume's name becomes the volume that had it there: names resolve at
 // the point, `id:UUID` always (rule 17). What lies outside of history or could mean several places
 // is refused with the ends or the candidates in the sentence (rule 16). What a user must know of
 // the place that was found, such as a crash that may have lost writes there, comes as notices.
@@ -10,7 +10,6 @@
 // EINVAL a text that means nothing; others come from reading the vault.
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,8 +17,8 @@
 
 #include "cdp/base/result.h"
 #include "cdp/io/task.h"
+#include "journal/index/time_index.h"
 #include "journal/state.h"
-#include "journal/vault_reader.h"
 #include "restore/point.h"
 #include "restore/time_zone.h"
 
@@ -66,16 +65,19 @@ struct HistoryOptions {
 
 class History {
  public:
-  // `reader` must outlive it, and is not used by others while a function here runs.
-  static Task<Result<std::unique_ptr<History>>> open(journal::VaultReader& reader,
-                                                     HistoryOptions options);
+  // `newest` is the state at the end of history; an empty one where nothing was recorded yet.
+  History(journal::JournalState newest, HistoryOptions options)
+      : newest_(std::move(newest)), options_(std::move(options)) {}
 
-  // `volume` is a name or "id:UUID".
-  Task<Result<ResolvedPoint>> resolve(std::string volume, Point point);
+  // `volume` is a name or "id:UUID". `index` covers what `newest` is the state of.
+  Task<Result<ResolvedPoint>> resolve(journal::index::TimeIndex& index, std::string volume,
+                                      Point point) const;
+  // Sentences about what could not be read of the interval when the index was made.
+  static Task<Result<std::vector<std::string>>> damage(journal::index::TimeIndex& index,
+                                                       journal::LsnInterval interval);
 
   // What is true at the end, with all volumes, marks and crashes.
   const journal::JournalState& newest() const { return newest_; }
-  journal::VaultReader& reader() const { return reader_; }
   const TimeZone& zone() const { return options_.zone; }
 
   // The volume of a name or id at the end of history, removed ones too.
@@ -85,13 +87,12 @@ class History {
   std::vector<Notice> crashes_within(const Ends& ends) const;
 
  private:
-  History(journal::VaultReader& reader, HistoryOptions options)
-      : reader_(reader), options_(std::move(options)) {}
-
-  Task<Result<Lsn>> find_lsn(std::string volume, Point point);
-  Task<Result<Lsn>> find_time(std::string volume, Nanos time);
-  Task<Result<Lsn>> find_first(std::string volume);
-  Task<Error> ambiguous(Nanos time, std::vector<Lsn> candidates);
+  using TimeIndex = journal::index::TimeIndex;
+  Task<Result<Lsn>> find_lsn(TimeIndex& index, std::string volume, Point point) const;
+  Task<Result<Lsn>> find_time(TimeIndex& index, std::string volume, Nanos time) const;
+  Task<Result<Lsn>> find_first(TimeIndex& index, std::string volume) const;
+  Task<Result<journal::JournalState>> state_at(TimeIndex& index, Lsn lsn) const;
+  Task<Error> ambiguous(TimeIndex& index, Nanos time, std::vector<Lsn> candidates) const;
   Error outside(std::string_view volume, std::string_view asked) const;
   Error not_there(std::string_view volume, const journal::JournalState& state) const;
   std::string stamp_text(Stamp stamp) const;
@@ -100,9 +101,8 @@ class History {
   void add_crash_notices(const Point& point, Lsn at, std::vector<Notice>* notices) const;
   Notice crash_notice(const journal::CrashRecord& crash) const;
 
-  journal::VaultReader& reader_;
+  const journal::JournalState newest_;
   const HistoryOptions options_;
-  journal::JournalState newest_;
 };
 
 }  // namespace restore

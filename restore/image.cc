@@ -3,182 +3,215 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
 #include <utility>
 
 #include "cdp/io/signal.h"
-#include "restore/map_builder.h"
+#include "journal/aligned_buffer.h"
+#include "restore/run_plan.h"
 
 namespace restore {
 namespace {
 
 using cdp::kBlockBytes;
+using journal::index::BlockState;
+using journal::index::Extent;
 
 constexpr std::uint64_t kExtentBytesMax = 1u << 20;
 
-struct Item {
-  std::uint64_t block = 0;
-  journal::BlockPlace place;
-};
+std::uint64_t end_block_of(const ExportedRange& range) {
+  return std::min(range.end_block, cdp::blocks_for(range.size_bytes));
+}
 
-// Blocks of one batch that lie in one run: items[begin, end) of the sorted batch.
-struct Group {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-};
-
-// 4096-aligned memory for a batch in offset order.
-class AlignedBuffer {
+// The extents of a scan with what lies between them.
+class ExtentCursor {
  public:
-  explicit AlignedBuffer(std::size_t bytes)
-      : data_(static_cast<std::byte*>(::operator new (bytes, std::align_val_t{kBlockBytes}))),
-        bytes_(bytes) {}
-  ~AlignedBuffer() { ::operator delete (data_, std::align_val_t{kBlockBytes}); }
-  AlignedBuffer(const AlignedBuffer&) = delete;
-  AlignedBuffer& operator=(const AlignedBuffer&) = delete;
-  std::byte* data() const { return data_; }
-  std::size_t size() const { return bytes_; }
+  ExtentCursor(std::unique_ptr<journal::index::Scan> scan, std::uint64_t end_block)
+      : scan_(std::move(scan)), end_block_(end_block) {}
+
+  bool ended() const { return at_ >= end_block_; }
+  // The next extent, of data at most `data_blocks_max` blocks of it.
+  Task<cdp::Result<Extent>> next(std::uint64_t data_blocks_max) {
+    while (next_ == extents_.size() && !scanned_) {
+      cdp::Result<std::vector<Extent>> more = co_await scan_->next();
+      if (!more.ok()) co_return std::move(more).error();
+      extents_ = *std::move(more);
+      next_ = 0;
+      scanned_ = extents_.empty();
+    }
+    Extent extent{.first_block = at_, .block_count = end_block_ - at_};
+    if (next_ < extents_.size() && extents_[next_].first_block > at_) {
+      extent.block_count = extents_[next_].first_block - at_;
+    } else if (next_ < extents_.size()) {
+      extent = extents_[next_++];
+      if (extent.state == BlockState::kData && extent.block_count > data_blocks_max) {
+        Extent& rest = extents_[--next_];
+        extent.block_count = data_blocks_max;
+        rest.first_block += data_blocks_max;
+        rest.block_count -= data_blocks_max;
+        rest.place.index = static_cast<std::uint16_t>(rest.place.index + data_blocks_max);
+      }
+    }
+    at_ += extent.block_count;
+    co_return extent;
+  }
 
  private:
-  std::byte* data_;
-  std::size_t bytes_;
+  const std::unique_ptr<journal::index::Scan> scan_;
+  const std::uint64_t end_block_;
+  std::vector<Extent> extents_;
+  std::size_t next_ = 0;
+  bool scanned_ = false;
+  std::uint64_t at_ = 0;
 };
 
-// One export of one map.
 class Exporter {
  public:
-  Exporter(cdp::Scheduler& scheduler, RunSource& runs, const PointMap& map,
-           std::uint64_t size_bytes, ExtentConsumer& consumer, ExportOptions options)
+  Exporter(cdp::Scheduler& scheduler, RunSource& runs, const journal::index::BlockMap& map,
+           ExportedRange range, ExtentConsumer& consumer, ExportOptions options)
       : scheduler_(scheduler),
         runs_(runs),
-        map_(map),
-        size_bytes_(size_bytes),
-        end_block_(std::min(map.end_block(), cdp::blocks_for(size_bytes))),
+        size_bytes_(range.size_bytes),
         consumer_(consumer),
-        options_(std::move(options)) {}
+        options_(std::move(options)),
+        ordered_(consumer.wants_offset_order()),
+        batch_blocks_max_(std::max<std::size_t>(
+            ordered_ ? options_.buffer_bytes / kBlockBytes : options_.batch_blocks, 1)),
+        cursor_(map.scan(std::move(range.visible), 0, end_block_of(range)), end_block_of(range)) {}
 
   Task<Status> run() {
-    const bool ordered = consumer_.wants_offset_order();
-    if (ordered) {
-      const std::size_t blocks = std::max<std::size_t>(options_.buffer_bytes / kBlockBytes, 1);
-      buffer_ = std::make_unique<AlignedBuffer>(blocks * kBlockBytes);
-    }
-    std::uint64_t block = map_.first_block();
-    while (block < end_block_ && !failed_) {
-      const std::uint64_t next = gather(block, ordered);
-      co_await read_batch();
-      if (!failed_) co_await send_batch_extents(ordered);
-      block = next;
+    Batch sending;
+    Batch reading;
+    co_await read(sending);
+    while (!sending.extents.empty() && !failed_) {
+      cdp::TaskGroup ahead{scheduler_};
+      ahead.spawn(read(reading));
+      co_await send_extents(sending);
+      co_await ahead.join();
+      std::swap(sending, reading);
     }
     if (failed_) co_return std::move(*failed_);
     co_return Status{};
   }
 
  private:
-  // Collects extents from `block` on until the batch is full; gives the block after them.
-  std::uint64_t gather(std::uint64_t block, bool ordered) {
-    items_.clear();
-    extents_.clear();
-    const std::size_t room =
-        ordered ? buffer_->size() / kBlockBytes : std::max<std::size_t>(options_.batch_blocks, 1);
-    while (block < end_block_ && items_.size() < room) {
-      PointMap::Extent extent = map_.extent_at(block, end_block_);
-      if (extent.state == BlockState::kData) {
-        extent.block_count = std::min<std::uint64_t>(extent.block_count, room - items_.size());
-        for (std::uint64_t i = 0; i < extent.block_count; ++i) {
-          items_.push_back({block + i, map_.place_of(block + i)});
-        }
-      }
-      extents_.push_back(extent);
-      block += extent.block_count;
-    }
-    return block;
-  }
+  struct Stretch {
+    std::uint64_t first_block = 0;
+    std::uint64_t block_count = 0;
+    BlockState state = BlockState::kUntouched;
+  };
+  struct Batch {
+    std::vector<Stretch> extents;
+    RunPlan plan;  // its blocks of data
+    // In offset order: those blocks in their order, and their bytes.
+    std::vector<std::uint64_t> slots;
+    journal::AlignedBuffer buffer;
+    std::size_t next_stretch = 0;
+  };
 
-  // Reads every run of the batch once; its blocks go into the buffer or straight to the consumer.
-  Task<void> read_batch() {
-    if (items_.empty()) co_return;
-    if (buffer_ != nullptr) index_blocks();
-    co_await on_worker(scheduler_, [this] { sort_by_place(); });
-    next_group_ = 0;
+  // Fills the batch with what comes next, which is nothing at the end.
+  Task<void> read(Batch& batch) {
+    co_await gather(batch);
+    if (failed_ || batch.plan.blocks().empty()) co_return;
+    if (ordered_) batch.buffer.reserve(batch.plan.blocks().size() * kBlockBytes);
+    co_await on_worker(scheduler_, [&batch] { batch.plan.make(); });
+    batch.next_stretch = 0;
     cdp::TaskGroup readers{scheduler_};
-    const std::size_t count = std::min<std::size_t>(options_.runs_in_flight, groups_.size());
+    const std::size_t count =
+        std::min<std::size_t>(options_.reads_in_flight, batch.plan.stretches().size());
     for (std::size_t i = 0; i < std::max<std::size_t>(count, 1); ++i) {
-      readers.spawn(read_groups());
+      readers.spawn(read_stretches(batch));
     }
     co_await readers.join();
   }
 
-  // In offset order, block i of the batch's items has its bytes at slot i of the buffer.
-  void index_blocks() {
-    slots_.clear();
-    slots_.reserve(items_.size());
-    for (const Item& item : items_) slots_.push_back(item.block);
-  }
-  std::size_t slot_of(std::uint64_t block) const {
-    return static_cast<std::size_t>(std::lower_bound(slots_.begin(), slots_.end(), block) -
-                                    slots_.begin());
-  }
-
-  void sort_by_place() {
-    std::sort(items_.begin(), items_.end(), [](const Item& a, const Item& b) {
-      return a.place != b.place ? a.place < b.place : a.block < b.block;
-    });
-    groups_.clear();
-    for (std::size_t i = 0; i < items_.size(); ++i) {
-      const bool same_run = i > 0 && items_[i].place.segment == items_[i - 1].place.segment &&
-                            items_[i].place.run_offset == items_[i - 1].place.run_offset;
-      if (!same_run) groups_.push_back({i, i});
-      groups_.back().end = i + 1;
+  Task<void> gather(Batch& batch) {
+    batch.extents.clear();
+    batch.plan.clear();
+    batch.slots.clear();
+    std::size_t blocks = 0;
+    while (!cursor_.ended() && blocks < batch_blocks_max_ &&
+           batch.extents.size() < batch_blocks_max_) {
+      cdp::Result<Extent> found = co_await cursor_.next(batch_blocks_max_ - blocks);
+      if (!found.ok()) {
+        fail(std::move(found).error());
+        co_return;
+      }
+      if (found->state == BlockState::kData) {
+        blocks += found->block_count;
+        for (std::uint64_t i = 0; i < found->block_count; ++i) {
+          journal::BlockPlace place = found->place;
+          place.index = static_cast<std::uint16_t>(place.index + i);
+          batch.plan.add(found->first_block + i, place);
+          if (ordered_) batch.slots.push_back(found->first_block + i);
+        }
+      }
+      if (!batch.extents.empty() && batch.extents.back().state == found->state) {
+        batch.extents.back().block_count += found->block_count;
+      } else {
+        batch.extents.push_back({found->first_block, found->block_count, found->state});
+      }
     }
   }
 
-  Task<void> read_groups() {
-    while (next_group_ < groups_.size() && !failed_) {
-      const Group group = groups_[next_group_++];
-      const journal::BlockPlace place = items_[group.end - 1].place;  // the highest index
-      cdp::Result<journal::RunRef> run = co_await runs_.run(place);
-      if (!run.ok()) {
-        fail(std::move(run).error());
+  Task<void> read_stretches(Batch& batch) {
+    const RunPlan& plan = batch.plan;
+    while (batch.next_stretch < plan.stretches().size() && !failed_) {
+      const RunPlan::Stretch stretch = plan.stretches()[batch.next_stretch++];
+      std::vector<journal::BlockPlace> places = plan.places_of(stretch);
+      cdp::Result<std::vector<journal::RunRef>> runs = co_await runs_.runs(std::move(places));
+      if (!runs.ok()) {
+        fail(std::move(runs).error());
         co_return;
       }
-      const journal::RunRef blocks = std::move(run).value();
-      if (buffer_ != nullptr) {
-        for (std::size_t i = group.begin; i < group.end; ++i) {
-          std::memcpy(buffer_->data() + slot_of(items_[i].block) * kBlockBytes,
-                      blocks->block(items_[i].place.index).data(), kBlockBytes);
+      for (std::size_t i = stretch.begin; i < stretch.end && !failed_; ++i) {
+        const RunPlan::Run run = plan.runs()[i];
+        journal::RunRef& blocks = (*runs)[i - stretch.begin];
+        if (ordered_) {
+          copy_run(batch, run, *blocks);
+        } else {
+          co_await send_run(batch, run, std::move(blocks));
         }
-      } else {
-        co_await send_group(group, blocks);
       }
+    }
+  }
+
+  static void copy_run(Batch& batch, RunPlan::Run run, const journal::Run& blocks) {
+    for (std::size_t i = run.begin; i < run.end; ++i) {
+      const WantedBlock& wanted = batch.plan.blocks()[i];
+      const auto slot = std::lower_bound(batch.slots.begin(), batch.slots.end(), wanted.block) -
+                        batch.slots.begin();
+      std::memcpy(batch.buffer.data() + static_cast<std::size_t>(slot) * kBlockBytes,
+                  blocks.block(wanted.place.index).data(), kBlockBytes);
     }
   }
 
   // Neighbours in the run that are neighbours in the volume go out together.
-  Task<void> send_group(Group group, journal::RunRef run) {
-    std::size_t i = group.begin;
-    while (i < group.end && !failed_) {
+  Task<void> send_run(Batch& batch, RunPlan::Run run, journal::RunRef blocks) {
+    const std::vector<WantedBlock>& items = batch.plan.blocks();
+    for (std::size_t i = run.begin; i < run.end && !failed_;) {
       std::size_t n = 1;
-      while (i + n < group.end && items_[i + n].block == items_[i].block + n &&
-             items_[i + n].place.index == items_[i].place.index + n) {
+      while (i + n < run.end && items[i + n].block == items[i].block + n &&
+             items[i + n].place.index == items[i].place.index + n) {
         ++n;
       }
-      const std::uint64_t offset = items_[i].block * kBlockBytes;
+      const std::uint64_t offset = items[i].block * kBlockBytes;
       const std::uint64_t bytes = std::min<std::uint64_t>(n * kBlockBytes, size_bytes_ - offset);
-      const std::byte* first = run->block(items_[i].place.index).data();
+      const std::byte* first = blocks->block(items[i].place.index).data();
       Status sent = co_await consumer_.data(offset, std::span{first, bytes});
-      if (sent.ok())
+      if (sent.ok()) {
         advance(bytes);
-      else
+      } else {
         fail(std::move(sent).error());
+      }
       i += n;
     }
   }
 
   // Zero and untouched extents; in offset order the data between them, from the buffer.
-  Task<void> send_batch_extents(bool ordered) {
-    std::size_t slot = 0;
-    for (const PointMap::Extent& extent : extents_) {
+  Task<void> send_extents(Batch& batch) {
+    const std::byte* data = batch.buffer.data();
+    for (const Stretch& extent : batch.extents) {
+      if (failed_) co_return;
       const std::uint64_t offset = extent.first_block * kBlockBytes;
       const std::uint64_t bytes = std::min(extent.block_count * kBlockBytes, size_bytes_ - offset);
       Status sent;
@@ -186,27 +219,25 @@ class Exporter {
         sent = co_await consumer_.zero(offset, bytes);
       } else if (extent.state == BlockState::kUntouched) {
         sent = co_await consumer_.untouched(offset, bytes);
-      } else if (ordered) {
-        sent = co_await send_from_buffer(offset, bytes, slot);
-        slot += extent.block_count;
+      } else if (ordered_) {
+        sent = co_await send_data(offset, {data, bytes});
+        data += extent.block_count * kBlockBytes;
       }
       if (!sent.ok()) {
         fail(std::move(sent).error());
         co_return;
       }
-      if (ordered || extent.state != BlockState::kData) advance(bytes);
+      if (ordered_ || extent.state != BlockState::kData) advance(bytes);
     }
   }
 
-  Task<Status> send_from_buffer(std::uint64_t offset, std::uint64_t bytes, std::size_t slot) {
-    const std::byte* from = buffer_->data() + slot * kBlockBytes;
-    while (bytes > 0) {
-      const std::uint64_t part = std::min(bytes, kExtentBytesMax);
-      Status sent = co_await consumer_.data(offset, std::span{from, part});
+  Task<Status> send_data(std::uint64_t offset, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+      const std::size_t part = std::min<std::size_t>(bytes.size(), kExtentBytesMax);
+      Status sent = co_await consumer_.data(offset, bytes.first(part));
       if (!sent.ok()) co_return sent;
-      from += part;
+      bytes = bytes.subspan(part);
       offset += part;
-      bytes -= part;
     }
     co_return Status{};
   }
@@ -222,18 +253,12 @@ class Exporter {
 
   cdp::Scheduler& scheduler_;
   RunSource& runs_;
-  const PointMap& map_;
   const std::uint64_t size_bytes_;
-  const std::uint64_t end_block_;
   ExtentConsumer& consumer_;
   const ExportOptions options_;
-
-  std::unique_ptr<AlignedBuffer> buffer_;  // in offset order
-  std::vector<PointMap::Extent> extents_;  // of the batch
-  std::vector<Item> items_;                // its blocks of data, later sorted by place
-  std::vector<std::uint64_t> slots_;       // in offset order: the blocks before sorting
-  std::vector<Group> groups_;
-  std::size_t next_group_ = 0;
+  const bool ordered_;
+  const std::size_t batch_blocks_max_;
+  ExtentCursor cursor_;
   std::uint64_t done_bytes_ = 0;
   std::optional<cdp::Error> failed_;
 };
@@ -263,70 +288,46 @@ class DiskConsumer final : public ExtentConsumer {
 
 }  // namespace
 
-Task<Status> export_map(cdp::Scheduler& scheduler, RunSource& runs, const PointMap& map,
-                        std::uint64_t size_bytes, ExtentConsumer& consumer, ExportOptions options) {
-  const auto exporter =
-      std::make_unique<Exporter>(scheduler, runs, map, size_bytes, consumer, std::move(options));
+Task<Status> export_blocks(cdp::Scheduler& scheduler, RunSource& runs,
+                           const journal::index::BlockMap& map, ExportedRange range,
+                           ExtentConsumer& consumer, ExportOptions options) {
+  const auto exporter = std::make_unique<Exporter>(scheduler, runs, map, std::move(range), consumer,
+                                                   std::move(options));
   Status status = co_await exporter->run();
   co_return status;
 }
 
-Task<Status> apply_to_disk(cdp::Scheduler& scheduler, RunSource& runs, const PointMap& map,
-                           std::uint64_t size_bytes, cdp::Disk& disk) {
-  if (disk.size_bytes() < size_bytes) {
+Task<Status> apply_to_disk(cdp::Scheduler& scheduler, RunSource& runs,
+                           const journal::index::BlockMap& map, ExportedRange range,
+                           cdp::Disk& disk) {
+  if (disk.size_bytes() < range.size_bytes) {
     co_return cdp::make_error(ENOSPC,
                               "the backing store has {} bytes, fewer than the {} of the volume",
-                              disk.size_bytes(), size_bytes);
+                              disk.size_bytes(), range.size_bytes);
   }
   DiskConsumer consumer{disk};
   ExportOptions options;
   Status applied =
-      co_await export_map(scheduler, runs, map, size_bytes, consumer, std::move(options));
+      co_await export_blocks(scheduler, runs, map, std::move(range), consumer, std::move(options));
   if (!applied.ok()) co_return applied;
   Status synced = co_await disk.sync();
   co_return synced;
 }
 
-Task<Status> ImageExport::build(std::uint64_t first_block) {
-  map_ = PointMap{first_block, map_budget_bytes_};
-  cdp::Result<std::vector<std::string>> built =
-      co_await build_map(reader_, source_.volume, journal::Lsn{}, source_.lsn, &map_);
-  if (!built.ok()) co_return std::move(built).error();
-  damage_ = std::move(built).value();
-  co_return Status{};
-}
-
-Task<Status> ImageExport::prepare() {
-  Status built = co_await build(0);
-  if (!built.ok()) co_return built;
-  const std::uint64_t blocks = cdp::blocks_for(source_.size_bytes);
-  if (map_.end_block() < blocks) co_return Status{};  // too big to be counted at once
-  std::uint64_t data_blocks = 0;
-  for (std::uint64_t block = 0; block < blocks;) {
-    const PointMap::Extent extent = map_.extent_at(block, blocks);
-    if (extent.state == BlockState::kData) data_blocks += extent.block_count;
-    block += extent.block_count;
-  }
-  data_bytes_ = std::min(data_blocks * kBlockBytes, source_.size_bytes);
-  co_return Status{};
-}
-
-Task<Status> ImageExport::run(ExtentConsumer& consumer, ExportOptions options) {
-  const std::uint64_t blocks = cdp::blocks_for(source_.size_bytes);
-  while (true) {
-    ExportOptions part = options;
-    if (options.progress) {
-      part.progress = [&options, before = map_.first_block() * kBlockBytes](std::uint64_t done) {
-        options.progress(before + done);
-      };
+Task<cdp::Result<std::uint64_t>> count_data_bytes(const journal::index::BlockMap& map,
+                                                  ExportedRange range) {
+  const std::uint64_t end = end_block_of(range);
+  const auto scan = map.scan(std::move(range.visible), 0, end);
+  std::uint64_t bytes = 0;
+  for (;;) {
+    cdp::Result<std::vector<Extent>> found = co_await scan->next();
+    if (!found.ok()) co_return std::move(found).error();
+    if (found->empty()) co_return bytes;
+    for (const Extent& extent : *found) {
+      if (extent.state != BlockState::kData) continue;
+      const std::uint64_t offset = extent.first_block * kBlockBytes;
+      bytes += std::min(extent.block_count * kBlockBytes, range.size_bytes - offset);
     }
-    Status exported =
-        co_await export_map(scheduler_, runs_, map_, source_.size_bytes, consumer, std::move(part));
-    if (!exported.ok()) co_return exported;
-    const std::uint64_t next = map_.end_block();
-    if (next >= blocks) co_return Status{};
-    Status built = co_await build(next);
-    if (!built.ok()) co_return built;
   }
 }
 

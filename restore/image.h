@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// From a PointMap to bytes: the extents of an image, read from the journal and handed to a
+// From the time index to bytes: the extents of an image, read from the journal and handed to a
 // consumer. Blocks of a volume lie in the journal in the order in which they were written, so the
 // work is cut into batches, a batch is sorted by place, and every run in it is read and
-// decompressed once, several at a time.
+// decompressed once, neighbouring runs together, several reads at a time (RunPlan). While one batch
+// goes out, the next is read.
 //
-//   any order       batches of up to a million blocks (24 bytes of memory each); a run's blocks go
-//                   out as soon as it is there. For files, devices and the wire.
+//   any order       batches of up to half a million blocks (24 bytes of memory each, two batches);
+//   a
+//                   run's blocks go out as soon as it is there. For files, devices and the wire.
 //   offset order    batches as big as a buffer, which is filled and then goes out in order. For
 //                   pipes, and for disks that want aligned memory and long writes.
 //
@@ -19,7 +21,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "cdp/base/result.h"
@@ -27,9 +28,8 @@
 #include "cdp/io/scheduler.h"
 #include "cdp/io/task.h"
 #include "journal/block_reader.h"
-#include "journal/vault_reader.h"
+#include "journal/index/block_map.h"
 #include "restore/image_target.h"
-#include "restore/point_map.h"
 
 namespace restore {
 
@@ -40,14 +40,17 @@ using cdp::Task;
 class RunSource {
  public:
   virtual ~RunSource() = default;
-  virtual Task<cdp::Result<journal::RunRef>> run(journal::BlockPlace place) = 0;
+  // As BlockReader::runs.
+  virtual Task<cdp::Result<std::vector<journal::RunRef>>> runs(
+      std::vector<journal::BlockPlace> places) = 0;
 };
 
 class JournalRuns final : public RunSource {
  public:
   explicit JournalRuns(journal::BlockReader& reader) : reader_(reader) {}
-  Task<cdp::Result<journal::RunRef>> run(journal::BlockPlace place) override {
-    return reader_.run(place);
+  Task<cdp::Result<std::vector<journal::RunRef>>> runs(
+      std::vector<journal::BlockPlace> places) override {
+    return reader_.runs(std::move(places));
   }
 
  private:
@@ -63,7 +66,7 @@ class ExtentConsumer {
   // to 4096 and so are offset and length, but for the end of the image.
   virtual Task<Status> data(std::uint64_t offset, std::span<const std::byte> bytes) = 0;
   virtual Task<Status> zero(std::uint64_t offset, std::uint64_t length) = 0;
-  // Blocks in the state kUntouched. They are zeroes where the map began with the volume.
+  // Blocks that no visible change names: zeroes, if everything since the beginning is visible.
   virtual Task<Status> untouched(std::uint64_t offset, std::uint64_t length) {
     return zero(offset, length);
   }
@@ -71,62 +74,34 @@ class ExtentConsumer {
 };
 
 struct ExportOptions {
-  unsigned runs_in_flight = 16;
-  std::size_t buffer_bytes = 32u << 20;  // in offset order: payload of a batch
-  std::size_t batch_blocks = 1u << 20;   // in any order
+  unsigned reads_in_flight = 8;          // each of up to BlockReader::kStretchRunsMax runs
+  std::size_t buffer_bytes = 16u << 20;  // in offset order: payload of a batch; there are two
+  std::size_t batch_blocks = 1u << 19;   // in any order
   // Told after each extent how many bytes of the range are done.
   std::function<void(std::uint64_t)> progress;
 };
 
-// Exports the bytes [map.first_block(), min(map.end_block(), size_bytes)) of an image.
-Task<Status> export_map(cdp::Scheduler& scheduler, RunSource& runs, const PointMap& map,
-                        std::uint64_t size_bytes, ExtentConsumer& consumer, ExportOptions options);
-
-// The map's changes onto a backing store, durable when it succeeds; untouched blocks stay as they
-// are. For replay after a crash: `map` was built from the checkpoint on. When the map was cut by
-// its budget, the caller goes on with another from map.end_block() on.
-Task<Status> apply_to_disk(cdp::Scheduler& scheduler, RunSource& runs, const PointMap& map,
-                           std::uint64_t size_bytes, cdp::Disk& disk);
-
-// A volume's image at an LSN, through as many maps as its size needs.
-class ImageExport {
- public:
-  struct Source {
-    journal::VolumeId volume;
-    journal::Lsn lsn;
-    std::uint64_t size_bytes = 0;  // of the volume at that LSN
-  };
-
-  ImageExport(cdp::Scheduler& scheduler, journal::VaultReader& reader, RunSource& runs,
-              Source source, std::size_t map_budget_bytes = PointMap::kDefaultBudgetBytes)
-      : scheduler_(scheduler),
-        reader_(reader),
-        runs_(runs),
-        source_(source),
-        map_budget_bytes_(map_budget_bytes) {}
-
-  // Builds the first map. Call it once, before the others.
-  Task<Status> prepare();
-  // How many bytes of the image are not zero, where one map holds it all.
-  std::optional<std::uint64_t> data_bytes() const { return data_bytes_; }
-  // All extents, to the end.
-  Task<Status> run(ExtentConsumer& consumer, ExportOptions options);
-
-  // Sentences about history that could not be read; what it changed is not in the image.
-  const std::vector<std::string>& damage() const { return damage_; }
-
- private:
-  Task<Status> build(std::uint64_t first_block);
-
-  cdp::Scheduler& scheduler_;
-  journal::VaultReader& reader_;
-  RunSource& runs_;
-  const Source source_;
-  const std::size_t map_budget_bytes_;
-  PointMap map_{0, 0};
-  std::optional<std::uint64_t> data_bytes_;
-  std::vector<std::string> damage_;
+// What of a volume is exported: the bytes [0, min(end_block * 4096, size_bytes)).
+struct ExportedRange {
+  journal::Visibility visible{};
+  std::uint64_t size_bytes = 0;  // of the volume
+  std::uint64_t end_block = journal::index::kVolumeBlocksMax;
 };
+
+Task<Status> export_blocks(cdp::Scheduler& scheduler, RunSource& runs,
+                           const journal::index::BlockMap& map, ExportedRange range,
+                           ExtentConsumer& consumer, ExportOptions options);
+
+// Changes onto a backing store, durable when it succeeds; blocks that none of them names stay as
+// they are. For replay after a crash: `range` shows what changed since the checkpoint, up to the
+// block up to which the backing store follows the volume at all.
+Task<Status> apply_to_disk(cdp::Scheduler& scheduler, RunSource& runs,
+                           const journal::index::BlockMap& map, ExportedRange range,
+                           cdp::Disk& disk);
+
+// How many bytes of it are data.
+Task<cdp::Result<std::uint64_t>> count_data_bytes(const journal::index::BlockMap& map,
+                                                  ExportedRange range);
 
 // Writes extents to a target, long ones on worker threads. For programs that do nothing else with
 // their reactor meanwhile, since short ones may block it.

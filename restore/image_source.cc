@@ -5,39 +5,37 @@
 
 namespace restore {
 
-ImageSource::ImageSource(cdp::Scheduler& scheduler, cdp::Directory& segments, journal::Vault vault,
-                         std::unique_ptr<journal::VaultReader> reader, ResolvedPoint point)
-    : reader_(std::move(reader)),
+ImageSource::ImageSource(PointParts parts, journal::Visibility visible, ResolvedPoint point,
+                         std::vector<std::string> damage)
+    : parts_(std::move(parts)),
+      visible_(std::move(visible)),
       point_(std::move(point)),
-      blocks_(scheduler, segments, std::move(vault)),
-      runs_(blocks_),
-      export_(scheduler, *reader_, runs_,
-              {point_.volume.id, point_.at.lsn, point_.volume.size_bytes}) {}
+      damage_(std::move(damage)),
+      runs_(*parts_.runs) {}
 
-Task<Result<std::unique_ptr<ImageSource>>> ImageSource::open(cdp::Scheduler& scheduler,
-                                                             cdp::Directory& segments,
-                                                             journal::Vault vault,
-                                                             HistoryOptions options,
-                                                             std::string volume, Point point) {
-  Result<std::unique_ptr<journal::VaultReader>> reader =
-      co_await journal::VaultReader::open(scheduler, segments, vault);
-  if (!reader.ok()) co_return std::move(reader).error();
-  Result<std::unique_ptr<History>> history = co_await History::open(**reader, std::move(options));
-  if (!history.ok()) co_return std::move(history).error();
-  Result<ResolvedPoint> resolved =
-      co_await (*history)->resolve(std::move(volume), std::move(point));
-  if (!resolved.ok()) co_return std::move(resolved).error();
-  std::unique_ptr<ImageSource> source{new ImageSource{scheduler, segments, std::move(vault),
-                                                      std::move(reader).value(),
-                                                      std::move(resolved).value()}};
-  Status prepared = co_await source->export_.prepare();
-  if (!prepared.ok()) co_return std::move(prepared).error();
+ExportedRange ImageSource::range() const {
+  return {.visible = visible_, .size_bytes = point_.volume.size_bytes};
+}
+
+Task<Result<std::unique_ptr<ImageSource>>> ImageSource::open(PointParts parts,
+                                                             journal::Visibility visible,
+                                                             ResolvedPoint point,
+                                                             std::vector<std::string> damage) {
+  std::unique_ptr<ImageSource> source{
+      new ImageSource{std::move(parts), std::move(visible), std::move(point), std::move(damage)}};
+  Result<std::uint64_t> counted = co_await count_data_bytes(*source->parts_.map, source->range());
+  if (!counted.ok()) co_return std::move(counted).error();
+  source->data_bytes_ = *counted;
   co_return std::move(source);
+}
+
+Task<Status> ImageSource::run(ExtentConsumer& consumer, ExportOptions options) {
+  return export_blocks(parts_.scheduler, runs_, *parts_.map, range(), consumer, std::move(options));
 }
 
 std::vector<Notice> ImageSource::notices() const {
   std::vector<Notice> notices = point_.notices;
-  for (const std::string& damage : export_.damage()) notices.push_back({"damage", damage});
+  for (const std::string& damage : damage_) notices.push_back({"damage", damage});
   return notices;
 }
 

@@ -1,57 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ImageSource: a volume at a point, ready to be exported, straight from a vault's segments. It
-// bundles what that needs (a reader, the resolved point, the first map), so that the daemon and
-// the command line do the same. Works beside a running daemon, and needs nothing but the vault.
+// ImageSource: a volume at a point, ready to be exported. It bundles what that needs (the time
+// index up to there, the journal's blocks, the resolved point), so that the daemon and the command
+// line do the same.
 //
-// One scheduler's thread. `scheduler` and `segments` must outlive it.
+// One scheduler's thread. What the parts refer to must outlive it.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "cdp/io/disk.h"
 #include "cdp/io/scheduler.h"
-#include "journal/block_reader.h"
-#include "journal/vault.h"
-#include "journal/vault_reader.h"
 #include "restore/history.h"
 #include "restore/image.h"
+#include "restore/point_reader.h"
 
 namespace restore {
 
 class ImageSource {
  public:
-  // Resolves the point and reads the metadata. Errors as those of History::resolve.
-  static Task<Result<std::unique_ptr<ImageSource>>> open(cdp::Scheduler& scheduler,
-                                                         cdp::Directory& segments,
-                                                         journal::Vault vault,
-                                                         HistoryOptions options, std::string volume,
-                                                         Point point);
+  // `visible` is the volume at the point (journal::visible_at); `damage` are sentences about
+  // history that could not be read, whose changes the index therefore lacks. Counts what there is
+  // to do.
+  static Task<Result<std::unique_ptr<ImageSource>>> open(PointParts parts,
+                                                         journal::Visibility visible,
+                                                         ResolvedPoint point,
+                                                         std::vector<std::string> damage = {});
 
   const ResolvedPoint& point() const { return point_; }
   std::uint64_t size_bytes() const { return point_.volume.size_bytes; }
-  // How many bytes are not zero, where that is known before the export.
-  std::optional<std::uint64_t> data_bytes() const { return export_.data_bytes(); }
-  // Those of the point, and damage met so far.
+  // How many bytes of it were written and not zeroed since.
+  std::uint64_t data_bytes() const { return data_bytes_; }
+  // Those of the point, and damage.
   std::vector<Notice> notices() const;
 
-  // All extents of the image. Call it once.
-  Task<Status> run(ExtentConsumer& consumer, ExportOptions options) {
-    return export_.run(consumer, std::move(options));
-  }
+  // All extents of the image.
+  Task<Status> run(ExtentConsumer& consumer, ExportOptions options);
 
  private:
-  ImageSource(cdp::Scheduler& scheduler, cdp::Directory& segments, journal::Vault vault,
-              std::unique_ptr<journal::VaultReader> reader, ResolvedPoint point);
+  ImageSource(PointParts parts, journal::Visibility visible, ResolvedPoint point,
+              std::vector<std::string> damage);
+  ExportedRange range() const;
 
-  std::unique_ptr<journal::VaultReader> reader_;
-  ResolvedPoint point_;
-  journal::BlockReader blocks_;
+  const PointParts parts_;
+  const journal::Visibility visible_;
+  const ResolvedPoint point_;
+  const std::vector<std::string> damage_;
   JournalRuns runs_;
-  ImageExport export_;
+  std::uint64_t data_bytes_ = 0;
 };
 
 // Exports to a target, durable when it succeeds. An error tells what is left behind, if anything.

@@ -26,10 +26,13 @@ class TimeSearch final : public journal::RecordVisitor {
   void on_write(const journal::WriteRecord& r) override { on_stamp(r.stamp); }
   void on_zero(const journal::ZeroRecord& r) override { on_stamp(r.stamp); }
   void on_volume_created(const journal::VolumeCreated& r) override { on_stamp(r.stamp); }
+  void on_volume_created_from(const journal::VolumeCreatedFrom& r) override { on_stamp(r.stamp); }
   void on_volume_resized(const journal::VolumeResized& r) override { on_stamp(r.stamp); }
   void on_volume_renamed(const journal::VolumeRenamed& r) override { on_stamp(r.stamp); }
   void on_volume_removed(const journal::VolumeRemoved& r) override { on_stamp(r.stamp); }
   void on_mark(const journal::MarkRecord& r) override { on_stamp(r.stamp); }
+  void on_rollback(const journal::RollbackRecord& r) override { on_stamp(r.stamp); }
+  void on_volume_resumed(const journal::VolumeResumed& r) override { on_stamp(r.stamp); }
   void on_checkpoint(const journal::CheckpointRecord& r) override { on_stamp(r.stamp); }
   void on_crash(const journal::CrashRecord& r) override { on_stamp(r.stamp); }
   void on_clock(const journal::ClockRecord& r) override { on_stamp(r.stamp); }

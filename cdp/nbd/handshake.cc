@@ -90,14 +90,14 @@ class Negotiation {
 
   Task<Status> greet();
   Task<Result<Next>> serve_option();
-  Next answer(std::uint32_t option, std::span<const std::byte> data);
+  Task<Next> answer(std::uint32_t option, std::span<const std::byte> data);
   Task<Status> send(const Message& message);
 
   Task<Result<Next>> enter_by_export_name(std::uint32_t length);
   void list(std::span<const std::byte> data);
-  Next info_or_go(std::uint32_t option, std::span<const std::byte> data);
+  Task<Next> info_or_go(std::uint32_t option, std::span<const std::byte> data);
   void structured_reply(std::span<const std::byte> data);
-  void meta_context(std::uint32_t option, std::span<const std::byte> data);
+  Task<void> meta_context(std::uint32_t option, std::span<const std::byte> data);
 
   void reply(std::uint32_t option, std::uint32_t type, std::string_view text = {}) {
     reply_header(option, type, text.size()).string(text);
@@ -108,12 +108,9 @@ class Negotiation {
         .number(type)
         .number(static_cast<std::uint32_t>(bytes));
   }
-  void refuse_unknown_export(std::uint32_t option, std::string_view name) {
-    reply(option, kReplyErrorUnknown,
-          fmt::format("there is no export named '{}'", printable(name)));
-  }
-  // The last export asked for stays open, so that INFO and the GO after it meet the same one.
-  bool open(std::string_view name);
+  // The last export asked for stays open, so that INFO and the GO after it meet the same one. The
+  // error's sentence is for the client.
+  Task<Status> open(std::string name);
   std::string description() const;
 
   Input& input_;
@@ -131,11 +128,17 @@ Task<Status> Negotiation::send(const Message& message) {
   co_return co_await stream_.send({&all, 1});
 }
 
-bool Negotiation::open(std::string_view name) {
-  if (agreement_.device && agreement_.export_name == name) return true;
-  agreement_.device = exports_.find(name);
+Task<Status> Negotiation::open(std::string name) {
+  if (agreement_.device && agreement_.export_name == name) co_return Status{};
+  agreement_.device.reset();
   agreement_.export_name = name;
-  return agreement_.device != nullptr;
+  Result<std::shared_ptr<BlockDevice>> found = co_await exports_.find(name);
+  if (!found.ok() && found.error().code != ENOENT) co_return std::move(found).error();
+  if (!found.ok() || *found == nullptr) {
+    co_return make_error(ENOENT, "there is no export named '{}'", printable(name));
+  }
+  agreement_.device = *std::move(found);
+  co_return Status{};
 }
 
 std::string Negotiation::description() const {
@@ -198,16 +201,17 @@ Task<Result<Negotiation::Next>> Negotiation::serve_option() {
     got = co_await input_.skip(length);
     if (!got.ok()) co_return std::move(got).error();
     if (option == kOptAbort) {
-      next = answer(option, {});
+      next = co_await answer(option, {});
     } else if (option >= kOptList && option <= kOptSetMetaContext && option != kOptStartTls) {
       reply(option, kReplyErrorTooBig, "the option's data is too long");
     } else {
-      next = answer(option, {});
+      next = co_await answer(option, {});
     }
   } else {
     got = co_await input_.need(length);
     if (!got.ok()) co_return std::move(got).error();
-    next = answer(option, input_.buffered().first(length));
+    // Nobody else receives meanwhile, so that the data stays where it is.
+    next = co_await answer(option, input_.buffered().first(length));
     input_.consume(length);
   }
   const Status sent = co_await send(replies_);
@@ -217,27 +221,27 @@ Task<Result<Negotiation::Next>> Negotiation::serve_option() {
   co_return next;
 }
 
-Negotiation::Next Negotiation::answer(std::uint32_t option, std::span<const std::byte> data) {
+Task<Negotiation::Next> Negotiation::answer(std::uint32_t option, std::span<const std::byte> data) {
   switch (option) {
     case kOptAbort:
       reply(option, kReplyAck);
-      return Next::kEnd;
+      co_return Next::kEnd;
     case kOptList:
       list(data);
-      return Next::kOption;
+      co_return Next::kOption;
     case kOptInfo:
     case kOptGo:
-      return info_or_go(option, data);
+      co_return co_await info_or_go(option, data);
     case kOptStructuredReply:
       structured_reply(data);
-      return Next::kOption;
+      co_return Next::kOption;
     case kOptListMetaContext:
     case kOptSetMetaContext:
-      meta_context(option, data);
-      return Next::kOption;
+      co_await meta_context(option, data);
+      co_return Next::kOption;
     default:
       reply(option, kReplyErrorUnsupported);
-      return Next::kOption;
+      co_return Next::kOption;
   }
 }
 
@@ -251,9 +255,12 @@ Task<Result<Negotiation::Next>> Negotiation::enter_by_export_name(std::uint32_t 
   Fields fields{input_.buffered().first(length)};
   const std::string name{fields.string(length)};
   input_.consume(length);
-  if (!fields.ok() || !open(name)) {
-    co_return make_error(ENOENT, "the client asked for an export that is not there: '{}'",
-                         printable(name));
+  Status opened;
+  if (fields.ok()) opened = co_await open(name);
+  if (!fields.ok() || !opened.ok()) {
+    co_return make_error(ENOENT, "the client asked for an export that is not there: '{}'{}{}",
+                         printable(name), opened.ok() ? "" : ": ",
+                         opened.ok() ? "" : opened.error().message);
   }
   Message welcome;
   welcome.number(agreement_.device->size_bytes());
@@ -275,9 +282,10 @@ void Negotiation::list(std::span<const std::byte> data) {
   reply(kOptList, kReplyAck);
 }
 
-Negotiation::Next Negotiation::info_or_go(std::uint32_t option, std::span<const std::byte> data) {
+Task<Negotiation::Next> Negotiation::info_or_go(std::uint32_t option,
+                                                std::span<const std::byte> data) {
   Fields fields{data};
-  const std::string_view name = fields.string(fields.number<std::uint32_t>());
+  const std::string name{fields.string(fields.number<std::uint32_t>())};
   bool wants_name = false;
   bool wants_description = false;
   bool wants_block_size = false;
@@ -289,11 +297,12 @@ Negotiation::Next Negotiation::info_or_go(std::uint32_t option, std::span<const 
   }
   if (!fields.ended()) {
     reply(option, kReplyErrorInvalid, "the option's lengths do not agree, or its name is invalid");
-    return Next::kOption;
+    co_return Next::kOption;
   }
-  if (!open(name)) {
-    refuse_unknown_export(option, name);
-    return Next::kOption;
+  Status opened = co_await open(name);
+  if (!opened.ok()) {
+    reply(option, kReplyErrorUnknown, opened.error().message);
+    co_return Next::kOption;
   }
   reply_header(option, kReplyInfo, 12)
       .number(kInfoExport)
@@ -314,7 +323,7 @@ Negotiation::Next Negotiation::info_or_go(std::uint32_t option, std::span<const 
         .number(kMaxPayloadBytes);
   }
   reply(option, kReplyAck);
-  return option == kOptGo ? Next::kTransmission : Next::kOption;
+  co_return option == kOptGo ? Next::kTransmission : Next::kOption;
 }
 
 void Negotiation::structured_reply(std::span<const std::byte> data) {
@@ -325,17 +334,19 @@ void Negotiation::structured_reply(std::span<const std::byte> data) {
   reply(kOptStructuredReply, kReplyAck);
 }
 
-void Negotiation::meta_context(std::uint32_t option, std::span<const std::byte> data) {
+Task<void> Negotiation::meta_context(std::uint32_t option, std::span<const std::byte> data) {
   const bool selects = option == kOptSetMetaContext;
   if (selects) context_export_.reset();  // also when this fails
   if (!agreement_.structured_replies) {
-    return reply(option, kReplyErrorInvalid, "structured replies must be negotiated first");
+    reply(option, kReplyErrorInvalid, "structured replies must be negotiated first");
+    co_return;
   }
   Fields fields{data};
-  const std::string_view name = fields.string(fields.number<std::uint32_t>());
+  const std::string name{fields.string(fields.number<std::uint32_t>())};
   const auto queries = fields.number<std::uint32_t>();
   if (fields.ok() && queries > kMetaContextQueriesMax) {
-    return reply(option, kReplyErrorTooBig, "there are too many queries");
+    reply(option, kReplyErrorTooBig, "there are too many queries");
+    co_return;
   }
   bool matches = queries == 0 && !selects;
   for (std::uint32_t i = 0; i < queries && fields.ok(); ++i) {
@@ -343,10 +354,14 @@ void Negotiation::meta_context(std::uint32_t option, std::span<const std::byte> 
     matches |= query == kAllocationContextName || (query == "base:" && !selects);
   }
   if (!fields.ended()) {
-    return reply(option, kReplyErrorInvalid,
-                 "the option's lengths do not agree, or a string is invalid");
+    reply(option, kReplyErrorInvalid, "the option's lengths do not agree, or a string is invalid");
+    co_return;
   }
-  if (!open(name)) return refuse_unknown_export(option, name);
+  Status opened = co_await open(name);
+  if (!opened.ok()) {
+    reply(option, kReplyErrorUnknown, opened.error().message);
+    co_return;
+  }
   if (matches) {
     reply_header(option, kReplyMetaContext, 4 + std::strlen(kAllocationContextName))
         .number(selects ? kAllocationContextId : 0u)

@@ -20,7 +20,7 @@ std::byte payload_byte(std::size_t change, std::uint64_t offset) {
 
 ByteModel::Change ByteModel::add(Known known) {
   known.begin = tick();
-  changes_.push_back(known);
+  changes_.push_back(std::move(known));
   return changes_.size() - 1;
 }
 
@@ -35,6 +35,16 @@ ByteModel::Change ByteModel::begin_write_again(std::uint64_t offset, std::uint64
 
 ByteModel::Change ByteModel::begin_zero(std::uint64_t offset, std::uint64_t bytes) {
   return add({.first = offset, .last = offset + bytes, .zero = true});
+}
+
+ByteModel::Change ByteModel::begin_content(std::vector<std::byte> content) {
+  const std::uint64_t bytes = content.size();
+  return add({.first = 0, .last = bytes, .content = std::move(content)});
+}
+
+std::byte ByteModel::byte_of(const Known& known, std::uint64_t at) const {
+  if (known.zero) return std::byte{0};
+  return known.content.empty() ? payload_byte(known.payload, at) : known.content[at];
 }
 
 void ByteModel::fill(Change change, std::uint64_t offset, std::span<std::byte> into) const {
@@ -75,10 +85,8 @@ std::optional<std::string> ByteModel::check(std::uint64_t offset, std::span<cons
     for (std::uint64_t at = *bound; at < *std::next(bound); ++at) {
       const std::byte byte = found[at - offset];
       const bool good = (base_possible && byte == (at < base_.size() ? base_[at] : std::byte{0})) ||
-                        std::any_of(possible.begin(), possible.end(), [&](Change c) {
-                          return byte == (changes_[c].zero ? std::byte{0}
-                                                           : payload_byte(changes_[c].payload, at));
-                        });
+                        std::any_of(possible.begin(), possible.end(),
+                                    [&](Change c) { return byte == byte_of(changes_[c], at); });
       if (good) continue;
       return fmt::format("byte {} (block {}) is {:#x}, of none of the {} changes it may be of", at,
                          at / 4096, static_cast<unsigned>(byte), possible.size());

@@ -30,6 +30,8 @@ class ByteModel {
   // A write that brings the same bytes as an earlier one brought there.
   Change begin_write_again(std::uint64_t offset, std::uint64_t bytes, Change like);
   Change begin_zero(std::uint64_t offset, std::uint64_t bytes);
+  // All bytes from offset 0 on become `content`: a rollback.
+  Change begin_content(std::vector<std::byte> content);
   void end(Change change) { changes_[change].end = tick(); }
 
   // The payload of a write, or a part of it, that comes to `offset`.
@@ -46,12 +48,14 @@ class ByteModel {
     std::uint64_t first = 0;
     std::uint64_t last = 0;  // behind the last byte
     bool zero = false;
-    Change payload = 0;  // the change whose bytes these are
+    std::vector<std::byte> content = {};  // where it is not empty, the bytes themselves
+    Change payload = 0;                   // the change whose bytes these are
     std::uint64_t begin = 0;
     std::uint64_t end = kNever;
   };
 
   Change add(Known known);
+  std::byte byte_of(const Known& known, std::uint64_t at) const;
   bool replaced(std::uint64_t end_of_it, const std::vector<Change>& covering,
                 std::uint64_t from) const;
 

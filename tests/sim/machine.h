@@ -31,8 +31,9 @@ class TapRecorder final : public cdp::Recorder {
                     const cdp::PageList& pages, const cdp::PageList& previous) override;
   void record_zero(cdp::VolumeId volume, cdp::Stamp stamp, cdp::ZeroKind kind,
                    std::uint64_t first_block, std::uint64_t count) override;
-  void record_checkpoint(cdp::VolumeId volume, cdp::Stamp stamp, cdp::Lsn covered) override {
-    to_.record_checkpoint(volume, stamp, covered);
+  void record_checkpoint(cdp::VolumeId volume, cdp::Stamp stamp, cdp::Lsn covered,
+                         std::optional<std::uint64_t> hydrated_upto) override {
+    to_.record_checkpoint(volume, stamp, covered, hydrated_upto);
   }
   cdp::Task<cdp::Status> flush(cdp::Lsn lsn) override;
   cdp::Lsn durable_lsn() const override { return to_.durable_lsn(); }

@@ -20,7 +20,7 @@ void replay(const SimLog& log, VolumeId volume, Lsn after, Lsn upto,
             std::vector<std::byte>& content) {
   for (const LogRecord& record : log) {
     if (record.volume != volume || record.lsn <= after || record.lsn > upto) continue;
-    if (record.kind == LogRecord::Kind::kCheckpoint) continue;
+    if (!record.is_change()) continue;
     const std::uint64_t offset = record.first_block * kBlockBytes;
     if (offset >= content.size()) continue;
     const std::uint64_t bytes = std::min(record.blocks * kBlockBytes, content.size() - offset);
@@ -124,8 +124,10 @@ void SimRecorder::record_write(VolumeId volume, Stamp stamp, std::uint64_t first
     // The newest record of that block must have had this content.
     const std::uint64_t block = first_block + i;
     const auto newest = std::find_if(log_->rbegin(), log_->rend(), [&](const LogRecord& older) {
-      return older.volume == volume && older.kind != LogRecord::Kind::kCheckpoint &&
-             older.first_block <= block && block < older.first_block + older.blocks;
+      if (older.volume != volume) return false;
+      return older.kind == LogRecord::Kind::kRollback ||
+             (older.is_change() && older.first_block <= block &&
+              block < older.first_block + older.blocks);
     });
     CHECK(newest != log_->rend() && newest->kind == LogRecord::Kind::kWrite);
     CHECK(std::memcmp(previous[i].data(),
@@ -142,10 +144,31 @@ void SimRecorder::record_zero(VolumeId volume, Stamp stamp, cdp::ZeroKind kind,
   append({what, volume, stamp.lsn, stamp.time, first_block, count, {}, {}, {}}, 0);
 }
 
-void SimRecorder::record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered) {
+void SimRecorder::record_checkpoint(VolumeId volume, Stamp stamp, Lsn covered,
+                                    std::optional<std::uint64_t> hydrated_upto) {
   CHECK(covered < stamp.lsn && covered <= durable_lsn());
   if (options_.checkpoints_cover_all) covered = last_;
-  append({LogRecord::Kind::kCheckpoint, volume, stamp.lsn, stamp.time, 0, 0, {}, {}, covered}, 0);
+  LogRecord record{
+      LogRecord::Kind::kCheckpoint, volume, stamp.lsn, stamp.time, 0, 0, {}, {}, covered};
+  record.hydrated_upto = hydrated_upto;
+  if (hydrated_upto) *record.hydrated_upto += options_.cursors_run_ahead;
+  append(std::move(record), 0);
+}
+
+void SimRecorder::record_rollback(VolumeId volume, Stamp stamp, Lsn point,
+                                  std::uint64_t size_bytes) {
+  LogRecord record{LogRecord::Kind::kRollback, volume, stamp.lsn, stamp.time, 0, 0, {}, {}, {}};
+  record.point = point;
+  record.size_bytes = size_bytes;
+  ++admissions_;  // control records take none
+  append(std::move(record), 0);
+}
+
+void SimRecorder::record_resize(VolumeId volume, Stamp stamp, std::uint64_t size_bytes) {
+  LogRecord record{LogRecord::Kind::kResize, volume, stamp.lsn, stamp.time, 0, 0, {}, {}, {}};
+  record.size_bytes = size_bytes;
+  ++admissions_;
+  append(std::move(record), 0);
 }
 
 Task<Status> SimRecorder::flush(Lsn lsn) {

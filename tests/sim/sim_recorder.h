@@ -20,7 +20,7 @@
 namespace sim {
 
 struct LogRecord {
-  enum class Kind { kWrite, kZero, kTrim, kCheckpoint };
+  enum class Kind { kWrite, kZero, kTrim, kCheckpoint, kRollback, kResize };
   Kind kind = Kind::kWrite;
   cdp::VolumeId volume;
   cdp::Lsn lsn;
@@ -30,10 +30,16 @@ struct LogRecord {
   std::vector<std::byte> data;  // of writes
   std::vector<bool> same;  // blocks of it that held these bytes already: replay passes over them
   cdp::Lsn covered;        // of checkpoints
+  std::optional<std::uint64_t> hydrated_upto{};  // of checkpoints
+  cdp::Lsn point{};                              // of rollbacks
+  std::uint64_t size_bytes = 0;                  // of rollbacks and resizes
+
+  bool is_change() const { return kind <= Kind::kTrim; }
 };
 using SimLog = std::vector<LogRecord>;
 
-// The content of a volume after the records with LSNs in (after, upto], from `content` on.
+// The content of a volume, without rollbacks, after the records with LSNs in (after, upto], from
+// `content` on.
 void replay(const SimLog& log, cdp::VolumeId volume, cdp::Lsn after, cdp::Lsn upto,
             std::vector<std::byte>& content);
 // Where replay of a volume starts.
@@ -43,8 +49,9 @@ struct SimRecorderOptions {
   std::size_t memory_blocks = 256;  // that are not durable yet, at most
   std::size_t capacity_records = SIZE_MAX;
   cdp::Nanos commit_interval = cdp::milliseconds(200);
-  bool acknowledges_early = false;     // lie: durable before the frame is
-  bool checkpoints_cover_all = false;  // lie: a checkpoint covers what came after the pass began
+  bool acknowledges_early = false;      // lie: durable before the frame is
+  bool checkpoints_cover_all = false;   // lie: a checkpoint covers what came after the pass began
+  std::uint64_t cursors_run_ahead = 0;  // lie: blocks more are said to be hydrated
 };
 
 class SimRecorder final : public cdp::Recorder {
@@ -64,7 +71,11 @@ class SimRecorder final : public cdp::Recorder {
                     const cdp::PageList& pages, const cdp::PageList& previous) override;
   void record_zero(cdp::VolumeId volume, cdp::Stamp stamp, cdp::ZeroKind kind,
                    std::uint64_t first_block, std::uint64_t count) override;
-  void record_checkpoint(cdp::VolumeId volume, cdp::Stamp stamp, cdp::Lsn covered) override;
+  void record_checkpoint(cdp::VolumeId volume, cdp::Stamp stamp, cdp::Lsn covered,
+                         std::optional<std::uint64_t> hydrated_upto) override;
+  void record_rollback(cdp::VolumeId volume, cdp::Stamp stamp, cdp::Lsn point,
+                       std::uint64_t size_bytes);
+  void record_resize(cdp::VolumeId volume, cdp::Stamp stamp, std::uint64_t size_bytes);
   cdp::Task<cdp::Status> flush(cdp::Lsn lsn) override;
   cdp::Lsn durable_lsn() const override { return claimed_durable_; }
   cdp::Signal& progress() override { return progress_; }

@@ -10,7 +10,9 @@
 
 #include "cdp/volume.h"
 #include "tests/sim/byte_model.h"
+#include "tests/sim/log_history.h"
 #include "tests/sim/sim_recorder.h"
+#include "tests/sim/sim_source.h"
 
 namespace sim {
 
@@ -24,7 +26,10 @@ struct WorldOptions {
   std::size_t write_pages = 96;
   std::size_t read_pages = 300;
   cdp::Nanos checkpoint_interval = cdp::milliseconds(20);
-  bool sync_lies = false;  // the backing store's sync does nothing
+  bool sync_lies = false;            // the backing store's sync does nothing
+  std::uint64_t size_bytes_max = 0;  // where it is resized
+  cdp::HydratorOptions hydration = {};
+  std::vector<std::byte> created_from = {};  // its content, where it was created from a point
   SimRecorderOptions recorder = {};
 };
 
@@ -39,6 +44,14 @@ class VolumeWorld {
   // Ends everything, crashed or not. The volume's answer.
   cdp::Status stop();
 
+  // Rolls the volume back to `point`, with the size of then. The model is told.
+  cdp::Task<cdp::Status> roll_back(cdp::Lsn point, struct Clients& clients);
+  cdp::Task<cdp::Status> resize(std::uint64_t size_bytes, struct Clients& clients);
+  // After a start: what was not as a Volume must leave it.
+  const std::vector<std::string>& findings() const { return findings_; }
+  const LogOrigin& origin() const { return origin_; }
+  SourceFaults& source_faults() { return *source_faults_; }
+
   cdp::Volume& volume() { return *volume_; }
   SimRecorder& recorder() { return *recorder_; }
   SimStore& store() { return *store_; }
@@ -51,6 +64,7 @@ class VolumeWorld {
 
  private:
   cdp::Task<cdp::Status> recover();
+  std::shared_ptr<cdp::HydrationSource> source() const;
 
   Random random_;
   SimScheduler& scheduler_;
@@ -63,6 +77,10 @@ class VolumeWorld {
   std::unique_ptr<cdp::Disk> backing_;
   cdp::PagePool write_pages_;
   cdp::PagePool read_pages_;
+  mutable cdp::PagePool source_pages_;
+  const std::shared_ptr<SourceFaults> source_faults_ = std::make_shared<SourceFaults>();
+  const LogOrigin origin_;
+  std::vector<std::string> findings_;
   std::unique_ptr<SimRecorder> recorder_;
   std::unique_ptr<cdp::Volume> volume_;
 };

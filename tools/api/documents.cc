@@ -117,25 +117,44 @@ json::object marks_document(const journal::JournalState& state, const TimeZone& 
   return {{"marks", marks_of(state, nullptr, zone)}};
 }
 
-json::object status_document(const restore::History& history) {
+json::object status_document(const restore::History& history, const journal::Vault& vault,
+                             SegmentTotals totals) {
   const TimeZone& zone = history.zone();
   const journal::JournalState& newest = history.newest();
-  const journal::Vault& vault = history.reader().vault();
-  std::uint64_t bytes = 0;
-  for (const journal::SegmentInfo& segment : history.reader().segments()) {
-    bytes += segment.length_bytes;
-  }
   json::object document{{"vault",
                          {{"id", vault.uuid.to_string()},
                           {"format_version", journal::kFormatVersion},
                           {"created", restore::format_time(vault.created, zone)}}},
                         {"history",
                          {{"newest", stamp_document({newest.lsn, newest.time}, zone)},
-                          {"segments", history.reader().segments().size()},
-                          {"bytes", bytes},
+                          {"segments", totals.segments},
+                          {"bytes", totals.bytes},
                           {"crashes", newest.crashes.size()}}}};
   document["volumes"] = volume_list_document(newest, false, zone).at("volumes");
   return document;
+}
+
+json::object diff_document(const restore::ResolvedPoint& from, const restore::ResolvedPoint& to,
+                           const restore::Difference& difference, const TimeZone& zone) {
+  json::array extents;
+  for (const restore::Difference::Extent& extent : difference.extents) {
+    extents.push_back({{"offset", extent.offset},
+                       {"bytes", extent.bytes},
+                       {"becomes", extent.zeroes ? "zeroes" : "data"}});
+  }
+  std::vector<restore::Notice> notices = from.notices;
+  for (const restore::Notice& notice : to.notices) {
+    if (std::find(notices.begin(), notices.end(), notice) == notices.end())
+      notices.push_back(notice);
+  }
+  return {{"volume", volume_document(to.volume, zone)},
+          {"from", stamp_document(from.at, zone)},
+          {"to", stamp_document(to.at, zone)},
+          {"from_size_bytes", from.volume.size_bytes},
+          {"to_size_bytes", to.volume.size_bytes},
+          {"changed_bytes", difference.bytes},
+          {"extents", std::move(extents)},
+          {"notices", notices_document(notices)}};
 }
 
 json::object verify_document(const journal::VerifyReport& report, bool deep) {

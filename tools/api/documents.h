@@ -16,8 +16,9 @@
 #include <vector>
 
 #include "journal/state.h"
-#include "journal/vault_reader.h"
+#include "journal/vault.h"
 #include "journal/verify.h"
+#include "restore/difference.h"
 #include "restore/history.h"
 #include "restore/time_zone.h"
 
@@ -44,7 +45,19 @@ boost::json::object marks_document(const journal::JournalState& state,
                                    const restore::TimeZone& zone);
 // Part of GET /api/status: {"vault": {"id", "format_version", "created"}, "history": {"newest":
 // stamp, "segments", "bytes", "crashes"}, "volumes": [volume]}
-boost::json::object status_document(const restore::History& history);
+struct SegmentTotals {
+  std::uint64_t segments = 0;
+  std::uint64_t bytes = 0;
+};
+boost::json::object status_document(const restore::History& history, const journal::Vault& vault,
+                                    SegmentTotals totals);
+// GET /api/volumes/NAME/diff?from=POINT&to=POINT: {"volume", "from": stamp, "to": stamp,
+// "from_size_bytes", "to_size_bytes", "changed_bytes", "extents": [{"offset", "bytes", "becomes":
+// "data" | "zeroes"}], "notices"}
+boost::json::object diff_document(const restore::ResolvedPoint& from,
+                                  const restore::ResolvedPoint& to,
+                                  const restore::Difference& difference,
+                                  const restore::TimeZone& zone);
 // POST /api/verify: {"ok", "deep", "segments", "frames", "records", ..., "problems": [sentence]}
 boost::json::object verify_document(const journal::VerifyReport& report, bool deep);
 

@@ -3,88 +3,164 @@
 
 #include <utility>
 
-#include "tools/api/documents.h"
+#include "journal/format.h"
 
 namespace tools::api {
 
 using cdp::Result;
 using cdp::Status;
 using cdp::Task;
-using restore::HistoryOptions;
+using restore::History;
 
-Task<Result<VaultQueries::Opened>> VaultQueries::open(HistoryOptions options) {
-  Opened opened;
-  Result<std::unique_ptr<journal::VaultReader>> reader =
-      co_await journal::VaultReader::open(scheduler_, segments_, vault_);
-  if (!reader.ok()) co_return std::move(reader).error();
-  opened.reader = std::move(reader).value();
-  Result<std::unique_ptr<restore::History>> history =
-      co_await restore::History::open(*opened.reader, std::move(options));
-  if (!history.ok()) co_return std::move(history).error();
-  opened.history = std::move(history).value();
-  co_return std::move(opened);
+Task<Result<History>> VaultQueries::history(restore::TimeZone zone) {
+  Result<VaultSource::Newest> newest = co_await source_.newest();
+  if (!newest.ok()) co_return std::move(newest).error();
+  co_return History{std::move(newest->state), {newest->complete_until, std::move(zone)}};
 }
 
-Task<Result<VaultQueries::Document>> VaultQueries::volumes(HistoryOptions options,
+Task<Result<VaultQueries::Document>> VaultQueries::volumes(restore::TimeZone zone,
                                                            bool with_removed) {
-  const Result<Opened> opened = co_await open(std::move(options));
+  const Result<History> opened = co_await history(std::move(zone));
   if (!opened.ok()) co_return opened.error();
-  const restore::History& history = *opened->history;
-  co_return volume_list_document(history.newest(), with_removed, history.zone());
+  co_return volume_list_document(opened->newest(), with_removed, opened->zone());
 }
 
-Task<Result<VaultQueries::Document>> VaultQueries::volume(HistoryOptions options,
+Task<Result<VaultQueries::Document>> VaultQueries::volume(restore::TimeZone zone,
                                                           std::string volume) {
-  const Result<Opened> opened = co_await open(std::move(options));
+  const Result<History> opened = co_await history(std::move(zone));
   if (!opened.ok()) co_return opened.error();
-  const restore::History& history = *opened->history;
-  const Result<const journal::VolumeState*> found = history.find_volume(volume);
+  const Result<const journal::VolumeState*> found = opened->find_volume(volume);
   if (!found.ok()) co_return found.error();
-  co_return volume_document(**found, history.zone());
+  co_return volume_document(**found, opened->zone());
 }
 
-Task<Result<VaultQueries::Document>> VaultQueries::points(HistoryOptions options,
+Task<Result<VaultQueries::Document>> VaultQueries::points(restore::TimeZone zone,
                                                           std::string volume,
                                                           std::optional<restore::Point> point) {
-  const Result<Opened> opened = co_await open(std::move(options));
+  const Result<History> opened = co_await history(std::move(zone));
   if (!opened.ok()) co_return opened.error();
-  restore::History& history = *opened->history;
   if (!point) {
-    const Result<const journal::VolumeState*> found = history.find_volume(volume);
+    const Result<const journal::VolumeState*> found = opened->find_volume(volume);
     if (!found.ok()) co_return found.error();
-    co_return points_document(history, **found);
+    co_return points_document(*opened, **found);
   }
+  Result<journal::index::TimeIndex*> index = co_await source_.index();
+  if (!index.ok()) co_return std::move(index).error();
   const Result<restore::ResolvedPoint> resolved =
-      co_await history.resolve(std::move(volume), std::move(*point));
+      co_await opened->resolve(**index, std::move(volume), std::move(*point));
   if (!resolved.ok()) co_return resolved.error();
-  co_return point_document(*resolved, history.newest(), history.zone());
+  co_return point_document(*resolved, opened->newest(), opened->zone());
 }
 
-Task<Result<VaultQueries::Document>> VaultQueries::marks(HistoryOptions options) {
-  const Result<Opened> opened = co_await open(std::move(options));
+Task<Result<VaultQueries::Document>> VaultQueries::status(restore::TimeZone zone) {
+  const Result<History> opened = co_await history(std::move(zone));
   if (!opened.ok()) co_return opened.error();
-  co_return marks_document(opened->history->newest(), opened->history->zone());
+  const Result<SegmentTotals> totals = co_await segment_totals();
+  if (!totals.ok()) co_return totals.error();
+  co_return status_document(*opened, source_.vault(), *totals);
 }
 
-Task<Result<VaultQueries::Document>> VaultQueries::status(HistoryOptions options) {
-  const Result<Opened> opened = co_await open(std::move(options));
-  if (!opened.ok()) co_return opened.error();
-  co_return status_document(*opened->history);
+Task<Result<SegmentTotals>> VaultQueries::segment_totals() {
+  Result<std::vector<std::string>> names = co_await source_.segments().list();
+  if (!names.ok()) co_return std::move(names).error();
+  std::erase_if(*names, [](const std::string& name) { return !journal::segment_number(name); });
+  SegmentTotals totals;
+  for (const std::string& name : *names) {
+    std::uint64_t bytes = 0;
+    if (const auto known = ended_segments_.find(name); known != ended_segments_.end()) {
+      bytes = known->second;
+    } else {
+      auto disk = co_await source_.segments().open(name, cdp::OpenMode::kReadOnly);
+      if (!disk.ok()) co_return std::move(disk).error();
+      bytes = (*disk)->size_bytes();
+      // The newest two may not have been cut to their length yet.
+      if (totals.segments + 2 < names->size()) ended_segments_.emplace(name, bytes);
+    }
+    ++totals.segments;
+    totals.bytes += bytes;
+  }
+  co_return totals;
 }
 
 Task<Result<VaultQueries::Document>> VaultQueries::verify(journal::VerifyOptions options) {
   const bool deep = options.deep;
-  const Result<journal::VerifyReport> report =
-      co_await journal::verify(scheduler_, segments_, vault_, std::move(options));
+  const Result<journal::VerifyReport> report = co_await journal::verify(
+      source_.scheduler(), source_.segments(), source_.vault(), std::move(options));
   if (!report.ok()) co_return report.error();
   co_return verify_document(*report, deep);
 }
 
-Task<Result<std::unique_ptr<restore::ImageSource>>> VaultQueries::image(HistoryOptions options,
+Task<Result<VaultQueries::PointOfVolume>> VaultQueries::open_point(const History& history,
+                                                                   std::string volume,
+                                                                   restore::Point point) {
+  Result<journal::index::TimeIndex*> index = co_await source_.index();
+  if (!index.ok()) co_return std::move(index).error();
+  Result<restore::ResolvedPoint> resolved =
+      co_await history.resolve(**index, std::move(volume), std::move(point));
+  if (!resolved.ok()) co_return std::move(resolved).error();
+  auto snapshot = co_await (*index)->snapshot(resolved->at.lsn);
+  if (!snapshot.ok()) co_return std::move(snapshot).error();
+  journal::Visibility visible =
+      journal::visible_at(history.newest(), resolved->volume.id, resolved->at.lsn);
+  co_return PointOfVolume{*std::move(resolved), std::move(visible),
+                          {source_.scheduler(), *std::move(snapshot), source_.blocks()}};
+}
+
+Task<Result<VaultQueries::Document>> VaultQueries::diff(restore::TimeZone zone, std::string volume,
+                                                        restore::Point from, restore::Point to) {
+  const Result<History> opened = co_await history(std::move(zone));
+  if (!opened.ok()) co_return opened.error();
+  std::string id = volume;
+  Result<PointOfVolume> one = co_await open_point(*opened, std::move(volume), std::move(from));
+  if (!one.ok()) co_return std::move(one).error();
+  Result<PointOfVolume> other = co_await open_point(*opened, std::move(id), std::move(to));
+  if (!other.ok()) co_return std::move(other).error();
+  if (one->point.volume.id != other->point.volume.id) {
+    co_return cdp::make_error(EINVAL,
+                              "the name stands for two different volumes at the two points: name "
+                              "the one you mean by its id, id:{} or id:{}",
+                              one->point.volume.uuid.to_string(),
+                              other->point.volume.uuid.to_string());
+  }
+  const auto& map = one->point.at.lsn > other->point.at.lsn ? one->parts.map : other->parts.map;
+  restore::VolumeAtPoint then{one->visible, one->point.volume.size_bytes};
+  restore::VolumeAtPoint now{other->visible, other->point.volume.size_bytes};
+  Result<restore::Difference> difference =
+      co_await restore::find_difference(*map, std::move(then), std::move(now));
+  if (!difference.ok()) co_return std::move(difference).error();
+  co_return diff_document(one->point, other->point, *difference, opened->zone());
+}
+
+Task<Result<restore::Difference>> VaultQueries::difference_from_now(
+    const journal::JournalState& newest, restore::ResolvedPoint point) {
+  Result<journal::index::TimeIndex*> index = co_await source_.index();
+  if (!index.ok()) co_return std::move(index).error();
+  auto map = co_await (*index)->snapshot(newest.lsn);
+  if (!map.ok()) co_return std::move(map).error();
+  const cdp::VolumeId id = point.volume.id;
+  restore::VolumeAtPoint now{journal::visible_at(newest, id, newest.lsn),
+                             newest.find(id)->size_bytes};
+  restore::VolumeAtPoint then{journal::visible_at(newest, id, point.at.lsn),
+                              point.volume.size_bytes};
+  Result<restore::Difference> found =
+      co_await restore::find_difference(**map, std::move(now), std::move(then));
+  co_return found;
+}
+
+Task<Result<std::unique_ptr<restore::ImageSource>>> VaultQueries::image(restore::TimeZone zone,
                                                                         std::string volume,
                                                                         restore::Point point) {
-  return restore::ImageSource::open(scheduler_, segments_, vault_, std::move(options),
-                                    std::move(volume), std::move(point));
+  const Result<History> opened = co_await history(std::move(zone));
+  if (!opened.ok()) co_return opened.error();
+  Result<PointOfVolume> at = co_await open_point(*opened, std::move(volume), std::move(point));
+  if (!at.ok()) co_return std::move(at).error();
+  Result<journal::index::TimeIndex*> index = co_await source_.index();
+  if (!index.ok()) co_return std::move(index).error();
+  Result<std::vector<std::string>> damage = co_await History::damage(**index, {{}, at->point.at.lsn});
+  if (!damage.ok()) co_return std::move(damage).error();
+  Result<std::unique_ptr<restore::ImageSource>> source = co_await restore::ImageSource::open(
+      at->parts, std::move(at->visible), std::move(at->point), *std::move(damage));
+  co_return source;
 }
 
 }  // namespace tools::api

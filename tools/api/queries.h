@@ -1,58 +1,90 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// VaultQueries: the reading verbs, answered from a vault's segments alone as the documents of
-// documents.h. `hindsight --vault` is made of them; the daemon uses those that need history (its
-// lists of volumes and marks come from its journal's own state).
+// VaultQueries: the reading verbs, answered as the documents of documents.h. `hindsight --vault` is
+// made of them; the daemon uses those that need history (its lists of volumes and marks come from
+// its journal's own state).
 //
-// Every query opens a reader of its own, so queries may run side by side, and see what was durable
-// when they began. One scheduler's thread; `scheduler` and `segments` must outlive the tasks.
+// Queries may run side by side, and see what was durable when they began. One scheduler's thread;
+// the source must outlive the tasks.
 #pragma once
 
 #include <boost/json/object.hpp>
-#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "cdp/io/disk.h"
 #include "cdp/io/scheduler.h"
+#include "journal/block_reader.h"
+#include "journal/index/time_index.h"
 #include "journal/vault.h"
 #include "journal/verify.h"
+#include "restore/difference.h"
 #include "restore/history.h"
 #include "restore/image_source.h"
+#include "tools/api/documents.h"
 
 namespace tools::api {
+
+// Where answers come from: a running appliance, or a vault alone.
+class VaultSource {
+ public:
+  virtual ~VaultSource() = default;
+  virtual cdp::Scheduler& scheduler() = 0;
+  virtual cdp::Directory& segments() = 0;
+  virtual const journal::Vault& vault() = 0;
+  virtual std::shared_ptr<journal::BlockReader> blocks() = 0;
+  // The end of history. A running appliance makes everything durable first that was answered, so
+  // that nothing is missing up to the moment of the question.
+  struct Newest {
+    journal::JournalState state;  // an empty one where nothing was recorded yet
+    std::optional<cdp::Nanos> complete_until;
+  };
+  virtual cdp::Task<cdp::Result<Newest>> newest() = 0;
+  // Covers what `newest` gave before. Lives as long as the source.
+  virtual cdp::Task<cdp::Result<journal::index::TimeIndex*>> index() = 0;
+};
 
 class VaultQueries {
  public:
   using Document = boost::json::object;
 
-  VaultQueries(cdp::Scheduler& scheduler, cdp::Directory& segments, journal::Vault vault)
-      : scheduler_(scheduler), segments_(segments), vault_(std::move(vault)) {}
+  explicit VaultQueries(VaultSource& source) : source_(source) {}
 
-  cdp::Task<cdp::Result<Document>> volumes(restore::HistoryOptions options, bool with_removed);
+  cdp::Task<cdp::Result<Document>> volumes(restore::TimeZone zone, bool with_removed);
   // `volume` is a name or id:UUID, here and below.
-  cdp::Task<cdp::Result<Document>> volume(restore::HistoryOptions options, std::string volume);
+  cdp::Task<cdp::Result<Document>> volume(restore::TimeZone zone, std::string volume);
   // One point resolved, or without one the ends of history and its marks.
-  cdp::Task<cdp::Result<Document>> points(restore::HistoryOptions options, std::string volume,
+  cdp::Task<cdp::Result<Document>> points(restore::TimeZone zone, std::string volume,
                                           std::optional<restore::Point> point);
-  cdp::Task<cdp::Result<Document>> marks(restore::HistoryOptions options);
-  cdp::Task<cdp::Result<Document>> status(restore::HistoryOptions options);
+  cdp::Task<cdp::Result<Document>> status(restore::TimeZone zone);
   cdp::Task<cdp::Result<Document>> verify(journal::VerifyOptions options);
+  cdp::Task<cdp::Result<Document>> diff(restore::TimeZone zone, std::string volume,
+                                        restore::Point from, restore::Point to);
   // For restore: see image_stream.h for the wire, restore::write_image for a target.
   cdp::Task<cdp::Result<std::unique_ptr<restore::ImageSource>>> image(
-      restore::HistoryOptions options, std::string volume, restore::Point point);
+      restore::TimeZone zone, std::string volume, restore::Point point);
+
+  // History as of now. `zone` is for the times in sentences.
+  cdp::Task<cdp::Result<restore::History>> history(restore::TimeZone zone);
+  // A volume at a point, ready to be read.
+  struct PointOfVolume {
+    restore::ResolvedPoint point;
+    journal::Visibility visible;
+    restore::PointParts parts;
+  };
+  cdp::Task<cdp::Result<PointOfVolume>> open_point(const restore::History& history,
+                                                   std::string volume, restore::Point point);
+  // What a rollback from the newest state to the point would change.
+  cdp::Task<cdp::Result<restore::Difference>> difference_from_now(
+      const journal::JournalState& newest, restore::ResolvedPoint point);
 
  private:
-  struct Opened {
-    std::unique_ptr<journal::VaultReader> reader;
-    std::unique_ptr<restore::History> history;
-  };
-  cdp::Task<cdp::Result<Opened>> open(restore::HistoryOptions options);
+  cdp::Task<cdp::Result<SegmentTotals>> segment_totals();
 
-  cdp::Scheduler& scheduler_;
-  cdp::Directory& segments_;
-  const journal::Vault vault_;
+  VaultSource& source_;
+  std::map<std::string, std::uint64_t> ended_segments_;  // their bytes do not change any more
 };
 
 }  // namespace tools::api

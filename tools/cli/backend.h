@@ -33,9 +33,25 @@ class Backend {
   virtual Reply points(const std::string& name, std::optional<restore::Point> point) = 0;
   virtual Reply status() = 0;
   virtual Reply verify(bool deep, const ProgressFunction& progress) = 0;
+  virtual Reply diff(const std::string& name, restore::Point from, restore::Point to) = 0;
   // The image of the volume with that id, finished; gives sentences about something to know.
   virtual cdp::Result<std::vector<std::string>> restore(const std::string& volume_id, cdp::Lsn lsn,
                                                         restore::ImageTarget& target) = 0;
+
+  virtual Reply view(const std::string& name, const restore::Point& point) = 0;
+  virtual Reply clone(const std::string& name, const restore::Point& point,
+                      const std::string& new_name) = 0;
+  virtual Reply clones() = 0;
+  virtual Reply remove_clone(const std::string& name) = 0;
+  virtual Reply recover(const std::string& name, const restore::Point& point,
+                        const std::string& new_name, const std::string& backing) = 0;
+  struct Rollback {
+    std::vector<std::string> names;
+    restore::Point point;
+    bool dry_run = false;
+    bool disconnect = false;
+  };
+  virtual Reply roll_back(const Rollback& rollback) = 0;
 
   virtual Reply create_volume(const std::string& name, std::uint64_t size_bytes,
                               const std::string& backing) = 0;

@@ -88,7 +88,7 @@ void add_volume_verbs(CLI::App& app, CommandLine& line, std::string& size) {
   remove.callback([&line] { line.verb = Verb::kVolumeRemove; });
 
   CLI::App& resume =
-      *volume.add_subcommand("resume", "Let writers connect to a volume again that was fenced off");
+      *volume.add_subcommand("resume", "Let writers connect again after a rollback");
   resume.add_option("NAME", line.name, kVolumeArgument)->required();
   resume.callback([&line] { line.verb = Verb::kVolumeResume; });
 }
@@ -122,6 +122,109 @@ void add_restore(CLI::App& app, CommandLine& line, std::string& at, std::string&
       throw CLI::ValidationError("the format is raw or qcow2, not " + format);
     }
   });
+}
+
+constexpr char kNamesArgument[] =
+    "The names that the volumes had at the point, or id:UUID; all are taken at one LSN";
+
+// --as for each NAME, in their order.
+void check_new_names(const CommandLine& line) {
+  if (line.new_names.size() == line.names.size()) return;
+  throw CLI::ValidationError(line.names.size() == 1 ? "give one new name, --as NEW"
+                                                    : "give --as NEW once for each volume");
+}
+
+void add_recovery_verbs(CLI::App& app, CommandLine& line, std::string& at) {
+  CLI::App& view = *app.add_subcommand("view", "Print where a point can be read, as it was");
+  view.add_option("NAME", line.names, kNamesArgument)->required();
+  view.add_option("--at", at, kAt)->required()->type_name("POINT");
+  view.footer(std::string{"Prints an NBD URI for each volume: a read-only device that costs nothing "
+                          "until it is read.\nExample: nbdcopy \"$(hindsight view shop --at \"5 "
+                          "minutes ago\")\" shop.img\n\n"} +
+              kPointsHelp);
+  view.callback([&line, &at] {
+    line.verb = Verb::kView;
+    line.at = at;
+  });
+
+  CLI::App& clone = *app.add_subcommand(
+      "clone", "Make a writable device of a point; list and remove such clones");
+  clone.add_option("NAME", line.names, kNamesArgument);
+  CLI::Option* clone_at = clone.add_option("--at", at, kAt)->type_name("POINT");
+  clone.add_option("--as", line.new_names, "The clone's name, for each volume in turn")
+      ->type_name("NEW");
+  clone.footer(
+      "What is written to a clone is kept aside; the volume and its history are not touched, and\n"
+      "the clone is not protected. It stays until it is removed.\n"
+      "Example: hindsight clone shop --at mark:before-upgrade --as shop-test\n"
+      "         hindsight clone list\n"
+      "         hindsight clone remove shop-test");
+  clone.require_subcommand(0, 1);
+  CLI::App& clone_list = *clone.add_subcommand("list", "List the clones");
+  clone_list.callback([&line] { line.verb = Verb::kCloneList; });
+  CLI::App& clone_remove =
+      *clone.add_subcommand("remove", "Remove a clone, with what was written to it");
+  clone_remove.add_option("NEW", line.name, "The clone's name")->required();
+  clone_remove.callback([&line] { line.verb = Verb::kCloneRemove; });
+  clone.final_callback([&line, &at, &clone, clone_at] {
+    if (!clone.get_subcommands().empty()) return;
+    line.verb = Verb::kClone;
+    if (line.names.empty()) throw CLI::ValidationError("NAME is required");
+    if (clone_at->count() == 0) throw CLI::ValidationError("--at is required");
+    line.at = at;
+    check_new_names(line);
+  });
+
+  CLI::App& recover =
+      *app.add_subcommand("recover", "Make a new protected volume of a point, served at once");
+  recover.add_option("NAME", line.names, kNamesArgument)->required();
+  recover.add_option("--at", at, kAt)->required()->type_name("POINT");
+  recover.add_option("--as", line.new_names, "The new volume's name, for each volume in turn")
+      ->required()
+      ->type_name("NEW");
+  recover
+      .add_option("--backing", line.backing,
+                  "Where the new volume's live data is kept; blank. For one volume only")
+      ->type_name("PATH");
+  recover.footer(
+      "The new volume can be written to at once, and has a history of its own from there on. Its\n"
+      "content is copied to its backing store behind; `hindsight volume show` tells how far that is.\n"
+      "Example: hindsight recover shop --at \"2020-02-23 18:56\" --as shop-recovered");
+  recover.callback([&line, &at] {
+    line.verb = Verb::kRecover;
+    line.at = at;
+    check_new_names(line);
+    if (!line.backing.empty() && line.names.size() > 1) {
+      throw CLI::ValidationError("--backing is for one volume");
+    }
+  });
+
+  CLI::App& rollback =
+      *app.add_subcommand("rollback", "Take live volumes back to a point; can be undone");
+  rollback.add_option("NAME", line.names, kNamesArgument)->required();
+  rollback.add_option("--at", at, kAt)->required()->type_name("POINT");
+  rollback.add_flag("--dry-run", line.dry_run, "Only say what would change");
+  rollback.add_flag("--disconnect", line.disconnect,
+                    "End the clients that are connected, and let none write until `volume resume`");
+  rollback.add_flag("--yes", line.yes,
+                    "Do not ask; the point must then mean the same whenever it is read");
+  rollback.footer(
+      "Unmount the volume on its hosts first: a mounted file system would write its cache over "
+      "what\ncomes back. The state before stays a point, which is printed: rolling back to it "
+      "undoes this.\nExample: hindsight rollback shop shop-log --at 2020-02-23T18:55:59+08:00");
+  rollback.callback([&line, &at] {
+    line.verb = Verb::kRollback;
+    line.at = at;
+  });
+
+  CLI::App& diff = *app.add_subcommand("diff", "Show where two points of a volume differ");
+  diff.add_option("NAME", line.name, "The name that the volume had, or id:UUID")->required();
+  diff.add_option("--from", line.from, "One point")->required()->type_name("POINT");
+  diff.add_option("--to", line.until, "The other point")->required()->type_name("POINT");
+  diff.footer(
+      "Blocks that were written in between are shown, even where they were written with what they "
+      "held.");
+  diff.callback([&line] { line.verb = Verb::kDiff; });
 }
 
 void add_other_verbs(CLI::App& app, CommandLine& line, std::string& at,
@@ -214,6 +317,7 @@ std::optional<int> parse_command_line(int argc, const char* const* argv, Command
   app.footer(kExitCodes);
   add_volume_verbs(app, *line, size);
   add_restore(app, *line, at, format);
+  add_recovery_verbs(app, *line, at);
   add_other_verbs(app, *line, at, words);
 
   try {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "restore/image_target.h"
 
@@ -22,6 +23,13 @@ enum class Verb {
   kPoints,
   kMark,
   kRestore,
+  kView,
+  kClone,
+  kCloneList,
+  kCloneRemove,
+  kRecover,
+  kRollback,
+  kDiff,
   kVerify,
   kStatus,
 };
@@ -35,11 +43,18 @@ struct CommandLine {
   bool json = false;
   // Of the verbs.
   std::string name;
+  std::vector<std::string> names;      // of verbs that take several
+  std::vector<std::string> new_names;  // --as
   std::string new_name;
   std::uint64_t size_bytes = 0;
   std::string backing;
   bool with_removed = false;
   std::optional<std::string> at;
+  std::string from;   // a point, as `until`
+  std::string until;  // of diff: --to
+  bool dry_run = false;
+  bool disconnect = false;
+  bool yes = false;
   std::string label;
   bool all_volumes = false;
   std::string to;

@@ -34,6 +34,12 @@ class DaemonBackend final : public Backend {
     if (point) query.emplace_back("at", restore::point_text(*point, zone_));
     return object(client_.get({"api", "volumes", name, "points"}, query));
   }
+  Reply diff(const std::string& name, restore::Point from, restore::Point to) override {
+    return object(client_.get({"api", "volumes", name, "diff"},
+                              {{"tz", zone_.name()},
+                               {"from", restore::point_text(from, zone_)},
+                               {"to", restore::point_text(to, zone_)}}));
+  }
   Reply status() override { return object(client_.get({"api", "status"}, {{"tz", zone_.name()}})); }
   Reply verify(bool deep, const ProgressFunction&) override {
     return object(client_.send("POST", {"api", "verify"}, json::object{{"deep", deep}}));
@@ -52,6 +58,35 @@ class DaemonBackend final : public Backend {
     if (status.ok()) status = target.finish();
     if (!status.ok()) return std::move(status).error();
     return sink.notices();
+  }
+
+  Reply view(const std::string& name, const restore::Point& point) override {
+    return object(client_.send("POST", {"api", "views"}, volume_at(name, point)));
+  }
+  Reply clone(const std::string& name, const restore::Point& point,
+              const std::string& new_name) override {
+    json::object body = volume_at(name, point);
+    body["name"] = new_name;
+    return object(client_.send("POST", {"api", "clones"}, body));
+  }
+  Reply clones() override { return object(client_.get({"api", "clones"}, {})); }
+  Reply remove_clone(const std::string& name) override {
+    return object(client_.send("DELETE", {"api", "clones", name}, nullptr));
+  }
+  Reply recover(const std::string& name, const restore::Point& point, const std::string& new_name,
+                const std::string& backing) override {
+    json::object body{{"name", new_name}, {"origin", volume_at(name, point)}};
+    if (!backing.empty()) body["backing"] = backing;
+    return object(client_.send("POST", {"api", "volumes"}, body));
+  }
+  Reply roll_back(const Rollback& rollback) override {
+    json::array names;
+    for (const std::string& name : rollback.names) names.emplace_back(name);
+    return object(client_.send("POST", {"api", "rollbacks"},
+                               json::object{{"volumes", std::move(names)},
+                                            {"at", restore::point_text(rollback.point, zone_)},
+                                            {"dry_run", rollback.dry_run},
+                                            {"disconnect", rollback.disconnect}}));
   }
 
   Reply create_volume(const std::string& name, std::uint64_t size_bytes,
@@ -84,6 +119,9 @@ class DaemonBackend final : public Backend {
   }
 
  private:
+  json::object volume_at(const std::string& name, const restore::Point& point) const {
+    return {{"volume", name}, {"at", restore::point_text(point, zone_)}};
+  }
   // An answer without a body is an empty document.
   static Reply object(Result<json::value> value) {
     if (!value.ok()) return std::move(value).error();

@@ -118,6 +118,17 @@ std::string volume_fields(const json::object& volume, const TimeZone& zone) {
   fields.add("size", fmt::format("{} ({} bytes)", format_bytes(number_of(volume, "size_bytes")),
                                  number_of(volume, "size_bytes")));
   if (const std::string state = state_of(volume); state != "-") fields.add("state", state);
+  if (const json::object* hydration = object_of(volume, "hydration")) {
+    fields.add("to be copied", fmt::format("{} at most; all of it can be used meanwhile",
+                                           format_bytes(number_of(*hydration, "remaining_bytes"))));
+    if (const std::string problem = text_of(*hydration, "problem"); !problem.empty()) {
+      fields.add("copying waits", problem);
+    }
+  }
+  if (const json::value* refused = volume.if_contains("writers_refused");
+      refused != nullptr && refused->is_bool() && refused->get_bool()) {
+    fields.add("writers", "refused since a rollback, until `hindsight volume resume`");
+  }
   if (const std::string problem = text_of(volume, "problem"); !problem.empty()) {
     fields.add("problem", problem);
   }

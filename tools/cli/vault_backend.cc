@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The backend that reads a vault directly: the way to data when everything else is gone.
+#include <cstdlib>
 #include <algorithm>
+#include <filesystem>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -26,6 +28,83 @@ cdp::Reactor::Options reactor_options() {
   return options;
 }
 
+// A vault that is not ours, and maybe somebody's who writes to it now. What of the time index is
+// missing is made in a directory that goes when we do.
+class Source final : public api::VaultSource {
+ public:
+  Source(cdp::Reactor& reactor, const std::string& vault_path, cdp::Directory& segments,
+         journal::Vault vault)
+      : reactor_(reactor),
+        index_path_(vault_path + "/" + journal::index::kIndexDirectoryName),
+        segments_(segments),
+        vault_(std::move(vault)),
+        blocks_(std::make_shared<journal::BlockReader>(reactor, segments, vault_)) {}
+  ~Source() override {
+    if (scratch_path_.empty()) return;
+    std::error_code ignored;
+    std::filesystem::remove_all(scratch_path_, ignored);
+  }
+
+  cdp::Scheduler& scheduler() override { return reactor_; }
+  cdp::Directory& segments() override { return segments_; }
+  const journal::Vault& vault() override { return vault_; }
+  std::shared_ptr<journal::BlockReader> blocks() override { return blocks_; }
+
+  Task<Result<Newest>> newest() override {
+    Result<journal::JournalState> state =
+        co_await journal::newest_state(reactor_, segments_, vault_);
+    if (state.ok()) co_return Newest{*std::move(state), std::nullopt};
+    if (state.error().code == ERANGE) co_return Newest{};
+    co_return std::move(state).error();
+  }
+
+  Task<Result<journal::index::TimeIndex*>> index() override {
+    if (index_ == nullptr) {
+      Status made = make_scratch();
+      if (!made.ok()) co_return std::move(made).error();
+      auto saved = cdp::FileDirectory::open(reactor_, index_path_, false);
+      if (saved.ok()) saved_ = std::move(saved).value();
+      journal::index::TimeIndexOptions options;
+      auto index = co_await journal::index::TimeIndex::open_beside(
+          reactor_, saved_.get(), *scratch_, segments_, vault_, std::move(options));
+      if (!index.ok()) co_return std::move(index).error();
+      index_ = *std::move(index);
+    }
+    Status known = co_await index_->catch_up({UINT64_MAX});
+    if (!known.ok()) co_return std::move(known).error();
+    co_return index_.get();
+  }
+
+  Task<Status> close() {
+    Status closed;
+    if (index_ != nullptr) closed = co_await index_->close();
+    co_return closed;
+  }
+
+ private:
+  Status make_scratch() {
+    std::error_code error;
+    const std::filesystem::path parent = std::filesystem::temp_directory_path(error);
+    std::string path = (error ? std::string{"/tmp"} : parent.string()) + "/hindsight-index.XXXXXX";
+    if (mkdtemp(path.data()) == nullptr) return cdp::errno_error(errno, "making " + path);
+    scratch_path_ = std::move(path);
+    auto scratch = cdp::FileDirectory::open(reactor_, scratch_path_, false);
+    if (!scratch.ok()) return std::move(scratch).error();
+    scratch_ = std::move(scratch).value();
+    return {};
+  }
+
+  cdp::Reactor& reactor_;
+  const std::string index_path_;
+  cdp::Directory& segments_;
+  const journal::Vault vault_;
+  const std::shared_ptr<journal::BlockReader> blocks_;
+  std::string scratch_path_;
+  std::unique_ptr<cdp::FileDirectory> scratch_;
+  std::unique_ptr<cdp::FileDirectory> saved_;
+  std::unique_ptr<journal::index::TimeIndex> index_;
+};
+
 class VaultBackend final : public Backend {
  public:
   VaultBackend(std::string directory, const restore::TimeZone& zone)
@@ -45,25 +124,48 @@ class VaultBackend final : public Backend {
         reactor_, directory_ + "/" + journal::kSegmentsDirectoryName, false);
     if (!segments.ok()) return std::move(segments).error();
     segments_ = std::move(segments).value();
-    queries_.emplace(reactor_, *segments_, std::move(vault).value());
+    source_ = std::make_unique<Source>(reactor_, directory_, *segments_, std::move(vault).value());
+    queries_.emplace(*source_);
     return {};
+  }
+  ~VaultBackend() override {
+    if (source_ != nullptr) (void)run(source_->close());
   }
 
   Reply volumes(bool with_removed) override {
-    return run(queries_->volumes(history(), with_removed));
+    return run(queries_->volumes(zone_, with_removed));
   }
-  Reply volume(const std::string& name) override { return run(queries_->volume(history(), name)); }
+  Reply volume(const std::string& name) override { return run(queries_->volume(zone_, name)); }
   Reply points(const std::string& name, std::optional<restore::Point> point) override {
-    return run(queries_->points(history(), name, std::move(point)));
+    return run(queries_->points(zone_, name, std::move(point)));
   }
-  Reply status() override { return run(queries_->status(history())); }
+  Reply status() override { return run(queries_->status(zone_)); }
   Reply verify(bool deep, const ProgressFunction& progress) override {
     return run(queries_->verify({deep, progress}));
+  }
+  Reply diff(const std::string& name, restore::Point from, restore::Point to) override {
+    return run(queries_->diff(zone_, name, std::move(from), std::move(to)));
   }
   Result<std::vector<std::string>> restore(const std::string& volume_id, cdp::Lsn lsn,
                                            restore::ImageTarget& target) override {
     return run(restore_image("id:" + volume_id, lsn, target));
   }
+
+  Reply view(const std::string&, const restore::Point&) override {
+    return cdp::make_error(EPERM,
+                           "`view` needs the daemon, which serves the device: with --vault, "
+                           "`restore` writes an image");
+  }
+  Reply clone(const std::string&, const restore::Point&, const std::string&) override {
+    return refused("clone");
+  }
+  Reply clones() override { return refused("clone list"); }
+  Reply remove_clone(const std::string&) override { return refused("clone remove"); }
+  Reply recover(const std::string&, const restore::Point&, const std::string&,
+                const std::string&) override {
+    return refused("recover");
+  }
+  Reply roll_back(const Rollback&) override { return refused("rollback"); }
 
   Reply create_volume(const std::string&, std::uint64_t, const std::string&) override {
     return refused("volume create");
@@ -86,12 +188,10 @@ class VaultBackend final : public Backend {
                            verb);
   }
 
-  restore::HistoryOptions history() const { return {std::nullopt, zone_}; }
-
   Task<Result<std::vector<std::string>>> restore_image(std::string volume, cdp::Lsn lsn,
                                                        restore::ImageTarget& target) {
     Result<std::unique_ptr<restore::ImageSource>> source =
-        co_await queries_->image(history(), std::move(volume), restore::Point::at_lsn(lsn));
+        co_await queries_->image(zone_, std::move(volume), restore::Point::at_lsn(lsn));
     if (!source.ok()) co_return std::move(source).error();
     Status written =
         co_await restore::write_image(reactor_, **source, target, restore::ExportOptions{});
@@ -119,6 +219,7 @@ class VaultBackend final : public Backend {
   cdp::Reactor reactor_;
   std::unique_ptr<cdp::FileDirectory> root_;
   std::unique_ptr<cdp::FileDirectory> segments_;
+  std::unique_ptr<Source> source_;
   std::optional<api::VaultQueries> queries_;
 };
 

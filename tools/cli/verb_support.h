@@ -22,6 +22,8 @@ int with_notices(const boost::json::object& document);
 cdp::Result<std::optional<restore::Point>> asked_point(const CommandLine& line,
                                                        const restore::TimeZone& zone);
 
+// view, clone, recover, rollback, diff.
+int run_recovery_verb(const CommandLine& line, const restore::TimeZone& zone, Backend& backend);
 int run_restore(const CommandLine& line, const restore::TimeZone& zone, Backend& backend);
 
 }  // namespace tools::cli

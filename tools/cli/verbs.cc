@@ -171,6 +171,14 @@ int run_verb(const CommandLine& line, const TimeZone& zone, Backend& backend) {
       return mark(line, zone, backend);
     case Verb::kRestore:
       return run_restore(line, zone, backend);
+    case Verb::kView:
+    case Verb::kClone:
+    case Verb::kCloneList:
+    case Verb::kCloneRemove:
+    case Verb::kRecover:
+    case Verb::kRollback:
+    case Verb::kDiff:
+      return run_recovery_verb(line, zone, backend);
     case Verb::kVerify:
       return verify(line, backend);
     case Verb::kStatus:

@@ -14,6 +14,7 @@
 #include "tools/api/documents.h"
 #include "tools/api/extent_stream.h"
 #include "tools/api/image_stream.h"
+#include "tools/daemon/api_requests.h"
 #include "tools/daemon/problem.h"
 
 namespace tools {
@@ -25,12 +26,6 @@ using cdp::make_error;
 using cdp::Result;
 using cdp::Status;
 using cdp::Task;
-
-constexpr std::size_t kVolumeSegment = 2;  // of /api/volumes/NAME
-
-HttpResponse json_response(unsigned status, const json::object& document) {
-  return {status, "application/json", json::serialize(document), nullptr};
-}
 
 // The pieces of an image as an HTTP body.
 class ImageBody final : public BodySource {
@@ -44,56 +39,6 @@ class ImageBody final : public BodySource {
  private:
   api::ImageStream stream_;
 };
-
-Result<std::string> text_member(const json::value& body, std::string_view key) {
-  const json::object* object = body.if_object();
-  const json::value* member = object != nullptr ? object->if_contains(key) : nullptr;
-  if (member == nullptr || !member->is_string()) {
-    return make_error(EINVAL, "the request's body wants a member \"{}\" that is a string", key);
-  }
-  return std::string{member->get_string()};
-}
-
-Result<std::uint64_t> size_member(const json::value& body, std::string_view key) {
-  const json::object* object = body.if_object();
-  const json::value* member = object != nullptr ? object->if_contains(key) : nullptr;
-  boost::system::error_code error;
-  const std::uint64_t value = member != nullptr ? member->to_number<std::uint64_t>(error) : 0;
-  if (member == nullptr || error) {
-    return make_error(EINVAL, "the request's body wants a member \"{}\" that is a whole number", key);
-  }
-  return value;
-}
-
-bool has_member(const json::value& body, std::string_view key) {
-  const json::object* object = body.if_object();
-  return object != nullptr && object->contains(key);
-}
-
-bool is_true(const HttpRequest& request, const char* key) {
-  const auto found = request.query.find(key);
-  return found != request.query.end() && (found->second == "true" || found->second == "1");
-}
-
-// The zone of the client, for the times in sentences.
-std::string zone_of(const HttpRequest& request) {
-  const auto zone = request.query.find("tz");
-  return zone != request.query.end() ? zone->second : std::string{};
-}
-
-// Refuses a body with members that nobody reads: a misspelt option must not pass unnoticed.
-Status only_members(const json::value& body, std::initializer_list<std::string_view> known) {
-  if (body.is_null()) return {};
-  if (!body.is_object()) return make_error(EINVAL, "the request's body must be a JSON object");
-  for (const auto& member : body.get_object()) {
-    const bool is_known = std::find(known.begin(), known.end(), member.key()) != known.end();
-    if (!is_known) {
-      return make_error(EINVAL, "the request's body has an unknown member \"{}\"",
-                        std::string_view{member.key()});
-    }
-  }
-  return {};
-}
 
 }  // namespace
 
@@ -118,7 +63,7 @@ Api::Api(cdp::Reactor& reactor, const cdp::Clock& clock, Appliance& appliance,
       appliance_(appliance),
       nbd_(nbd),
       nbd_addresses_(std::move(nbd_addresses)),
-      queries_(reactor, appliance.segments(), appliance.journal().vault()) {}
+      queries_(appliance) {}
 
 Task<HttpResponse> Api::answer(HttpRequest request) {
   static const std::vector<Route> kRoutes = {
@@ -131,6 +76,12 @@ Task<HttpResponse> Api::answer(HttpRequest request) {
       {"POST", {"api", "volumes", "*", "resume"}, &Api::resume_volume},
       {"GET", {"api", "volumes", "*", "points"}, &Api::get_points},
       {"GET", {"api", "volumes", "*", "image"}, &Api::get_image},
+      {"GET", {"api", "volumes", "*", "diff"}, &Api::get_diff},
+      {"POST", {"api", "views"}, &Api::create_view},
+      {"GET", {"api", "clones"}, &Api::list_clones},
+      {"POST", {"api", "clones"}, &Api::create_clone},
+      {"DELETE", {"api", "clones", "*"}, &Api::remove_clone},
+      {"POST", {"api", "rollbacks"}, &Api::roll_back},
       {"GET", {"api", "marks"}, &Api::list_marks},
       {"POST", {"api", "marks"}, &Api::create_mark},
       {"POST", {"api", "verify"}, &Api::verify},
@@ -151,20 +102,6 @@ Task<HttpResponse> Api::answer(HttpRequest request) {
   co_return problem_response(make_error(ENOENT, "there is no such resource in the API"));
 }
 
-Task<Result<restore::HistoryOptions>> Api::durable_history(std::string zone) {
-  restore::HistoryOptions options;
-  if (!zone.empty()) {
-    Result<restore::TimeZone> found = restore::TimeZone::find(zone);
-    if (!found) co_return std::move(found).error();
-    options.zone = *std::move(found);
-  }
-  const cdp::Nanos now = clock_.realtime();
-  Status durable = co_await appliance_.make_durable();
-  if (!durable) co_return std::move(durable).error();
-  options.complete_until = now;
-  co_return options;
-}
-
 // --- Documents ----------------------------------------------------------------------------------
 
 std::string Api::uri_of(const cdp::SocketAddress& address, const std::string& volume) const {
@@ -177,6 +114,14 @@ std::string Api::uri_of(const cdp::SocketAddress& address, const std::string& vo
     uri.set_path("/" + volume);
   }
   return uri.buffer();
+}
+
+boost::json::array Api::uris_of(const std::string& export_name) const {
+  json::array uris;
+  for (const cdp::SocketAddress& address : nbd_addresses_) {
+    uris.emplace_back(uri_of(address, export_name));
+  }
+  return uris;
 }
 
 Api::Document Api::volume_document(const journal::VolumeState& volume) const {
@@ -193,12 +138,19 @@ Api::Document Api::volume_document(const journal::VolumeState& volume) const {
   const auto& fenced = live.volume->fence_reason();
   document["state"] = fenced ? "fenced" : "protected";
   if (fenced) document["problem"] = fenced->message;
-  json::array uris;
-  for (const cdp::SocketAddress& address : nbd_addresses_) {
-    uris.emplace_back(uri_of(address, volume.name));
-  }
-  document["uris"] = std::move(uris);
+  document["uris"] = uris_of(volume.name);
   const cdp::VolumeStatistics statistics = live.volume->statistics();
+  if (statistics.hydrating) {
+    if (!fenced) document["state"] = "hydrating";
+    const std::uint64_t remaining = statistics.hydration_remaining_blocks * cdp::kBlockBytes;
+    json::object hydration{{"remaining_bytes", std::min(remaining, volume.size_bytes)},
+                           {"hydrated_bytes", statistics.hydrated_bytes}};
+    if (const auto& problem = live.volume->hydration_problem()) {
+      hydration["problem"] = problem->message;
+    }
+    document["hydration"] = std::move(hydration);
+  }
+  document["writers_refused"] = volume.writers_refused;
   document["dirty_bytes"] = statistics.dirty_bytes;
   document["last_lsn"] = statistics.last.value;
   std::uint64_t connections = 0;
@@ -230,15 +182,26 @@ Api::Document Api::journal_document() const {
           {"lag_ns", lags ? (clock_.realtime() - health.oldest_undurable).value : 0}};
 }
 
+Api::Document Api::index_document() const {
+  const journal::index::TimeIndexStatistics s = appliance_.time_index().statistics();
+  const PointExports::Leases leases = appliance_.point_exports().leases();
+  Document document{{"lsn", s.upto.value},
+                    {"runs", s.runs},
+                    {"entries", s.entries},
+                    {"bytes", s.bytes},
+                    {"merges", s.merges},
+                    {"open_views", leases.views}};
+  if (leases.oldest) document["oldest_leased_lsn"] = leases.oldest->value;
+  return document;
+}
+
 // --- Routes -------------------------------------------------------------------------------------
 
 Task<Api::Answer> Api::get_status(HttpRequest request) {
   const Document journal = journal_document();  // before we flush it ourselves
-  Result<restore::HistoryOptions> options = co_await durable_history(zone_of(request));
-  // A fenced journal still has a status.
-  restore::HistoryOptions history;
-  if (options) history = *std::move(options);
-  Result<Document> document = co_await queries_.status(std::move(history));
+  Result<restore::TimeZone> zone = zone_of(request);
+  if (!zone) co_return std::move(zone).error();
+  Result<Document> document = co_await queries_.status(*std::move(zone));
   if (!document) co_return std::move(document).error();
   json::array volumes;
   for (const auto& [id, live] : appliance_.live_volumes()) {
@@ -248,6 +211,7 @@ Task<Api::Answer> Api::get_status(HttpRequest request) {
   for (const std::string& alert : appliance_.alerts()) alerts.emplace_back(alert);
   (*document)["volumes"] = std::move(volumes);
   (*document)["journal"] = journal;
+  (*document)["index"] = index_document();
   (*document)["alerts"] = std::move(alerts);
   (*document)["server"] = json::object{{"version", HINDSIGHT_VERSION},
                                        {"vault_path", appliance_.options().vault_path},
@@ -282,13 +246,31 @@ Result<const journal::VolumeState*> Api::named_volume(const std::string& name) c
 }
 
 Task<Api::Answer> Api::create_volume(HttpRequest request) {
-  Status known = only_members(request.body, {"name", "size_bytes", "backing"});
+  Status known = only_members(request.body, {"name", "size_bytes", "backing", "origin"});
   if (!known) co_return std::move(known).error();
   Result<std::string> name = text_member(request.body, "name");
   if (!name) co_return std::move(name).error();
-  Result<std::uint64_t> size = size_member(request.body, "size_bytes");
-  if (!size) co_return std::move(size).error();
-  Appliance::NewVolume wanted{*name, *size, {}};
+  Appliance::NewVolume wanted{*name, 0, {}, {}};
+  Document origin;
+  if (has_member(request.body, "origin")) {
+    if (has_member(request.body, "size_bytes")) {
+      co_return make_error(EINVAL, "a volume from a point has the size that it had there: give "
+                                   "either \"origin\" or \"size_bytes\"");
+    }
+    const json::value given = request.body.at("origin");
+    Status members = only_members(given, {"volume", "at"});
+    if (!members) co_return std::move(members).error();
+    Result<ResolvedVolume> resolved = co_await resolve_member(given, zone_of(request));
+    if (!resolved) co_return std::move(resolved).error();
+    const restore::ResolvedPoint& point = resolved->point;
+    wanted.size_bytes = point.volume.size_bytes;
+    wanted.origin = {point.volume.id, point.at.lsn, point.volume.size_bytes};
+    origin = api::point_document(point, resolved->newest, resolved->zone);
+  } else {
+    Result<std::uint64_t> size = size_member(request.body, "size_bytes");
+    if (!size) co_return std::move(size).error();
+    wanted.size_bytes = *size;
+  }
   if (has_member(request.body, "backing")) {
     Result<std::string> backing = text_member(request.body, "backing");
     if (!backing) co_return std::move(backing).error();
@@ -296,7 +278,9 @@ Task<Api::Answer> Api::create_volume(HttpRequest request) {
   }
   Result<cdp::VolumeId> id = co_await appliance_.create_volume(std::move(wanted));
   if (!id) co_return std::move(id).error();
-  co_return json_response(201, volume_document(*appliance_.journal().state().find(*id)));
+  Document document = volume_document(*appliance_.journal().state().find(*id));
+  if (!origin.empty()) document["origin"] = std::move(origin);
+  co_return json_response(201, document);
 }
 
 Task<Api::Answer> Api::get_volume(HttpRequest request) {
@@ -340,17 +324,13 @@ Task<Api::Answer> Api::remove_volume(HttpRequest request) {
   co_return json_response(200, volume_document(*appliance_.journal().state().find(id)));
 }
 
-// Writers are kept out by a rollback only, which there is none of yet: a volume that is served
-// takes them, and one that is not says why.
 Task<Api::Answer> Api::resume_volume(HttpRequest request) {
   Result<const journal::VolumeState*> volume = named_volume(request.path[kVolumeSegment]);
   if (!volume) co_return std::move(volume).error();
-  const auto found = appliance_.live_volumes().find((*volume)->id);
-  if (found == appliance_.live_volumes().end()) {
-    co_return make_error(ENOENT, "the volume {} was removed", (*volume)->name);
-  }
-  if (found->second.problem) co_return *found->second.problem;
-  co_return json_response(200, volume_document(**volume));
+  const cdp::VolumeId id = (*volume)->id;
+  Status resumed = co_await appliance_.resume_volume(id);
+  if (!resumed) co_return std::move(resumed).error();
+  co_return json_response(200, volume_document(*appliance_.journal().state().find(id)));
 }
 
 Task<Api::Answer> Api::get_points(HttpRequest request) {
@@ -360,26 +340,22 @@ Task<Api::Answer> Api::get_points(HttpRequest request) {
     if (!parsed) co_return std::move(parsed).error();
     point = *std::move(parsed);
   }
-  Result<restore::HistoryOptions> options = co_await durable_history(zone_of(request));
-  if (!options) co_return std::move(options).error();
+  Result<restore::TimeZone> zone = zone_of(request);
+  if (!zone) co_return std::move(zone).error();
   Result<Document> document = co_await queries_.points(
-      *std::move(options), request.path[kVolumeSegment], std::move(point));
+      *std::move(zone), request.path[kVolumeSegment], std::move(point));
   if (!document) co_return std::move(document).error();
   co_return json_response(200, *document);
 }
 
 Task<Api::Answer> Api::get_image(HttpRequest request) {
-  const auto at = request.query.find("at");
-  if (at == request.query.end()) {
-    co_return make_error(EINVAL, "the query wants at=POINT, such as at=now or at=lsn:7");
-  }
-  Result<restore::Point> point = restore::parse_absolute_point(at->second);
+  Result<restore::Point> point = point_member(request, "at");
   if (!point) co_return std::move(point).error();
   const auto order = request.query.find("order");
   const bool in_offset_order = order != request.query.end() && order->second == "offset";
-  Result<restore::HistoryOptions> options = co_await durable_history(zone_of(request));
-  if (!options) co_return std::move(options).error();
-  auto source = co_await queries_.image(*std::move(options), request.path[kVolumeSegment],
+  Result<restore::TimeZone> zone = zone_of(request);
+  if (!zone) co_return std::move(zone).error();
+  auto source = co_await queries_.image(*std::move(zone), request.path[kVolumeSegment],
                                         *std::move(point));
   if (!source) co_return std::move(source).error();
   HttpResponse response;

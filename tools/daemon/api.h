@@ -5,14 +5,20 @@
 // with a daemon and without one.
 //
 // What the appliance alone knows is added to them:
-//   volume  "state": "protected" | "fenced" | "unavailable", "problem", "uris", "backing_path",
-//           "dirty_bytes", "last_lsn", "connections"
+//   volume  "state": "protected" | "hydrating" | "fenced" | "unavailable", "problem", "uris",
+//           "backing_path", "dirty_bytes", "last_lsn", "connections", "writers_refused",
+//           "hydration": {"remaining_bytes", "hydrated_bytes", "problem"} while it goes on
 //   status  "journal": counters since the start and "lag_ns" (the recovery point objective right
 //           now: how old the oldest change is that a crash would lose), "alerts": [sentence],
-//           "server": {"version", "vault_path", "state_path"}
+//           "index": {"lsn", "runs", "entries", "bytes", "merges", "open_views",
+//           "oldest_leased_lsn"}, "server": {"version", "vault_path", "state_path"}
+//
+// api.cc has the routes of volumes, and api_points.cc those of views, clones and rollback.
 #pragma once
 
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 #include <string>
 #include <vector>
 
@@ -48,16 +54,35 @@ class Api {
   cdp::Task<Answer> resume_volume(HttpRequest request);
   cdp::Task<Answer> get_points(HttpRequest request);
   cdp::Task<Answer> get_image(HttpRequest request);
+  cdp::Task<Answer> get_diff(HttpRequest request);
+  cdp::Task<Answer> create_view(HttpRequest request);
+  cdp::Task<Answer> list_clones(HttpRequest request);
+  cdp::Task<Answer> create_clone(HttpRequest request);
+  cdp::Task<Answer> remove_clone(HttpRequest request);
+  cdp::Task<Answer> roll_back(HttpRequest request);
   cdp::Task<Answer> list_marks(HttpRequest request);
   cdp::Task<Answer> create_mark(HttpRequest request);
   cdp::Task<Answer> verify(HttpRequest request);
 
-  // Makes what was answered durable, so that every moment up to now can be asked for. `zone` is
-  // that of times in sentences; empty: UTC.
-  cdp::Task<cdp::Result<restore::HistoryOptions>> durable_history(std::string zone);
+  struct ResolvedVolume {
+    restore::ResolvedPoint point;
+    journal::JournalState newest;
+    restore::TimeZone zone;
+  };
+  // Where "at" is for "volume", both members of `given`.
+  cdp::Task<cdp::Result<ResolvedVolume>> resolve_member(boost::json::value given,
+                                                        cdp::Result<restore::TimeZone> zone);
+  Document rolled_back_document(const journal::VolumeState& now,
+                                const restore::ResolvedPoint& point,
+                                std::uint64_t changed_bytes) const;
+  // The connections that may write to the volume.
+  std::size_t writers_of(const std::string& volume) const;
   cdp::Result<const journal::VolumeState*> named_volume(const std::string& name) const;
   Document volume_document(const journal::VolumeState& volume) const;
   Document journal_document() const;
+  Document index_document() const;
+  Document clone_document(const restore::CloneEntry& clone) const;
+  boost::json::array uris_of(const std::string& export_name) const;
   std::string uri_of(const cdp::SocketAddress& address, const std::string& volume) const;
 
   cdp::Reactor& reactor_;

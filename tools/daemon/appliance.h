@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Appliance: a vault, its journal and the volumes that it protects, from start to stop. Starting
-// recovers the journal and replays what each backing store lacks, so that a volume always equals
-// the journal's newest state when it is served. Everything an operator does to volumes goes through
-// here and becomes a journal record; nothing here removes history.
+// Appliance: a vault, its journal, its time index and the volumes that it protects, from start to
+// stop. Starting recovers the journal and replays what each backing store lacks, so that a volume
+// always equals the journal's newest state when it is served. Everything an operator does to
+// volumes goes through here and becomes a journal record; nothing here removes history.
+//
+// appliance.cc opens and stops it; appliance_volumes.cc has volumes come and go, and
+// appliance_recovery.cc has them go back to points.
 //
 // On the reactor's thread. The reactor and the clock must outlive it; `stop` must have returned
 // before it is destroyed, and nobody may be using an export then.
@@ -12,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +28,11 @@
 #include "cdp/io/reactor.h"
 #include "cdp/sequencer.h"
 #include "cdp/volume.h"
+#include "journal/index/time_index.h"
 #include "journal/journal.h"
+#include "restore/point_reader.h"
+#include "tools/api/queries.h"
+#include "tools/daemon/point_exports.h"
 
 namespace tools {
 
@@ -37,7 +45,7 @@ struct ApplianceOptions {
   journal::JournalOptions journal;
 };
 
-class Appliance final : public cdp::ExportList {
+class Appliance final : public cdp::ExportList, public api::VaultSource {
  public:
   // One that is served, or would be but for `problem`.
   struct LiveVolume {
@@ -47,10 +55,19 @@ class Appliance final : public cdp::ExportList {
     std::optional<cdp::Error> problem;
   };
 
+  // A point of a volume, in its place in the sequence.
+  struct VolumePoint {
+    cdp::VolumeId volume;
+    cdp::Lsn lsn;
+    std::uint64_t size_bytes = 0;  // of the volume there
+  };
+
   struct NewVolume {
     std::string name;
     std::uint64_t size_bytes = 0;
     std::string backing_path;  // empty: a file under the state directory
+    // With the content of this point, served at once and hydrated behind.
+    std::optional<VolumePoint> origin;
   };
 
   static cdp::Task<cdp::Result<std::unique_ptr<Appliance>>> start(cdp::Reactor& reactor,
@@ -66,6 +83,17 @@ class Appliance final : public cdp::ExportList {
   cdp::Task<cdp::Status> rename_volume(cdp::VolumeId id, std::string name);
   // Ends serving and protecting it; its backing store and its history stay.
   cdp::Task<cdp::Status> remove_volume(cdp::VolumeId id);
+  // The volumes, all of one LSN, are as they were there from the moment this returns. Answers the
+  // stamp of the rollback; the LSN before it is the point that undoes it. Writers must have been
+  // disconnected; where they are refused, they are until `resume_volume`.
+  cdp::Task<cdp::Result<cdp::Stamp>> roll_back(std::vector<VolumePoint> points, std::string author,
+                                               bool refuse_writers);
+  cdp::Task<cdp::Status> resume_volume(cdp::VolumeId id);
+  // While a rollback is on its way: not recorded. Admitting leaves a recorded refusal in force.
+  void refuse_writers(cdp::VolumeId id);
+  void admit_writers(cdp::VolumeId id);
+  // EINVAL, EEXIST: whether neither a volume nor a clone has the name.
+  cdp::Status check_new_name(const std::string& name) const;
   // Names the present point, of one volume or (0) of all; durable when it returns.
   cdp::Task<cdp::Result<cdp::Stamp>> mark(cdp::VolumeId id, std::string label, std::string author);
   // Everything answered before the call is durable when it returns.
@@ -73,23 +101,44 @@ class Appliance final : public cdp::ExportList {
 
   const journal::Journal& journal() const { return *journal_; }
   const std::map<cdp::VolumeId, LiveVolume>& live_volumes() const { return live_; }
-  cdp::Directory& segments() { return *segments_; }
+  PointExports& point_exports() { return *point_exports_; }
+  const journal::index::TimeIndex& time_index() const { return *index_; }
   const ApplianceOptions& options() const { return options_; }
   // What an operator has to know now: sentences, the gravest first.
   std::vector<std::string> alerts() const;
 
   std::vector<Entry> exports() const override;
-  std::shared_ptr<cdp::BlockDevice> find(std::string_view name) override;
+  // A volume, a clone, or a view: NAME@POINT.
+  cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> find(std::string name) override;
+
+  cdp::Scheduler& scheduler() override { return reactor_; }
+  cdp::Directory& segments() override { return *segments_; }
+  const journal::Vault& vault() override { return journal_->vault(); }
+  std::shared_ptr<journal::BlockReader> blocks() override { return blocks_; }
+  cdp::Task<cdp::Result<Newest>> newest() override;
+  cdp::Task<cdp::Result<journal::index::TimeIndex*>> index() override;
 
  private:
   Appliance(cdp::Reactor& reactor, const cdp::Clock& clock, ApplianceOptions options);
 
+  cdp::Task<cdp::Status> open();
   cdp::Task<cdp::Status> open_directories();
   cdp::Task<cdp::Status> open_journal();
+  cdp::Task<cdp::Status> open_index();
   cdp::Task<cdp::Status> open_volume(journal::VolumeState volume);
-  cdp::Task<cdp::Status> replay(const journal::VolumeState& volume, cdp::FileDisk& backing);
+  cdp::Task<cdp::Result<cdp::VolumeHydration>> replay(const journal::VolumeState& volume,
+                                                      cdp::FileDisk& backing);
   cdp::Task<cdp::Result<LiveVolume>> open_new_backing(NewVolume wanted, journal::Uuid uuid);
-  void serve(const journal::VolumeState& volume, LiveVolume& live);
+  cdp::Status check_not_rolling_back(cdp::VolumeId id) const;
+  // Makes a file of ours long enough; an error where it is not ours and too short.
+  cdp::Task<cdp::Status> lengthen_backing(cdp::VolumeId id, std::uint64_t size_bytes);
+  void serve(const journal::VolumeState& volume, LiveVolume& live, cdp::VolumeHydration hydration);
+  cdp::Task<cdp::Result<cdp::Stamp>> roll_back_held(std::vector<VolumePoint> points,
+                                                    journal::RollbackRecord record);
+  // What the backing store of a volume that hydrates lacks, in `state`; `map` covers it.
+  std::shared_ptr<cdp::HydrationSource> hydration_source(
+      const journal::JournalState& state, cdp::VolumeId id,
+      std::shared_ptr<const journal::index::BlockMap> map);
   std::string default_backing_path(const journal::Uuid& uuid) const;
   cdp::Result<LiveVolume*> served_volume(cdp::VolumeId id);
   void warn_of_shared_storage(const std::string& name, const std::string& backing_path) const;
@@ -100,11 +149,17 @@ class Appliance final : public cdp::ExportList {
   cdp::Sequencer sequencer_;
   cdp::PagePool write_pages_;
   cdp::PagePool read_pages_;
+  cdp::PagePool hydration_pages_;
   std::unique_ptr<cdp::FileDirectory> vault_directory_;
   std::unique_ptr<cdp::FileDirectory> state_directory_;
   std::unique_ptr<cdp::FileDirectory> segments_;
+  std::unique_ptr<cdp::FileDirectory> index_directory_;
   std::unique_ptr<journal::Journal> journal_;
+  std::unique_ptr<journal::index::TimeIndex> index_;
+  std::shared_ptr<journal::BlockReader> blocks_;  // of all that read at points
+  std::unique_ptr<PointExports> point_exports_;
   std::map<cdp::VolumeId, LiveVolume> live_;
+  std::set<cdp::VolumeId> rolling_back_;
 };
 
 }  // namespace tools

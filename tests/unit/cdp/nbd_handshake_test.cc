@@ -123,6 +123,68 @@ TEST_F(NbdHandshake, GoAfterAnUnknownNameMayTryAnother) {
   EXPECT_EQ(next_reply(answer).type, kAck);
 }
 
+Task<Status> take_a_second(Scheduler* scheduler) {
+  co_await sleep_for(*scheduler, seconds(1));
+  co_return Status{};
+}
+
+// A view of a point is made when it is asked for.
+TEST_F(NbdHandshake, AnExportMayTakeAWhileToOpen) {
+  world.exports.opening = [this](std::string) { return take_a_second(&world.scheduler); };
+  greet();
+  EXPECT_TRUE(ask(6, info_data("disk")).empty());
+  world.push(option(3, {}));  // is answered after it
+  world.scheduler.run_for(seconds(1));
+  Bytes answer = world.take();
+  EXPECT_EQ(next_reply(answer).data, export_info(kFlagsWritable));
+  EXPECT_EQ(next_reply(answer).type, kAck);
+  EXPECT_EQ(next_reply(answer).type, kServer);
+  EXPECT_EQ(next_reply(answer).type, kAck);
+  world.push(option(1, Out{}.text("disk")));
+  EXPECT_EQ(world.take(), Bytes(Out{}.u64(World::kDefaultSize).u16(kFlagsWritable)));
+  EXPECT_EQ(world.exports.lookups, 1u);
+}
+
+Task<Status> refuse_to_open(std::string name) {
+  co_return make_error(ERANGE, "{} is after the last point", name);
+}
+
+TEST_F(NbdHandshake, WhyAnExportCannotBeOpenedIsToldToTheClient) {
+  world.exports.opening = refuse_to_open;
+  greet();
+  ASSERT_EQ(verdict(8), kAck);
+  for (const std::uint32_t number : {6u, 7u, 9u, 10u}) {
+    Bytes answer = ask(number, number < 8 ? info_data("disk@lsn:9")
+                                          : context_data("disk@lsn:9", {"base:allocation"}));
+    const OptionReply reply = next_reply(answer);
+    EXPECT_EQ(reply.type, kUnknown);
+    EXPECT_EQ(reply.data, Bytes(Out{}.text("disk@lsn:9 is after the last point")));
+    EXPECT_TRUE(answer.empty());
+  }
+  EXPECT_TRUE(ask(1, Out{}.text("disk@lsn:9")).empty());
+  EXPECT_TRUE(world.ended);
+}
+
+Task<Status> open_when(Signal* signal) {
+  co_await signal->wait();
+  co_return Status{};
+}
+
+TEST_F(NbdHandshake, TheDeadlineHoldsWhileAnExportIsBeingOpened) {
+  Signal opened{world.scheduler};
+  world.exports.opening = [&opened](std::string) { return open_when(&opened); };
+  greet();
+  world.push(option(7, info_data("disk")));
+  world.scheduler.run_for(milliseconds(9000));
+  EXPECT_FALSE(world.connection->shut_down);
+  world.scheduler.run_for(milliseconds(2000));
+  EXPECT_TRUE(world.connection->shut_down);
+  EXPECT_FALSE(world.ended) << "what is under way is waited for";
+  opened.notify_all();
+  world.settle();
+  EXPECT_TRUE(world.ended);
+}
+
 TEST_F(NbdHandshake, ReadOnlyExportsSaySo) {
   world.device->is_read_only = true;
   greet();

@@ -202,6 +202,159 @@ TEST(Format, DecodersNeverTrustWhatIsUnderAValidChecksum) {
   }
 }
 
+// The records of one frame, decoded; the first error ends the list.
+struct Decoded {
+  std::vector<AnyRecord> records{};
+  std::optional<Error> error{};
+};
+Decoded decode(const Vault& vault, FrameKind kind, std::span<const std::byte> bytes,
+               std::uint32_t count) {
+  FrameHeader header;
+  header.segment = 1;
+  header.kind = kind;
+  header.record_count = count;
+  header.record_bytes = static_cast<std::uint32_t>(bytes.size());
+  header.first_lsn = {1};
+  header.last_lsn = {1'000'000};
+  header.metadata_checksum = checksum(vault.secret, bytes);
+  Decoded decoded;
+  auto records = RecordDecoder::open(header, vault, bytes);
+  EXPECT_TRUE(records.ok());
+  while (!records->at_end()) {
+    auto record = records->next();
+    if (!record.ok()) {
+      decoded.error = record.error();
+      break;
+    }
+    decoded.records.push_back(*record);
+  }
+  return decoded;
+}
+
+std::string words(std::span<const std::byte> bytes) {
+  std::string text;
+  for (std::size_t at = 0; at < bytes.size(); at += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + at, 8);
+    text += fmt::format("{:x} ", word);
+  }
+  return text;
+}
+
+// FORMAT.md's tables, word by word (little-endian).
+TEST(Format, RollbacksAndWhatBelongsToThemAreWrittenAsDocumented) {
+  const auto bytes_of = [](const auto& record) {
+    RecordEncoder records;
+    records.add(record);
+    return words(records.bytes());
+  };
+  const Stamp stamp{.lsn = {0x200}, .time = {0x77}};
+  EXPECT_EQ(bytes_of(RollbackRecord{.stamp = stamp,
+                                    .point = {0x63},
+                                    .volumes = {{{2}, 0x1000}, {{1}, 0x5000}},
+                                    .author = "ops",
+                                    .refuse_writers = true}),
+            "110 200 77 0 63 2 2 1000 1 5000 3 73706f ");
+  EXPECT_EQ(bytes_of(VolumeResumed{{2}, stamp}), "200000019 200 77 0 ");
+  EXPECT_EQ(bytes_of(CheckpointRecord{{2}, stamp, {0x150}, {}}), "200000008 200 77 0 150 ");
+  EXPECT_EQ(bytes_of(CheckpointRecord{{2}, stamp, {0x150}, Hydration{.cursor = 9, .base = {7}}}),
+            "200000108 200 77 0 150 9 7 ");
+  VolumeCreatedFrom created{.volume = {3},
+                            .stamp = stamp,
+                            .size_bytes = 0x1000,
+                            .origin = {2},
+                            .point = {0x63},
+                            .name = "a",
+                            .backing = "b"};
+  EXPECT_EQ(bytes_of(created), "300000018 200 77 0 0 0 1000 2 63 10001 6261 ");
+  VolumeState volume{.id = {3}, .name = "a", .size_bytes = 0x1000, .created = stamp};
+  volume.checkpoint = {0x150};
+  volume.origin = {{2}, {0x63}};
+  volume.hydration = Hydration{.cursor = 9, .base = {7}};
+  volume.writers_refused = true;
+  EXPECT_EQ(bytes_of(StateVolumeRecord{volume}),
+            "300000e41 200 77 0 0 0 1000 150 0 0 9 7 2 63 1 61 ");
+}
+
+TEST(Format, RollbacksInTheStateAreReadBack) {
+  const Vault vault = example_vault();
+  JournalState state;
+  state.apply(VolumeCreated{.volume = {1}, .stamp = {{5}, {}}, .size_bytes = 8192, .name = "a"});
+  state.apply(VolumeCreatedFrom{.volume = {2},
+                                .stamp = {{9}, {}},
+                                .size_bytes = 4096,
+                                .origin = {1},
+                                .point = {6},
+                                .name = "b"});
+  state.apply(CheckpointRecord{{1}, {{10}, {}}, {7}, {}});
+  state.apply(RollbackRecord{.stamp = {{20}, {1}},
+                             .point = {9},
+                             .volumes = {{{2}, 4096}, {{1}, 4096}},
+                             .author = "ops",
+                             .refuse_writers = true});
+  state.apply(RollbackRecord{
+      .stamp = {{30}, {2}}, .point = {19}, .volumes = {{{1}, 8192}}, .author = "dba"});
+  state.apply(CheckpointRecord{{1}, {{31}, {}}, {30}, Hydration{.cursor = 3, .base = {7}}});
+  state.apply(VolumeResumed{{2}, {{32}, {}}});
+  EXPECT_EQ(state.find(VolumeId{1})->hydration, (Hydration{.cursor = 3, .base = {7}}));
+  EXPECT_EQ(state.find(VolumeId{2})->hydration, (Hydration{}));
+  EXPECT_TRUE(state.find(VolumeId{1})->writers_refused);
+  EXPECT_FALSE(state.find(VolumeId{2})->writers_refused);
+
+  JournalState read;
+  for (const RecordEncoder& frame : encode_state(state, 200)) {
+    const Decoded decoded = decode(vault, FrameKind::kState, frame.bytes(), frame.count());
+    ASSERT_FALSE(decoded.error.has_value()) << decoded.error->message;
+    for (const AnyRecord& record : decoded.records) {
+      const Status added = add_to_state(read, record);
+      ASSERT_TRUE(added.ok()) << added.error().message;
+    }
+  }
+  for (const auto& [id, volume] : state.volumes) {
+    const VolumeState* of = read.find(id);
+    ASSERT_NE(of, nullptr);
+    EXPECT_EQ(of->rollbacks, volume.rollbacks);
+    EXPECT_EQ(of->origin, volume.origin);
+    EXPECT_EQ(of->hydration, volume.hydration);
+    EXPECT_EQ(of->writers_refused, volume.writers_refused);
+    EXPECT_EQ(of->size_bytes, volume.size_bytes);
+  }
+}
+
+TEST(Format, RollbacksThatCannotBeAreRefused) {
+  const Vault vault = example_vault();
+  const Stamp stamp{.lsn = {200}, .time = {}};
+  RecordEncoder good;
+  good.add(RollbackRecord{.stamp = stamp, .point = {99}, .volumes = {{{2}, 4096}, {{1}, 4096}}});
+  ASSERT_FALSE(decode(vault, FrameKind::kRecords, good.bytes(), 1).error.has_value());
+  const auto refused = [&](std::size_t at, std::uint8_t value) {
+    std::vector<std::byte> bad(good.bytes().begin(), good.bytes().end());
+    bad[at] = std::byte{value};
+    return decode(vault, FrameKind::kRecords, bad, 1).error.has_value();
+  };
+  EXPECT_TRUE(refused(1, 2)) << "an unknown flag";
+  EXPECT_TRUE(refused(4, 1)) << "a volume in the header";
+  EXPECT_TRUE(refused(32, 200)) << "a point that is not before it";
+  EXPECT_TRUE(refused(40, 0)) << "no volume";
+  EXPECT_TRUE(refused(41, 2)) << "more volumes than one record takes";
+  EXPECT_TRUE(refused(44, 1)) << "a reserved byte";
+  EXPECT_TRUE(refused(48, 0)) << "volume 0";
+  EXPECT_TRUE(refused(48, 1)) << "a volume twice";
+  EXPECT_TRUE(refused(52, 1)) << "a reserved byte";
+
+  RecordEncoder young;
+  young.add(
+      VolumeCreatedFrom{.volume = {3}, .stamp = stamp, .origin = {3}, .point = {99}, .name = "a"});
+  EXPECT_TRUE(decode(vault, FrameKind::kRecords, young.bytes(), 1).error.has_value())
+      << "an origin that is not older";
+  RecordEncoder lost;
+  lost.add(RollbackRecord{.stamp = stamp, .point = {99}, .volumes = {{{2}, 4096}}});
+  const Decoded alone = decode(vault, FrameKind::kState, lost.bytes(), 1);
+  ASSERT_EQ(alone.records.size(), 1u);
+  JournalState state;
+  EXPECT_FALSE(add_to_state(state, alone.records[0]).ok()) << "of a volume that is not named";
+}
+
 TEST(Format, RunsWithForgedHeadersAreRefusedOrHarmless) {
   const Vault vault = example_vault();
   std::vector<std::byte> blocks(4 * cdp::kBlockBytes);

@@ -344,10 +344,118 @@ TEST(Journal, CheckpointsAreInTheState) {
   world.write(volume, 0, {1});
   const Lsn covered = world.sequencer->last();
   ASSERT_TRUE(world.scheduler.run(world.journal->admit(0)).ok());
-  world.journal->record_checkpoint(volume, world.sequencer->next(), covered);
+  world.journal->record_checkpoint(volume, world.sequencer->next(), covered, std::nullopt);
   ASSERT_TRUE(world.close().ok());
   ASSERT_TRUE(world.open().ok());
   EXPECT_EQ(world.journal->state().find(volume)->checkpoint, covered);
+}
+
+TEST(Journal, ARollbackIsOneRecordOfSeveralVolumesAndRefusesWhatCannotBe) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId db = world.create_volume("db");
+  const Lsn point = world.sequencer->last();
+  const VolumeId log = world.create_volume("log");
+  const VolumeId gone = world.create_volume("gone");
+  ASSERT_TRUE(world.journal->record_volume_removed(gone, world.sequencer->next()).ok());
+  const Lsn later = world.sequencer->last();
+  const auto roll_back = [&](Lsn to, std::vector<RollbackRecord::Volume> volumes,
+                             std::string author = "ops") {
+    const Status status = world.journal->record_rollback(world.sequencer->next(), to,
+                                                         std::move(volumes), author, true);
+    return status.ok() ? 0 : status.error().code;
+  };
+  EXPECT_EQ(roll_back(later, {}), EINVAL);
+  EXPECT_EQ(roll_back(later, {{{9}, 4096}}), ENOENT);
+  EXPECT_EQ(roll_back(later, {{gone, 4096}}), ENOENT);
+  EXPECT_EQ(roll_back(point, {{db, 4096}, {log, 4096}}), EINVAL) << "one was not there yet";
+  EXPECT_EQ(roll_back({later.value + 100}, {{db, 4096}}), EINVAL) << "the future";
+  EXPECT_EQ(roll_back(later, {{db, 4096}, {db, 4096}}), EINVAL);
+  EXPECT_EQ(roll_back(later, {{db, 0}}), EINVAL);
+  EXPECT_EQ(roll_back(later, {{db, 4096}}, std::string(5000, 'a')), EINVAL);
+  EXPECT_TRUE(world.journal->state().find(db)->rollbacks.empty());
+  EXPECT_EQ(roll_back(later, {{db, 4096}, {log, 8192}}), 0);
+  EXPECT_EQ(world.journal->state().find(db)->size_bytes, 4096u);
+  EXPECT_EQ(world.journal->state().find(log)->size_bytes, 8192u);
+  EXPECT_TRUE(world.journal->state().find(log)->writers_refused);
+  EXPECT_TRUE(world.journal->record_volume_resumed(log, world.sequencer->next()).ok());
+  EXPECT_EQ(world.journal->record_volume_resumed(log, world.sequencer->next()).error().code,
+            EINVAL);
+  EXPECT_FALSE(world.journal->state().find(log)->writers_refused);
+
+  // A new volume may come from one that was removed, at a point at which it was there.
+  const auto create_from = [&](VolumeId origin, Lsn at, const std::string& name) {
+    const auto made = world.journal->record_volume_created_from(
+        world.sequencer->next(), Uuid::random(), name, 4096, "", origin, at);
+    return made.ok() ? 0 : made.error().code;
+  };
+  EXPECT_EQ(create_from(gone, later, "copy"), EINVAL);
+  EXPECT_EQ(create_from({77}, later, "copy"), ENOENT);
+  EXPECT_EQ(create_from(gone, {later.value - 1}, "db"), EEXIST);
+  EXPECT_EQ(create_from(gone, {later.value - 1}, "copy"), 0);
+  const VolumeState* copy = world.journal->state().find("copy");
+  ASSERT_NE(copy, nullptr);
+  EXPECT_EQ(copy->origin, (VolumeState::Origin{gone, {later.value - 1}}));
+  EXPECT_EQ(copy->hydration, (Hydration{}));
+  ASSERT_TRUE(world.close().ok());
+  EXPECT_TRUE(world.verify_all(true).problems.empty());
+}
+
+// Rule 7, of what visibility and hydration need: a start reads the newest segment alone.
+TEST(Rule7, RollbacksSurviveARollOverAndAnOpenOfTheNewestSegmentAlone) {
+  JournalWorld world(11);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId db = world.create_volume("db", 4096 * 1000);
+  const Lsn point = world.sequencer->last();
+  for (int i = 0; i < 3; ++i) {
+    for (int j = 0; j < 30; ++j) world.random_step({db});
+    const Status rolled = world.journal->record_rollback(
+        world.sequencer->next(), point, {{db, 4096u * 100u * (static_cast<unsigned>(i) + 1)}},
+        fmt::format("operator {}", i), i == 1);
+    ASSERT_TRUE(rolled.ok()) << rolled.error().message;
+  }
+  const auto copy = world.journal->record_volume_created_from(
+      world.sequencer->next(), Uuid::random(), "copy", 4096, "", db, point);
+  ASSERT_TRUE(copy.ok());
+  ASSERT_TRUE(world.scheduler.run(world.journal->admit(0)).ok());
+  const Lsn covered = world.sequencer->last();
+  world.journal->record_checkpoint(db, world.sequencer->next(), covered, 17);
+  const VolumeState expected = *world.journal->state().find(db);
+  EXPECT_EQ(expected.rollbacks.size(), 3u);
+  EXPECT_EQ(expected.hydration->cursor, 17u);
+  EXPECT_LE(expected.hydration->base, point);
+  const auto expect_there = [&](const JournalState& state, const char* when) {
+    const VolumeState* of = state.find(db);
+    ASSERT_NE(of, nullptr) << when;
+    EXPECT_EQ(of->rollbacks, expected.rollbacks) << when;
+    EXPECT_EQ(of->hydration, expected.hydration) << when;
+    EXPECT_EQ(of->size_bytes, expected.size_bytes) << when;
+    EXPECT_TRUE(of->writers_refused) << when;
+    EXPECT_EQ(state.find(*copy)->origin, (VolumeState::Origin{db, point})) << when;
+    EXPECT_EQ(state.find(*copy)->hydration, (Hydration{})) << when;
+  };
+  const std::uint32_t before = world.journal->health().segment;
+  while (world.journal->health().segment < before + 2) world.random_step({db});
+  expect_there(world.journal->state(), "now");
+  ASSERT_TRUE(world.flush().ok());
+  const Lsn last = world.sequencer->last();
+  world.crash_and_reboot(1);
+  ASSERT_TRUE(world.open().ok());
+  expect_there(world.journal->state(), "after a crash");
+  ASSERT_TRUE(world.close().ok());
+  const auto read = world.scheduler.run(world.reader()->state_at(last));
+  ASSERT_TRUE(read.ok());
+  expect_there(*read, "read from the segment");
+  ASSERT_TRUE(world.open().ok());
+  expect_there(world.journal->state(), "after a clean restart");
+  ASSERT_TRUE(world.scheduler.run(world.journal->admit(0)).ok());
+  const Lsn all = world.sequencer->last();
+  world.journal->record_checkpoint(db, world.sequencer->next(), all, std::nullopt);
+  EXPECT_FALSE(world.journal->state().find(db)->hydration.has_value());
+  ASSERT_TRUE(world.close().ok());
+  ASSERT_TRUE(world.open().ok());
+  EXPECT_FALSE(world.journal->state().find(db)->hydration.has_value());
+  EXPECT_EQ(world.journal->state().find(db)->rollbacks, expected.rollbacks);
 }
 
 TEST(Rule16, AStepOfTheClockIsRecorded) {

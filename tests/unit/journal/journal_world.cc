@@ -235,7 +235,7 @@ VerifyReport JournalWorld::verify_all(bool deep) {
 
 Collector JournalWorld::check_history() {
   Collector history = collect();
-  BlockReader blocks(scheduler, *segments, vault, {.cached_runs = 16, .open_segments = 4});
+  BlockReader blocks(scheduler, *segments, vault, {.cache_bytes = 1u << 20, .open_segments = 4});
   map_.clear();
   EXPECT_LE(history.records.size(), model.size()) << "seed " << seed;
   const std::size_t count = std::min(history.records.size(), model.size());

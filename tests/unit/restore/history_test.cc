@@ -18,9 +18,8 @@ class HistoryTest : public testing::Test {
 
   Result<ResolvedPoint> resolve(const std::string& volume, Point point,
                                 HistoryOptions options = {}) {
-    const auto reader = world_.reader();
-    const auto history = world_.history(*reader, std::move(options));
-    return world_.scheduler.run(history->resolve(volume, std::move(point)));
+    const History history = world_.history(std::move(options));
+    return world_.scheduler.run(history.resolve(world_.index(), volume, std::move(point)));
   }
   void pass(std::int64_t seconds) { world_.scheduler.run_for(cdp::seconds(seconds)); }
 };
@@ -141,7 +140,7 @@ TEST_F(HistoryTest, RandomClockStepsNeverResolveATimeWrongly) {
     lowest = std::min(lowest, stamp.time);
     highest = std::max(highest, stamp.time);
   }
-  const auto history = world_.history(*reader);
+  const History history = world_.history();
   for (Nanos time = lowest; time <= highest; time = time + cdp::milliseconds(1700)) {
     Lsn expected;
     bool is_beginning = true;
@@ -154,7 +153,7 @@ TEST_F(HistoryTest, RandomClockStepsNeverResolveATimeWrongly) {
         is_beginning = is_beginning && !later_before;
       }
     }
-    const auto resolved = world_.scheduler.run(history->resolve("shop", Point::at_time(time)));
+    const auto resolved = world_.scheduler.run(history.resolve(world_.index(), "shop", Point::at_time(time)));
     if (!is_beginning) {
       ASSERT_FALSE(resolved.ok()) << format_time(time, TimeZone::utc());
       ASSERT_EQ(resolved.error().code, ENOTUNIQ) << resolved.error().message;
@@ -273,10 +272,9 @@ TEST_F(HistoryTest, ACrashIsToldAtTheTimesThatMayMissWritesAndNowhereElse) {
   EXPECT_EQ(notices_at(Point::at_lsn(after.lsn)), 0u);
   EXPECT_EQ(notices_at(Point::now()), 0u);
 
-  const auto reader = world_.reader();
-  const auto history = world_.history(*reader);
-  const auto* volume = cdp::value_or_throw(history->find_volume("shop"));
-  const auto crashes = history->crashes_within(history->ends_of(*volume));
+  const History history = world_.history();
+  const auto* volume = cdp::value_or_throw(history.find_volume("shop"));
+  const auto crashes = history.crashes_within(history.ends_of(*volume));
   ASSERT_EQ(crashes.size(), 1u);
   EXPECT_EQ(crashes[0].kind, "crash");
   EXPECT_TRUE(contains(crashes[0].message, "cut by a crash")) << crashes[0].message;
@@ -365,12 +363,17 @@ TEST_F(HistoryTest, EveryPointOfARandomHistoryComesBackAsItWas) {
   }
   world_.flush();
 
+  const History history = world_.history();
+  const PointParts parts = world_.parts();
   for (int check = 0; check < 30; ++check) {
     const Live& live = volumes[random() % volumes.size()];
     const Lsn lsn{live.created.value + random() % (world_.last().value - live.created.value + 1)};
+    auto resolved = world_.scheduler.run(
+        history.resolve(world_.index(), fmt::format("volume{}", live.id.value - 1),
+                        Point::at_lsn(lsn)));
+    ASSERT_TRUE(resolved.ok()) << resolved.error().message;
     const auto opened = world_.scheduler.run(
-        ImageSource::open(world_.scheduler, world_.segments(), world_.vault, {},
-                          fmt::format("volume{}", live.id.value - 1), Point::at_lsn(lsn)));
+        ImageSource::open(parts, all_upto(live.id, lsn), *std::move(resolved)));
     ASSERT_TRUE(opened.ok()) << opened.error().message;
     MemoryTarget target;
     target.ordered = random() % 2 == 0;
@@ -382,7 +385,8 @@ TEST_F(HistoryTest, EveryPointOfARandomHistoryComesBackAsItWas) {
   }
 }
 
-// What the daemon does after a crash: the backing as of a checkpoint, and the map from there on.
+// What the daemon does after a crash: the backing as of a checkpoint, and what changed from there
+// on.
 TEST_F(HistoryTest, ReplayFromACheckpointMakesTheBackingEqualToTheJournal) {
   const auto shop = world_.create("shop", kMiB);
   auto& random = world_.random;
@@ -404,15 +408,11 @@ TEST_F(HistoryTest, ReplayFromACheckpointMakesTheBackingEqualToTheJournal) {
   store->overwrite("backing", 0, world_.image(shop, covered));
   some_writes();
 
-  const auto reader = world_.reader();
-  PointMap map;
-  const auto built = world_.scheduler.run(build_map(*reader, shop, covered, world_.last(), &map));
-  ASSERT_TRUE(built.ok());
-  EXPECT_TRUE(built->empty());
-  journal::BlockReader blocks{world_.scheduler, world_.segments(), world_.vault};
-  JournalRuns runs{blocks};
-  const Status applied =
-      world_.scheduler.run(apply_to_disk(world_.scheduler, runs, map, kMiB, *backing));
+  const PointParts parts = world_.parts();
+  JournalRuns runs{*parts.runs};
+  const journal::Visibility changed{{shop, {{covered, world_.last()}}}};
+  const Status applied = world_.scheduler.run(apply_to_disk(
+      world_.scheduler, runs, *parts.map, {.visible = changed, .size_bytes = kMiB}, *backing));
   ASSERT_TRUE(applied.ok()) << applied.error().message;
   EXPECT_TRUE(store->content("backing") == world_.image(shop, world_.last()));
 }

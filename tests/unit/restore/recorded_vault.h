@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// RecordedVault: a real journal on a simulated machine, and beside it a naive model of what was
-// recorded: a list of changes by LSN, replayed from the beginning for every question.
+// RecordedVault: a real journal with its time index on a simulated machine, and beside them a naive
+// model of what was recorded: a list of changes by LSN, replayed from the beginning for every
+// question.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -18,12 +19,13 @@
 
 #include "cdp/io/pages.h"
 #include "cdp/sequencer.h"
+#include "journal/index/time_index.h"
 #include "journal/journal.h"
 #include "restore/history.h"
 #include "restore/image_source.h"
-#include "restore/map_builder.h"
 #include "tests/sim/sim_scheduler.h"
 #include "tests/sim/sim_store.h"
+#include "tests/unit/restore/model_block_map.h"
 
 namespace restore {
 
@@ -45,7 +47,7 @@ class RecordedVault {
     if (journal_ != nullptr) stop();
   }
 
-  // Opens the journal, recovering it.
+  // Opens the journal, recovering it, and the index, which follows it from then on.
   void start() {
     segments_ = store_->directory("vault/segments");
     state_ = store_->directory("state");
@@ -57,17 +59,33 @@ class RecordedVault {
     auto opened = scheduler.run(journal::Journal::open(scheduler, clock, *sequencer_, *segments_,
                                                        state_.get(), vault, options));
     journal_ = cdp::value_or_throw(std::move(opened));
+    index_files_ = store_->directory("vault/index");
+    // Small runs, so that a short history has several, stored and merged ones among them.
+    journal::index::TimeIndexOptions wanted;
+    wanted.run_entries = 64;
+    index_ = cdp::value_or_throw(scheduler.run(journal::index::TimeIndex::open(
+        scheduler, *index_files_, *segments_, vault, std::move(wanted))));
+    journal_->set_listener(index_.get());
+    const Status known = scheduler.run(index_->catch_up(journal_->durable_lsn()));
+    EXPECT_TRUE(known.ok()) << (known.ok() ? "" : known.error().message);
   }
   void stop() {
     const Status closed = scheduler.run(journal_->close());
     EXPECT_TRUE(closed.ok()) << (closed.ok() ? "" : closed.error().message);
+    journal_->set_listener(nullptr);
+    const Status saved = scheduler.run(index_->close());
+    EXPECT_TRUE(saved.ok()) << (saved.ok() ? "" : saved.error().message);
     journal_.reset();
+    index_.reset();
   }
   // Power is lost: what was not durable may be gone.
   void crash_and_restart() {
     store_->crash_now();
     (void)scheduler.run(journal_->close());
+    journal_->set_listener(nullptr);
+    (void)scheduler.run(index_->close());  // every I/O of it fails
     journal_.reset();
+    index_.reset();
     store_ = store_->reboot(scheduler, random());
     root_ = store_->directory("vault");
     start();
@@ -127,7 +145,7 @@ class RecordedVault {
   void checkpoint(cdp::VolumeId id) {
     EXPECT_TRUE(scheduler.run(journal_->admit(0)).ok());
     const cdp::Stamp stamp = sequencer_->next();
-    journal_->record_checkpoint(id, stamp, Lsn{stamp.lsn.value - 1});
+    journal_->record_checkpoint(id, stamp, Lsn{stamp.lsn.value - 1}, std::nullopt);
     note(stamp, id, {});
   }
   void flush() { EXPECT_TRUE(scheduler.run(journal_->flush(sequencer_->last())).ok()); }
@@ -154,10 +172,22 @@ class RecordedVault {
     return cdp::value_or_throw(
         scheduler.run(journal::VaultReader::open(scheduler, *segments_, vault)));
   }
-  std::unique_ptr<History> history(journal::VaultReader& reader, HistoryOptions options = {}) {
-    return cdp::value_or_throw(scheduler.run(History::open(reader, std::move(options))));
+  // As of what is durable; read from the segments, as one does who has nothing else.
+  journal::JournalState newest() {
+    auto state = scheduler.run(journal::newest_state(scheduler, *segments_, vault));
+    if (!state.ok() && state.error().code == ERANGE) return {};
+    return cdp::value_or_throw(std::move(state));
   }
+  History history(HistoryOptions options = {}) { return {newest(), std::move(options)}; }
+  journal::index::TimeIndex& index() { return *index_; }
   cdp::Directory& segments() { return *segments_; }
+  // A naive map of the blocks up to now, and the journal's bytes.
+  PointParts parts(journal::BlockReaderOptions options = {}) {
+    const auto read = reader();
+    return {scheduler, model_map(scheduler, *read),
+            std::make_shared<journal::BlockReader>(scheduler, *segments_, vault, options)};
+  }
+  sim::SimStore& store() { return *store_; }
 
   std::mt19937_64 random;
   sim::SimScheduler scheduler;
@@ -210,7 +240,9 @@ class RecordedVault {
   std::unique_ptr<cdp::Directory> segments_;
   std::unique_ptr<cdp::Directory> state_;
   std::unique_ptr<cdp::Sequencer> sequencer_;
+  std::unique_ptr<cdp::Directory> index_files_;
   std::unique_ptr<journal::Journal> journal_;
+  std::unique_ptr<journal::index::TimeIndex> index_;
   cdp::Stamp last_stamp_{};
   std::vector<Change> changes_;
 };

@@ -32,7 +32,7 @@ void show(TimeSearch& search, const std::vector<Stamp>& records,
         if (i % 2 == 0) {
           search.on_write({journal::VolumeId{1}, records[i], 0, 0, {}});
         } else {
-          search.on_checkpoint({journal::VolumeId{1}, records[i], Lsn{}});
+          search.on_checkpoint({journal::VolumeId{1}, records[i], Lsn{}, std::nullopt});
         }
       }
     }

@@ -132,7 +132,8 @@ TEST_F(CommandLineTest, WrongUsageIsOneLineWithAHintAndTheCode2) {
            {"restore", "shop", "--at", "now", "--to", "x", "--format", "vmdk"},
            {"status", "extra"},
            {"status", "--bogus"},
-           {"rollback", "shop", "--at", "now"}}) {
+           {"rollback", "shop"},
+           {"rollback", "--at", "now"}}) {
     const Parsed parsed = parse(words);
     EXPECT_EQ(parsed.exit_code, 2) << parsed.said;
     EXPECT_TRUE(parsed.said.starts_with("hindsight: ")) << parsed.said;

@@ -14,6 +14,8 @@ namespace {
 using restore::Point;
 using restore::RecordedVault;
 
+const restore::TimeZone kUtc = restore::TimeZone::utc();
+
 class ImageInMemory final : public ExtentSink {
  public:
   cdp::Status start(const ImageInfo& started) override {
@@ -42,11 +44,39 @@ class ImageInMemory final : public ExtentSink {
   int notices = 0;
 };
 
+// What the queries ask, of a vault on the simulated machine.
+class RecordedSource final : public VaultSource {
+ public:
+  explicit RecordedSource(RecordedVault& world)
+      : world_(world),
+        blocks_(std::make_shared<journal::BlockReader>(world.scheduler, world.segments(),
+                                                       world.vault)) {}
+  cdp::Scheduler& scheduler() override { return world_.scheduler; }
+  cdp::Directory& segments() override { return world_.segments(); }
+  const journal::Vault& vault() override { return world_.vault; }
+  std::shared_ptr<journal::BlockReader> blocks() override { return blocks_; }
+  cdp::Task<cdp::Result<Newest>> newest() override {
+    auto state =
+        co_await journal::newest_state(world_.scheduler, world_.segments(), world_.vault);
+    if (!state.ok()) co_return std::move(state).error();
+    co_return Newest{*std::move(state), std::nullopt};
+  }
+  cdp::Task<cdp::Result<journal::index::TimeIndex*>> index() override {
+    co_return &world_.index();
+  }
+
+ private:
+  RecordedVault& world_;
+  std::shared_ptr<journal::BlockReader> blocks_;
+};
+
 class ImageStreamTest : public testing::Test {
  protected:
   const std::uint64_t seed_ = std::random_device{}();
   testing::ScopedTrace trace_{__FILE__, __LINE__, "seed " + std::to_string(seed_)};
   RecordedVault world_{seed_};
+  RecordedSource source_{world_};
+  VaultQueries queries_{source_};
 
   // Blocks that do not compress or repeat, so that a stream is as long as they are.
   void fill(cdp::VolumeId volume, std::uint64_t blocks) {
@@ -61,8 +91,7 @@ class ImageStreamTest : public testing::Test {
   std::unique_ptr<ImageStream> stream(bool in_offset_order) {
     return std::make_unique<ImageStream>(
         world_.scheduler,
-        cdp::value_or_throw(world_.scheduler.run(restore::ImageSource::open(
-            world_.scheduler, world_.segments(), world_.vault, {}, "shop", Point::now()))),
+        cdp::value_or_throw(world_.scheduler.run(queries_.image(kUtc, "shop", Point::now()))),
         in_offset_order);
   }
 };
@@ -112,37 +141,38 @@ TEST_F(ImageStreamTest, QueriesGiveTheDocumentsOfEveryReadingVerb) {
   world_.scheduler.run_for(cdp::seconds(3));
   world_.write(shop, 0, {1});
   world_.flush();
-  VaultQueries queries{world_.scheduler, world_.segments(), world_.vault};
   const auto run = [&](auto task) {
     return cdp::value_or_throw(world_.scheduler.run(std::move(task)));
   };
 
-  const auto volumes = run(queries.volumes({}, false));
+  const auto volumes = run(queries_.volumes(kUtc, false));
   ASSERT_EQ(volumes.at("volumes").as_array().size(), 2u);
   EXPECT_EQ(volumes.at("volumes").at(0).at("name").as_string(), "other");
-  EXPECT_EQ(run(queries.volume({}, "shop")).at("size_bytes").to_number<int>(), 1 << 20);
+  EXPECT_EQ(run(queries_.volume(kUtc, "shop")).at("size_bytes").to_number<int>(), 1 << 20);
 
-  const auto ends = run(queries.points({}, "shop", std::nullopt));
+  const auto ends = run(queries_.points(kUtc, "shop", std::nullopt));
   EXPECT_EQ(ends.at("first").at("lsn").to_number<std::uint64_t>(), 1u);
   EXPECT_EQ(ends.at("last").at("lsn").to_number<std::uint64_t>(), world_.last().value);
   EXPECT_EQ(ends.at("marks").at(0).at("label").as_string(), "before");
   EXPECT_EQ(ends.at("marks").at(0).at("volume").as_string(), "shop");
   EXPECT_TRUE(ends.at("notices").as_array().empty());
 
-  const auto point = run(queries.points({}, "shop", Point::now()));
+  const auto point = run(queries_.points(kUtc, "shop", Point::now()));
   EXPECT_EQ(point.at("point").at("lsn").to_number<std::uint64_t>(), world_.last().value);
   EXPECT_EQ(point.at("nearest_mark").at("lsn").to_number<std::uint64_t>(), marked.lsn.value);
   EXPECT_TRUE(
       std::string{point.at("nearest_mark").at("distance").as_string()}.ends_with("after it"));
   EXPECT_TRUE(std::string{point.at("point").at("time_utc").as_string()}.ends_with("Z"));
 
-  EXPECT_EQ(run(queries.marks({})).at("marks").at(0).at("author").as_string(), "tester");
-  const auto status = run(queries.status({}));
+  EXPECT_EQ(marks_document(world_.newest(), kUtc).at("marks").at(0).at("author").as_string(), "tester");
+  const auto status = run(queries_.status(kUtc));
   EXPECT_EQ(status.at("vault").at("id").as_string(), world_.vault.uuid.to_string());
   EXPECT_EQ(status.at("history").at("newest").at("lsn").to_number<std::uint64_t>(),
             world_.last().value);
-  EXPECT_TRUE(run(queries.verify({})).at("ok").as_bool());
-  EXPECT_FALSE(world_.scheduler.run(queries.volume({}, "nobody")).ok());
+  const auto diff = run(queries_.diff(kUtc, "shop", Point::at_mark("before"), Point::now()));
+  EXPECT_EQ(diff.at("changed_bytes").to_number<std::uint64_t>(), 4096u);
+  EXPECT_TRUE(run(queries_.verify({})).at("ok").as_bool());
+  EXPECT_FALSE(world_.scheduler.run(queries_.volume(kUtc, "nobody")).ok());
 }
 
 // Only accepts what comes in order.

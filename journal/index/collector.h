@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Collector: turns records into the entries of the time index, and frames into rows of its frame
+// table. It is shown whole frames, in LSN order.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "journal/index/entry.h"
+#include "journal/index/run_file.h"
+#include "journal/vault_reader.h"
+
+namespace journal::index {
+
+class Collector final : public RecordVisitor {
+ public:
+  bool on_frame(const FrameInfo& frame) override;
+  void on_write(const WriteRecord& record) override;
+  void on_zero(const ZeroRecord& record) override;
+  void on_volume_resized(const VolumeResized& record) override;
+  void on_volume_created(const VolumeCreated&) override { has_control(); }
+  void on_volume_created_from(const VolumeCreatedFrom&) override { has_control(); }
+  void on_volume_renamed(const VolumeRenamed&) override { has_control(); }
+  void on_volume_removed(const VolumeRemoved&) override { has_control(); }
+  void on_volume_resumed(const VolumeResumed&) override { has_control(); }
+  void on_rollback(const RollbackRecord&) override { has_control(); }
+  void on_mark(const MarkRecord&) override { has_control(); }
+  void on_crash(const CrashRecord&) override { has_control(); }
+  void on_damage(const Damage& damage) override;
+
+  // Everything that was shown since the beginning, or since it was cleared.
+  const std::vector<Entry>& entries() const { return entries_; }
+  const std::vector<FrameRow>& frames() const { return frames_; }
+  bool empty() const { return frames_.empty(); }
+  // Of the newest frame.
+  Lsn upto() const { return upto_; }
+  void clear();
+
+ private:
+  void add_zeroes(VolumeId volume, Lsn lsn, std::uint64_t first, std::uint64_t count);
+  void has_control() { frames_.back().flags |= FrameRow::kControl; }
+
+  std::vector<Entry> entries_;
+  std::vector<FrameRow> frames_;
+  Lsn upto_;
+};
+
+}  // namespace journal::index

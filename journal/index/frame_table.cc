@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/index/frame_table.h"
+
+namespace journal::index {
+namespace {
+
+using Attempt = Run::Attempt;
+
+// The deciding frames of one run, in one attempt.
+class Decision {
+ public:
+  Decision(PageReader& pages, const Run& run, Nanos time, std::vector<FrameRow>& into)
+      : pages_(pages), run_(run), time_(ordered(time)), into_(into) {}
+
+  void visit(std::uint32_t page, std::uint32_t level) {
+    const CachedPage* const found = pages_.find(run_, page);
+    if (found == nullptr) return;  // what follows is of the next attempt
+    const CachedPageRef kept(const_cast<CachedPage*>(found));
+    const PackedPage rows(found->data);
+    for (unsigned row = 0; row < rows.rows(); ++row) {
+      const Side side = level == 0 ? side_of_frame(rows, row) : side_of_fence(rows, row);
+      const bool last_of_side =
+          row + 1 == rows.rows() ||
+          (level == 0 ? side_of_frame(rows, row + 1) : side_of_fence(rows, row + 1)) != side;
+      if (side == Side::kBefore && !last_of_side) continue;
+      if (side == Side::kAfter && last_ == Side::kAfter) continue;
+      if (level == 0)
+        take(frame_at_row(rows, row), side);
+      else if (side == Side::kBoth)
+        visit(child(rows, row), level - 1);
+      else
+        visit_edge(child(rows, row), level - 1, side);
+    }
+  }
+
+ private:
+  enum class Side { kNone, kBefore, kBoth, kAfter };
+
+  Side side(std::uint64_t min_time, std::uint64_t max_time) const {
+    if (max_time <= time_) return Side::kBefore;
+    return min_time > time_ ? Side::kAfter : Side::kBoth;
+  }
+  Side side_of_frame(const PackedPage& rows, unsigned row) const {
+    const std::uint64_t min_time = rows.get(kMinTime, row);
+    return side(min_time, min_time + rows.get(kTimes, row));
+  }
+  Side side_of_fence(const PackedPage& rows, unsigned row) const {
+    return side(rows.get(kFenceMinTime, row), rows.get(kFenceMaxTime, row));
+  }
+  static std::uint32_t child(const PackedPage& rows, unsigned row) {
+    return static_cast<std::uint32_t>(rows.get(kFrameChild, row));
+  }
+
+  // The last frame below a page that is before the time, the first of one that is after it.
+  void visit_edge(std::uint32_t page, std::uint32_t level, Side side) {
+    for (;; --level) {
+      const CachedPage* const found = pages_.find(run_, page);
+      if (found == nullptr) return;
+      const PackedPage rows(found->data);
+      const unsigned row = side == Side::kBefore ? rows.rows() - 1 : 0;
+      if (level == 0) return take(frame_at_row(rows, row), side);
+      page = child(rows, row);
+    }
+  }
+
+  void take(const FrameRow& frame, Side side) {
+    if (side == Side::kBefore && last_ == Side::kBefore)
+      into_.back() = frame;
+    else
+      into_.push_back(frame);
+    last_ = side;
+  }
+
+  PageReader& pages_;
+  const Run& run_;
+  std::uint64_t time_;
+  std::vector<FrameRow>& into_;
+  Side last_ = Side::kNone;
+};
+
+void visit_control(PageReader& pages, const Run& run, LsnInterval interval, std::uint32_t page,
+                   std::uint32_t level, std::vector<FrameRow>& into) {
+  const CachedPage* const found = pages.find(run, page);
+  if (found == nullptr) return;
+  const CachedPageRef kept(const_cast<CachedPage*>(found));
+  const PackedPage rows(found->data);
+  for (unsigned row = 0; row < rows.rows(); ++row) {
+    if (level == 0) {
+      const FrameRow frame = frame_at_row(rows, row);
+      if (frame.flags != 0 && frame.last_lsn > interval.after && frame.first_lsn <= interval.upto)
+        into.push_back(frame);
+      continue;
+    }
+    if (rows.get(kFenceFlags, row) == 0) continue;
+    // All frames below end before the next fence's LSN, and begin after the end of any before.
+    const bool too_old =
+        row + 1 < rows.rows() && rows.get(kFenceLsn, row + 1) <= interval.after.value + 1;
+    const bool too_new = row > 0 && rows.get(kFenceLsn, row - 1) >= interval.upto.value;
+    if (too_old || too_new) continue;
+    visit_control(pages, run, interval, static_cast<std::uint32_t>(rows.get(kFrameChild, row)),
+                  level - 1, into);
+  }
+}
+
+Attempt find_frame(PageReader& pages, const Run& run, Lsn lsn, std::optional<FrameRow>& found) {
+  std::uint32_t leaf = 0;
+  if (run.frame_leaf_for(pages, lsn, leaf) == Attempt::kMissing) return Attempt::kMissing;
+  for (; leaf < run.header().frames.end_leaf(); ++leaf) {
+    const CachedPage* const page = pages.find(run, leaf);
+    if (page == nullptr) return Attempt::kMissing;
+    const PackedPage rows(page->data);
+    unsigned from = 0;
+    unsigned end = rows.rows();
+    while (from < end) {
+      const unsigned middle = from + (end - from) / 2;
+      if (rows.get(kLastLsn, middle) < lsn.value)
+        from = middle + 1;
+      else
+        end = middle;
+    }
+    if (from == rows.rows()) continue;
+    found = frame_at_row(rows, from);
+    return Attempt::kDone;
+  }
+  return Attempt::kDone;
+}
+
+}  // namespace
+
+Task<Result<std::optional<FrameRow>>> frame_at(PageReader& pages, const Run& run, Lsn lsn) {
+  std::optional<FrameRow> found;
+  if (run.header().frames.rows == 0) co_return found;
+  while (find_frame(pages, run, lsn, found) == Attempt::kMissing) {
+    if (Status loaded = co_await pages.load(); !loaded.ok()) co_return loaded.error();
+  }
+  co_return found;
+}
+
+Task<Status> deciding_frames(PageReader& pages, const Run& run, Nanos time,
+                             std::vector<FrameRow>& into) {
+  if (run.header().frames.rows == 0) co_return Status{};
+  for (;;) {
+    std::vector<FrameRow> found;
+    Decision(pages, run, time, found).visit(run.header().frames.root, run.header().frames.height);
+    if (!pages.has_missing()) {
+      into.insert(into.end(), found.begin(), found.end());
+      co_return Status{};
+    }
+    if (Status loaded = co_await pages.load(); !loaded.ok()) co_return loaded;
+  }
+}
+
+Task<Status> control_frames(PageReader& pages, const Run& run, LsnInterval interval,
+                            std::vector<FrameRow>& into) {
+  if (run.header().frames.rows == 0) co_return Status{};
+  for (;;) {
+    std::vector<FrameRow> found;
+    visit_control(pages, run, interval, run.header().frames.root, run.header().frames.height,
+                  found);
+    if (!pages.has_missing()) {
+      into.insert(into.end(), found.begin(), found.end());
+      co_return Status{};
+    }
+    if (Status loaded = co_await pages.load(); !loaded.ok()) co_return loaded;
+  }
+}
+
+}  // namespace journal::index

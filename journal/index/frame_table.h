@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Questions about the frames of a run: which one has an LSN, which ones decide what a time means,
+// which ones have records other than writes. Fences carry times and flags of what is below them,
+// so that the work is logarithmic in the frames for each frame that is given.
+//
+// One scheduler's thread; the run and the reader must outlive the task. EIO for damaged pages.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "journal/index/run.h"
+
+namespace journal::index {
+
+// The first frame whose last LSN is not below `lsn`: it has the LSN, or no frame of the run does
+// (where its first LSN is above). None: the run's frames end before it.
+Task<Result<std::optional<FrameRow>>> frame_at(PageReader& pages, const Run& run, Lsn lsn);
+
+// Appends the frames that decide which records are stamped at or before `time`: in LSN order, every
+// frame with min_time <= time < max_time; of each stretch of frames with max_time <= time at least
+// the last one; of each stretch with min_time > time at least the first one. Who is shown these
+// alone finds the same ends of stretches as who is shown all. With a clock that never stepped back
+// they are three at most, or few more.
+Task<Status> deciding_frames(PageReader& pages, const Run& run, Nanos time,
+                             std::vector<FrameRow>& into);
+
+// Appends the frames that have control records, or are damaged, and an LSN in the interval; in
+// LSN order.
+Task<Status> control_frames(PageReader& pages, const Run& run, LsnInterval interval,
+                            std::vector<FrameRow>& into);
+
+}  // namespace journal::index

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "journal/index/history_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "journal/segment_reader.h"
+#include "journal/visit_records.h"
+
+namespace journal::index {
+namespace {
+
+// Holds the records of most frames.
+constexpr std::uint64_t kWindowBytes = 64u << 10;
+
+FrameInfo info_of(const FrameRow& row) {
+  FrameInfo info;
+  info.segment = row.segment;
+  info.offset = row.offset;
+  info.total_bytes = row.total_bytes;
+  info.record_count = 1;  // at least
+  info.first_lsn = row.first_lsn;
+  info.last_lsn = row.last_lsn;
+  info.min_time = row.min_time;
+  info.max_time = row.max_time;
+  return info;
+}
+
+Damage damage_of(const FrameRow& row) {
+  return {.segment = row.segment,
+          .from_offset = row.offset,
+          .to_offset = std::uint64_t{row.offset} + row.total_bytes,
+          .after = {row.first_lsn.value - 1},
+          .before = {row.last_lsn.value + 1},
+          .what = fmt::format("{} could not be read from byte {} on for {} bytes",
+                              segment_name(row.segment), row.offset, row.total_bytes)};
+}
+
+}  // namespace
+
+Task<Result<cdp::Disk*>> HistoryReader::disk_of(std::uint32_t segment) {
+  if (disk_ == nullptr || open_segment_ != segment) {
+    Result<std::unique_ptr<cdp::Disk>> disk =
+        co_await segments_.open(segment_name(segment), cdp::OpenMode::kReadOnly);
+    if (!disk.ok()) co_return disk.error();
+    disk_ = *std::move(disk);
+    open_segment_ = segment;
+  }
+  co_return disk_.get();
+}
+
+Task<Result<JournalState>> HistoryReader::opening_state(FrameRow frame) {
+  Result<cdp::Disk*> disk = co_await disk_of(frame.segment);
+  if (!disk.ok()) co_return disk.error();
+  Result<LoadedSegmentHeader> header = co_await read_segment_header(**disk, vault_, frame.segment);
+  if (!header.ok()) co_return header.error();
+  // The state lies before every frame of records.
+  SegmentReader reader(**disk, vault_, *header, std::uint64_t{frame.offset} + frame.total_bytes);
+  Result<JournalState> state = co_await read_opening_state(reader, vault_);
+  co_return state;
+}
+
+Task<Result<JournalState>> HistoryReader::state_at(Lsn lsn) {
+  CHECK(lsn <= snapshot_->upto());
+  Result<std::optional<FrameRow>> at = co_await snapshot_->frame_at(lsn);
+  if (!at.ok()) co_return at.error();
+  if (!at->has_value()) co_return make_error(ERANGE, "nothing has been recorded yet");
+  FrameRow frame = **at;
+  Result<JournalState> opening = co_await opening_state(frame);
+  if (!opening.ok()) co_return opening.error();
+  JournalState state = std::move(opening).value();
+  if (state.lsn > lsn)
+    co_return make_error(ERANGE, "nothing was recorded at or before LSN {}", lsn.value);
+  StateBuilder builder(state);
+  const LsnInterval since{state.lsn, lsn};
+  Status visited = co_await visit_control(since, builder);
+  if (visited.ok() && frame.first_lsn > lsn) {
+    Result<FrameRow> before = co_await frame_before(frame, state.lsn, lsn);
+    if (!before.ok()) co_return before.error();
+    frame = *before;
+  }
+  const bool is_shown = (frame.flags & (FrameRow::kControl | FrameRow::kDamaged)) != 0;
+  if (visited.ok() && !is_shown && frame.first_lsn <= lsn)
+    visited = co_await visit_frame(frame, since, builder);
+  if (!visited.ok()) co_return visited.error();
+  co_return state;
+}
+
+Task<Result<FrameRow>> HistoryReader::frame_before(FrameRow next, Lsn known, Lsn lsn) {
+  // From the end of the frame before it on, every LSN leads to `next`.
+  FrameRow before = next;
+  while (lsn.value - known.value > 1) {
+    const Lsn middle{known.value + (lsn.value - known.value) / 2};
+    Result<std::optional<FrameRow>> at = co_await snapshot_->frame_at(middle);
+    if (!at.ok()) co_return at.error();
+    CHECK(at->has_value());
+    if ((*at)->first_lsn == next.first_lsn) {
+      lsn = middle;
+    } else {
+      known = middle;
+      before = **at;
+    }
+  }
+  co_return before;
+}
+
+Task<Status> HistoryReader::visit_deciding(Nanos time, RecordVisitor& visitor) {
+  Result<std::vector<FrameRow>> frames = co_await snapshot_->deciding_frames(time);
+  if (!frames.ok()) co_return frames.error();
+  co_return co_await visit_frames(*std::move(frames), {{}, snapshot_->upto()}, visitor);
+}
+
+Task<Status> HistoryReader::visit_control(LsnInterval interval, RecordVisitor& visitor) {
+  Result<std::vector<FrameRow>> frames = co_await snapshot_->control_frames(interval);
+  if (!frames.ok()) co_return frames.error();
+  co_return co_await visit_frames(*std::move(frames), interval, visitor);
+}
+
+Task<Status> HistoryReader::visit_frames(std::vector<FrameRow> frames, LsnInterval interval,
+                                         RecordVisitor& visitor) {
+  for (const FrameRow& frame : frames) {
+    Status visited = co_await visit_frame(frame, interval, visitor);
+    if (!visited.ok()) co_return visited;
+    if (visitor.done()) break;
+  }
+  co_return Status();
+}
+
+Task<Status> HistoryReader::visit_frame(FrameRow row, LsnInterval interval,
+                                        RecordVisitor& visitor) {
+  if ((row.flags & FrameRow::kDamaged) != 0) {
+    visitor.on_damage(damage_of(row));
+    co_return Status();
+  }
+  if (!visitor.on_frame(info_of(row))) co_return Status();
+  Result<cdp::Disk*> disk = co_await disk_of(row.segment);
+  if (!disk.ok()) co_return disk.error();
+  std::uint64_t bytes = std::min<std::uint64_t>(row.total_bytes, kWindowBytes);
+  std::span<std::byte> window = buffer_.reserve(bytes);
+  Status read = co_await (*disk)->read(row.offset, window);
+  if (!read.ok()) co_return read;
+  Result<FrameHeader> header =
+      decode_frame_header(vault_, row.segment, row.offset,
+                          std::span<const std::byte, kFrameHeaderBytes>(window.data(),
+                                                                        kFrameHeaderBytes));
+  if (!header.ok()) co_return header.error();
+  if (header->last_lsn != row.last_lsn || header->total_bytes != row.total_bytes)
+    co_return make_error(EIO, "the time index and {} disagree about the frame at byte {}",
+                         segment_name(row.segment), row.offset);
+  if (header->metadata_end() > bytes) {
+    bytes = cdp::round_up(header->metadata_end(), kAppendUnit);
+    window = buffer_.reserve(bytes);
+    read = co_await (*disk)->read(row.offset, window);
+    if (!read.ok()) co_return read;
+  }
+  const std::span<const std::byte> metadata{window.data() + kFrameHeaderBytes,
+                                            header->metadata_end() - kFrameHeaderBytes};
+  Lsn delivered = interval.after;
+  co_return visit_records(*header, vault_, metadata, interval.upto, delivered, visitor);
+}
+
+}  // namespace journal::index

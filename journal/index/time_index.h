@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// TimeIndex: where every block of every volume was at every LSN. It is derived from the journal and
+// nothing depends on its being there: without it the journal's metadata is read once more. README.md
+// says how a run is made; this class decides which runs exist.
+//
+// It learns a frame when the journal has made it durable (FrameListener). Entries gather in memory;
+// when there are enough, or somebody asks for a point among them, they become a run, in memory at
+// first. Behind that, runs are stored, and merged in tiers, adjacent ones only (rule 9). When the
+// index cannot keep up, it forgets what it was given and reads it from the segments later: it never
+// holds up the journal. While its disk fails, or is full, the newest runs stay in memory.
+//
+// Invariants: runs are LSN-disjoint, adjacent, and begin at the beginning of history; what is
+// gathered continues them, unless the index is behind. Those that are stored come before those that
+// are not, and the manifest names stored ones alone. A snapshot keeps the runs that it consists of,
+// whatever is merged meanwhile.
+//
+// One scheduler's thread. What is passed to `open` by reference must outlive it; close() must have
+// returned before it is destroyed.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "cdp/io/disk.h"
+#include "cdp/io/signal.h"
+#include "journal/frame_listener.h"
+#include "journal/index/collector.h"
+#include "journal/index/manifest.h"
+#include "journal/index/page_cache.h"
+#include "journal/index/run.h"
+#include "journal/index/run_writer.h"
+#include "journal/index/snapshot.h"
+
+namespace journal::index {
+
+inline constexpr char kIndexDirectoryName[] = "index";
+
+struct TimeIndexOptions {
+  std::size_t run_entries = 64u << 10;  // gathered entries that become a run
+  std::size_t fan_out = 8;              // runs of one tier that are merged into one of the next
+  std::size_t cache_bytes = PageCache::kDefaultBytes;
+  // Told now and then how far reading history has come, where it must be read.
+  std::function<void(Lsn)> progress{};
+};
+
+struct TimeIndexStatistics {
+  Lsn upto{};  // that the runs cover
+  std::size_t runs = 0;
+  std::uint64_t entries = 0;
+  std::uint64_t bytes = 0;            // of the runs' files
+  std::uint64_t merges = 0;           // since it was opened
+  std::optional<Error> problem{};     // why it does not follow the journal, if so
+};
+
+class TimeIndex final : public FrameListener {
+ public:
+  // A daemon's index, which is saved in `directory`. What lies there and does not belong to the
+  // journal, or is damaged, is removed and made anew.
+  static Task<Result<std::unique_ptr<TimeIndex>>> open(cdp::Scheduler& scheduler,
+                                                       cdp::Directory& directory,
+                                                       cdp::Directory& segments, Vault vault,
+                                                       TimeIndexOptions options);
+  // A reader's, beside a daemon or without one: takes what `saved` (which may be null) has of use,
+  // changes nothing there, and makes what is missing in `scratch`.
+  static Task<Result<std::unique_ptr<TimeIndex>>> open_beside(cdp::Scheduler& scheduler,
+                                                              cdp::Directory* saved,
+                                                              cdp::Directory& scratch,
+                                                              cdp::Directory& segments, Vault vault,
+                                                              TimeIndexOptions options);
+  ~TimeIndex() override;
+
+  // Learns what it does not know of history up to `head`, which is durable; where that is beyond
+  // the end of the segments, up to their end. From then on the frames that it is told continue it.
+  Task<Status> catch_up(Lsn head);
+
+  void on_durable_frame(const FrameHeader& frame, const Digest& digest,
+                        std::span<const std::byte> metadata) override;
+
+  // A snapshot that covers `lsn`, which is durable, and maybe more. ERANGE where it cannot.
+  Task<Result<std::shared_ptr<const Snapshot>>> snapshot(Lsn lsn);
+  // One that decides what `time` means, of everything that is known to be durable.
+  Task<Result<std::shared_ptr<const Snapshot>>> snapshot_for(Nanos time);
+  // The end of what was learnt.
+  Lsn learnt() const { return learnt_; }
+
+  // Saves what is gathered and ends what is under way. Fails where it could not be saved; the next
+  // start then reads it again.
+  Task<Status> close();
+
+  TimeIndexStatistics statistics() const;
+  const Vault& vault() const { return vault_; }
+  cdp::Directory& segments() const { return segments_; }
+
+ private:
+  TimeIndex(cdp::Scheduler& scheduler, cdp::Directory& directory, bool is_saved,
+            cdp::Directory& segments, Vault vault, TimeIndexOptions options);
+
+  struct Range {
+    std::size_t first = 0;
+    std::size_t count = 0;
+  };
+
+  struct KnownRun {
+    std::shared_ptr<const Run> run;
+    FrameMark mark;                          // the newest frame in it
+    std::shared_ptr<const RunImage> image{}; // of one that is not stored
+    bool is_stored() const { return image == nullptr; }
+  };
+
+  Task<Status> load(cdp::Directory& from);
+  Task<Status> check_journal_has(FrameMark mark);
+  Task<void> remove_strays();
+  Lsn runs_upto() const { return runs_.empty() ? Lsn{} : runs_.back().run->covers().upto; }
+  FrameMark runs_mark() const { return runs_.empty() ? FrameMark{} : runs_.back().mark; }
+  std::size_t stored_runs() const;
+  // In place of `range`.
+  void replace(Range range, KnownRun by);
+
+  Task<Status> learn_from_segments();
+  Task<void> make_run();
+  Task<void> maintain();
+  bool wants_run() const;
+  // The runs that are not stored yet, as one.
+  bool wants_store() const;
+  Task<Status> store();
+  Task<Status> save();
+
+  std::optional<Range> next_merge() const;
+  unsigned tier_of(const Run& run) const;
+  Task<Status> merge(Range range);
+
+  cdp::Scheduler& scheduler_;
+  cdp::Directory& directory_;
+  const bool is_saved_;
+  cdp::Directory& segments_;
+  const Vault vault_;
+  const TimeIndexOptions options_;
+  PageCache cache_;
+
+  std::vector<KnownRun> runs_;  // oldest first
+  std::uint32_t next_number_ = 1;
+  std::vector<std::uint32_t> merged_away_;  // removed once the manifest does not name them
+  bool is_unsaved_ = false;                 // the stored runs are not what the manifest says
+
+  Collector gathered_;  // continues runs_ and what is becoming one
+  FrameMark gathered_mark_;
+  Lsn learnt_;         // runs and gathered: everything up to here
+  Lsn head_;           // the newest durable frame that is known of
+  bool behind_ = true; // frames after learnt_ were passed over
+  bool wants_to_learn_ = false;  // somebody waits in catch_up
+  std::uint64_t learn_attempts_ = 0;
+  Status last_attempt_;
+  bool making_run_ = false;
+  bool closing_ = false;
+  std::uint64_t merges_ = 0;
+  std::optional<Error> problem_;
+  cdp::Signal wake_;     // for maintain
+  cdp::Signal changed_;  // runs_, learn_attempts_ or making_run_ changed
+  cdp::TaskGroup tasks_;
+};
+
+}  // namespace journal::index

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restore/difference.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace restore {
+namespace {
+
+using cdp::kBlockBytes;
+using cdp::Result;
+using cdp::Task;
+using journal::index::BlockState;
+
+// Looked up at once.
+constexpr std::uint64_t kLookupBlocks = 4096;
+// Longer stretches are zeroes or were written as a whole: they are looked through by a scan.
+constexpr std::uint64_t kLongBlocks = 65536;
+
+class Finder {
+ public:
+  Finder(const journal::index::BlockMap& map, VolumeAtPoint from, VolumeAtPoint to)
+      : map_(map), from_(std::move(from)), to_(std::move(to)) {}
+
+  Task<Result<Difference>> find() {
+    const std::uint64_t smaller = cdp::blocks_for(std::min(from_.size_bytes, to_.size_bytes));
+    const std::uint64_t larger = cdp::blocks_for(std::max(from_.size_bytes, to_.size_bytes));
+    const auto scan = map_.scan(journal::difference(from_.visible, to_.visible), 0, smaller);
+    for (;;) {
+      auto touched = co_await scan->next();
+      if (!touched.ok()) co_return std::move(touched).error();
+      if (touched->empty()) break;
+      for (const journal::index::Extent& extent : *touched) {
+        cdp::Status added = co_await add_touched(extent.first_block, extent.block_count);
+        if (!added.ok()) co_return std::move(added).error();
+      }
+    }
+    if (smaller < larger) {
+      cdp::Status added = co_await add_touched(smaller, larger - smaller);
+      if (!added.ok()) co_return std::move(added).error();
+    }
+    co_return std::move(difference_);
+  }
+
+ private:
+  // Tells what of it is zeroes at the second point.
+  Task<cdp::Status> add_touched(std::uint64_t first, std::uint64_t count) {
+    return count > kLongBlocks ? add_long(first, first + count) : add_short(first, first + count);
+  }
+
+  Task<cdp::Status> add_short(std::uint64_t first, std::uint64_t end) {
+    std::vector<journal::index::BlockVersion> versions;
+    while (first < end) {
+      versions.assign(std::min(end - first, kLookupBlocks), {});
+      cdp::Status found = co_await map_.lookup(to_.visible, first, versions);
+      if (!found.ok()) co_return found;
+      for (const journal::index::BlockVersion& version : versions) {
+        add(first, 1, version.state != BlockState::kData);
+        ++first;
+      }
+    }
+    co_return cdp::Status{};
+  }
+
+  Task<cdp::Status> add_long(std::uint64_t first, std::uint64_t end) {
+    const auto scan = map_.scan(to_.visible, first, end);
+    for (;;) {
+      auto extents = co_await scan->next();
+      if (!extents.ok()) co_return std::move(extents).error();
+      if (extents->empty()) break;
+      for (const journal::index::Extent& extent : *extents) {
+        if (extent.first_block > first) add(first, extent.first_block - first, true);
+        add(extent.first_block, extent.block_count, extent.state != BlockState::kData);
+        first = extent.first_block + extent.block_count;
+      }
+    }
+    if (first < end) add(first, end - first, true);
+    co_return cdp::Status{};
+  }
+
+  void add(std::uint64_t first, std::uint64_t count, bool zeroes) {
+    const std::uint64_t size = std::max(from_.size_bytes, to_.size_bytes);
+    const std::uint64_t offset = first * kBlockBytes;
+    const std::uint64_t bytes = std::min(count * kBlockBytes, size - offset);
+    difference_.bytes += bytes;
+    std::vector<Difference::Extent>& extents = difference_.extents;
+    if (!extents.empty() && extents.back().zeroes == zeroes &&
+        extents.back().offset + extents.back().bytes == offset) {
+      extents.back().bytes += bytes;
+    } else {
+      extents.push_back({offset, bytes, zeroes});
+    }
+  }
+
+  const journal::index::BlockMap& map_;
+  const VolumeAtPoint from_;
+  const VolumeAtPoint to_;
+  Difference difference_;
+};
+
+}  // namespace
+
+Task<Result<Difference>> find_difference(const journal::index::BlockMap& map, VolumeAtPoint from,
+                                         VolumeAtPoint to) {
+  Finder finder{map, std::move(from), std::move(to)};
+  Result<Difference> found = co_await finder.find();
+  co_return found;
+}
+
+}  // namespace restore

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/daemon/point_exports.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "journal/visibility.h"
+#include "restore/point.h"
+#include "tools/daemon/backing.h"
+
+namespace tools {
+
+using cdp::make_error;
+using cdp::Result;
+using cdp::Status;
+using cdp::Task;
+
+namespace {
+
+constexpr std::size_t kViewPoolBytes = 64u << 20;
+constexpr std::size_t kClonePoolBytes = 16u << 20;
+constexpr char kClonesDirectory[] = "/clones";
+
+using DevicePtr = std::shared_ptr<cdp::BlockDevice>;
+
+}  // namespace
+
+PointExports::PointExports(cdp::Reactor& reactor, api::VaultSource& source,
+                           std::string clones_path)
+    : reactor_(reactor),
+      source_(source),
+      queries_(source),
+      clones_path_(std::move(clones_path)),
+      view_pages_(reactor, kViewPoolBytes / cdp::kBlockBytes),
+      clone_pages_(reactor, kClonePoolBytes / cdp::kBlockBytes),
+      reading_ahead_(reactor) {}
+
+Task<Result<std::unique_ptr<PointExports>>> PointExports::open(cdp::Reactor& reactor,
+                                                               api::VaultSource& source,
+                                                               std::string state_path) {
+  std::unique_ptr<PointExports> exports{
+      new PointExports{reactor, source, state_path + kClonesDirectory}};
+  auto directory = cdp::FileDirectory::open(reactor, exports->clones_path_, true);
+  if (!directory) co_return std::move(directory).error();
+  exports->directory_ = *std::move(directory);
+  Result<restore::CloneCatalogue> catalogue =
+      co_await restore::CloneCatalogue::open(*exports->directory_);
+  if (!catalogue) co_return std::move(catalogue).error();
+  exports->catalogue_.emplace(*std::move(catalogue));
+  co_return exports;
+}
+
+Task<Status> PointExports::close() {
+  Status outcome;
+  for (auto& [name, clone] : open_clones_) {
+    Status closed = co_await clone->close();
+    if (!closed && outcome) outcome = std::move(closed);
+  }
+  open_clones_.clear();
+  co_await reading_ahead_.join();
+  co_return outcome;
+}
+
+Task<Result<DevicePtr>> PointExports::find(std::string name) {
+  if (const restore::CloneEntry* entry = catalogue_->find(name)) {
+    Result<DevicePtr> clone = co_await open_clone(*entry);
+    co_return clone;
+  }
+  const std::size_t at = name.find('@');
+  if (at == std::string::npos) co_return DevicePtr{};
+  Result<DevicePtr> view = co_await open_view(name.substr(0, at), name.substr(at + 1));
+  co_return view;
+}
+
+// ---------------------------------------------------------------- views
+
+void PointExports::forget_closed_views() {
+  std::erase_if(views_, [](const auto& view) { return view.second.expired(); });
+}
+
+PointExports::Leases PointExports::leases() const {
+  Leases leases;
+  const auto needs = [&leases](cdp::Lsn lsn) {
+    if (!leases.oldest || lsn < *leases.oldest) leases.oldest = lsn;
+  };
+  for (const auto& [key, view] : views_) {
+    if (view.expired()) continue;
+    ++leases.views;
+    needs(key.lsn);
+  }
+  for (const restore::CloneEntry& clone : clones()) needs(clone.lsn);
+  return leases;
+}
+
+Task<Result<DevicePtr>> PointExports::open_view(std::string volume, std::string point) {
+  Result<restore::Point> parsed = restore::parse_absolute_point(point);
+  if (!parsed) co_return std::move(parsed).error();
+  Result<restore::History> history = co_await queries_.history(restore::TimeZone::utc());
+  if (!history) co_return std::move(history).error();
+  Result<api::VaultQueries::PointOfVolume> opened =
+      co_await queries_.open_point(*history, volume, *std::move(parsed));
+  if (!opened) co_return std::move(opened).error();
+  Result<std::shared_ptr<restore::View>> view =
+      co_await view_of(opened->point.volume.id, opened->point.at.lsn,
+                       opened->point.volume.size_bytes, opened->point.volume.name);
+  if (!view) co_return std::move(view).error();
+  co_return DevicePtr{*std::move(view)};
+}
+
+// Views of one point are one device, and share what it has learnt of its readers.
+Task<Result<std::shared_ptr<restore::View>>> PointExports::view_of(cdp::VolumeId volume,
+                                                                   cdp::Lsn lsn,
+                                                                   std::uint64_t size_bytes,
+                                                                   std::string name) {
+  const ViewKey key{volume, lsn};
+  if (const auto open = views_.find(key); open != views_.end()) {
+    if (auto view = open->second.lock()) co_return view;
+  }
+  forget_closed_views();
+  if (views_.size() >= kViewsMax) {
+    co_return make_error(EBUSY,
+                         "{} points are being viewed, which is the most at once: disconnect from "
+                         "one of them first",
+                         kViewsMax);
+  }
+  Result<journal::index::TimeIndex*> index = co_await source_.index();
+  if (!index) co_return std::move(index).error();
+  auto map = co_await (*index)->snapshot(lsn);
+  if (!map) co_return std::move(map).error();
+  Result<api::VaultSource::Newest> newest = co_await source_.newest();
+  if (!newest) co_return std::move(newest).error();
+  auto reader = std::make_shared<const restore::PointReader>(
+      restore::PointParts{reactor_, *std::move(map), source_.blocks()},
+      restore::PointContent{journal::visible_at(newest->state, volume, lsn), size_bytes,
+                            fmt::format("{}@lsn:{}", name, lsn.value)});
+  auto view = std::make_shared<restore::View>(
+      std::move(reader), restore::ViewParts{view_pages_, reading_ahead_});
+  views_[key] = view;
+  co_return view;
+}
+
+// ---------------------------------------------------------------- clones
+
+std::string PointExports::file_of(const restore::CloneEntry& entry, const char* kind) const {
+  return fmt::format("{}/{}.{}", clones_path_, entry.uuid.to_string(), kind);
+}
+
+Task<Result<DevicePtr>> PointExports::open_clone(restore::CloneEntry entry) {
+  if (const auto open = open_clones_.find(entry.name); open != open_clones_.end()) {
+    co_return DevicePtr{open->second};
+  }
+  Result<std::shared_ptr<restore::View>> base =
+      co_await view_of(entry.volume, entry.lsn, entry.size_bytes, entry.name);
+  if (!base) co_return std::move(base).error();
+  // Somebody else may have opened or removed it meanwhile.
+  if (const auto open = open_clones_.find(entry.name); open != open_clones_.end()) {
+    co_return DevicePtr{open->second};
+  }
+  if (!has_clone(entry.name)) co_return DevicePtr{};
+  auto data = open_backing(reactor_, file_of(entry, "data"),
+                           restore::Clone::data_bytes(entry.size_bytes));
+  if (!data) co_return std::move(data).error();
+  auto map =
+      open_backing(reactor_, file_of(entry, "map"), restore::Clone::map_bytes(entry.size_bytes));
+  if (!map) co_return std::move(map).error();
+  auto clone = restore::Clone::open(
+      {reactor_, *std::move(base), *std::move(data), *std::move(map), clone_pages_}, entry.name);
+  if (!clone) co_return std::move(clone).error();
+  std::shared_ptr<restore::Clone> opened{*std::move(clone)};
+  open_clones_.emplace(entry.name, opened);
+  co_return DevicePtr{std::move(opened)};
+}
+
+Task<Result<restore::CloneEntry>> PointExports::create_clone(std::string name,
+                                                             restore::ResolvedPoint at) {
+  if (clones().size() >= kClonesMax) {
+    co_return make_error(EBUSY, "there are {} clones, which is the most: remove one first",
+                         kClonesMax);
+  }
+  restore::CloneEntry entry{.name = std::move(name),
+                            .uuid = journal::Uuid::random(),
+                            .volume = at.volume.id,
+                            .lsn = at.at.lsn,
+                            .size_bytes = at.volume.size_bytes,
+                            .created = cdp::SystemClock{}.realtime()};
+  auto data = create_backing(reactor_, file_of(entry, "data"),
+                             restore::Clone::data_bytes(entry.size_bytes));
+  if (!data) co_return std::move(data).error();
+  auto map =
+      create_backing(reactor_, file_of(entry, "map"), restore::Clone::map_bytes(entry.size_bytes));
+  Status status;
+  if (!map) status = std::move(map).error();
+  if (status) status = co_await directory_->sync();
+  if (status) status = co_await catalogue_->add(entry);
+  if (status) co_return entry;
+  unlink(file_of(entry, "data").c_str());
+  unlink(file_of(entry, "map").c_str());
+  co_return std::move(status).error();
+}
+
+Task<Status> PointExports::remove_clone(std::string name) {
+  const restore::CloneEntry* found = catalogue_->find(name);
+  if (found == nullptr) {
+    co_return make_error(ENOENT, "there is no clone {}: `hindsight clone list` lists them", name);
+  }
+  const restore::CloneEntry entry = *found;
+  Status removed = co_await catalogue_->remove(name);
+  if (!removed) co_return removed;
+  if (const auto open = open_clones_.find(name); open != open_clones_.end()) {
+    const std::shared_ptr<restore::Clone> clone = open->second;
+    open_clones_.erase(open);
+    // What it could not flush is thrown away in any case.
+    (void)co_await clone->close();
+  }
+  unlink(file_of(entry, "data").c_str());
+  unlink(file_of(entry, "map").c_str());
+  co_return Status{};
+}
+
+}  // namespace tools

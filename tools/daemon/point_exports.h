@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PointExports: the devices that show points of volumes: views, which are opened by their name when
+// a client asks for NAME@POINT and go after the last one has left, and clones, which are made and
+// removed by an operator and survive restarts. Both read history; nothing here changes it.
+//
+// A view that is open is a lease on the history that it shows: status tells how many there are and
+// the oldest point. Their number is limited.
+//
+// On the reactor's thread; the source must outlive it. `close` must have returned before it is
+// destroyed, with no client left.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cdp/base/result.h"
+#include "cdp/block_device.h"
+#include "cdp/io/file_disk.h"
+#include "cdp/io/pages.h"
+#include "cdp/io/reactor.h"
+#include "restore/clone.h"
+#include "restore/clone_catalogue.h"
+#include "restore/view.h"
+#include "tools/api/queries.h"
+
+namespace tools {
+
+class PointExports {
+ public:
+  static constexpr std::size_t kViewsMax = 256;
+  static constexpr std::size_t kClonesMax = 256;
+
+  // Reads which clones there are; their files lie in `state_path`/clones.
+  static cdp::Task<cdp::Result<std::unique_ptr<PointExports>>> open(cdp::Reactor& reactor,
+                                                                    api::VaultSource& source,
+                                                                    std::string state_path);
+  cdp::Task<cdp::Status> close();
+
+  // A clone, or a view NAME@POINT (lsn:N, a time with its offset, or mark:LABEL). Null: neither.
+  cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> find(std::string name);
+
+  const std::vector<restore::CloneEntry>& clones() const { return catalogue_->clones(); }
+  bool has_clone(std::string_view name) const { return catalogue_->find(name) != nullptr; }
+  // `at` is what `name` shows; the name is free among volumes.
+  cdp::Task<cdp::Result<restore::CloneEntry>> create_clone(std::string name,
+                                                           restore::ResolvedPoint at);
+  // Its clients must have been disconnected.
+  cdp::Task<cdp::Status> remove_clone(std::string name);
+
+  struct Leases {
+    std::size_t views = 0;
+    std::optional<cdp::Lsn> oldest;  // that a view or a clone needs
+  };
+  Leases leases() const;
+
+ private:
+  struct ViewKey {
+    cdp::VolumeId volume;
+    cdp::Lsn lsn;
+    auto operator<=>(const ViewKey&) const = default;
+  };
+
+  PointExports(cdp::Reactor& reactor, api::VaultSource& source, std::string clones_path);
+
+  cdp::Task<cdp::Result<std::shared_ptr<restore::View>>> view_of(cdp::VolumeId volume, cdp::Lsn lsn,
+                                                                 std::uint64_t size_bytes,
+                                                                 std::string name);
+  cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> open_view(std::string volume,
+                                                                      std::string point);
+  cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> open_clone(restore::CloneEntry entry);
+  std::string file_of(const restore::CloneEntry& entry, const char* kind) const;
+  void forget_closed_views();
+
+  cdp::Reactor& reactor_;
+  api::VaultSource& source_;
+  api::VaultQueries queries_;
+  const std::string clones_path_;
+  std::unique_ptr<cdp::FileDirectory> directory_;
+  std::optional<restore::CloneCatalogue> catalogue_;
+  cdp::PagePool view_pages_;
+  cdp::PagePool clone_pages_;
+  cdp::TaskGroup reading_ahead_;
+  std::map<ViewKey, std::weak_ptr<restore::View>> views_;
+  std::map<std::string, std::shared_ptr<restore::Clone>, std::less<>> open_clones_;
+};
+
+}  // namespace tools
