@@ -53,7 +53,10 @@ class Source final : public api::VaultSource {
   Task<Result<Newest>> newest() override {
     Result<journal::JournalState> state =
         co_await journal::newest_state(reactor_, segments_, vault_);
-    if (state.ok()) co_return Newest{*std::move(state), std::nullopt};
+    if (state.ok()) {
+      newest_ = std::max(newest_, state->lsn);
+      co_return Newest{*std::move(state), std::nullopt};
+    }
     if (state.error().code == ERANGE) co_return Newest{};
     co_return std::move(state).error();
   }
@@ -70,7 +73,7 @@ class Source final : public api::VaultSource {
       if (!index.ok()) co_return std::move(index).error();
       index_ = *std::move(index);
     }
-    Status known = co_await index_->catch_up({UINT64_MAX});
+    Status known = co_await index_->catch_up(newest_);
     if (!known.ok()) co_return std::move(known).error();
     co_return index_.get();
   }
@@ -103,6 +106,7 @@ class Source final : public api::VaultSource {
   std::unique_ptr<cdp::FileDirectory> scratch_;
   std::unique_ptr<cdp::FileDirectory> saved_;
   std::unique_ptr<journal::index::TimeIndex> index_;
+  cdp::Lsn newest_;  // that `newest` gave
 };
 
 class VaultBackend final : public Backend {
