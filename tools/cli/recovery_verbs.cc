@@ -140,15 +140,15 @@ int roll_back(const CommandLine& line, const TimeZone& zone, Backend& backend) {
     say(parsed.error().message);
     return kWrongUsage;
   }
-  Backend::Rollback wanted{line.names, parsed->point, true, line.disconnect};
+  // Who is asked sees what would change; a script that said --yes does not wait for the counting.
+  const bool asks = !line.dry_run && !line.yes;
+  Backend::Rollback wanted{line.names, parsed->point, line.dry_run || asks, line.disconnect};
   Backend::Reply reply = backend.roll_back(wanted);
   if (!reply.ok()) return failed(reply.error());
   if (!line.json || !line.dry_run) say_point(*reply, zone);
-  if (!line.dry_run) {
-    if (!line.yes) {
-      std::fputs(changes_text(*reply).c_str(), stderr);
-      if (!is_confirmed()) return kFailed;
-    }
+  if (asks) {
+    std::fputs(changes_text(*reply).c_str(), stderr);
+    if (!is_confirmed()) return kFailed;
     wanted.point = same_point(*reply, wanted.point);
     wanted.dry_run = false;
     reply = backend.roll_back(wanted);

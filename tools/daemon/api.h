@@ -73,8 +73,9 @@ class Api {
   cdp::Task<cdp::Result<ResolvedVolume>> resolve_member(boost::json::value given,
                                                         cdp::Result<restore::TimeZone> zone);
   Document rolled_back_document(const journal::VolumeState& now,
-                                const restore::ResolvedPoint& point,
-                                std::uint64_t changed_bytes) const;
+                                const restore::ResolvedPoint& point) const;
+  // EBUSY where a client that may write is connected to one of the volumes.
+  cdp::Status no_writers(const boost::json::array& volumes) const;
   // The connections that may write to the volume.
   std::size_t writers_of(const std::string& volume) const;
   cdp::Result<const journal::VolumeState*> named_volume(const std::string& name) const;

@@ -131,13 +131,25 @@ std::size_t Api::writers_of(const std::string& volume) const {
 }
 
 Api::Document Api::rolled_back_document(const journal::VolumeState& now,
-                                        const restore::ResolvedPoint& point,
-                                        std::uint64_t changed_bytes) const {
+                                        const restore::ResolvedPoint& point) const {
   return {{"name", now.name},
           {"id", now.uuid.to_string()},
           {"size_bytes", point.volume.size_bytes},
-          {"changed_bytes", changed_bytes},
           {"writers", writers_of(now.name)}};
+}
+
+Status Api::no_writers(const json::array& volumes) const {
+  for (const json::value& volume : volumes) {
+    const std::string name{volume.at("name").as_string()};
+    const std::size_t writers = writers_of(name);
+    if (writers == 0) continue;
+    return make_error(EBUSY,
+                      "{} client(s) that may write are connected to the volume {}, and a mounted "
+                      "file system would write its cache over what comes back: unmount it there "
+                      "and disconnect first, or roll back with --disconnect",
+                      writers, name);
+  }
+  return {};
 }
 
 // Body: {"volumes": [NAME], "at": POINT, "dry_run": bool, "disconnect": bool}. The point is resolved
@@ -159,6 +171,7 @@ Task<Api::Answer> Api::roll_back(HttpRequest request) {
     return value != nullptr && value->is_bool() && value->get_bool();
   };
   const bool disconnect = flag("disconnect");
+  const bool dry_run = flag("dry_run");
 
   std::vector<Appliance::VolumePoint> points;
   std::uint64_t changed_bytes = 0;
@@ -185,40 +198,35 @@ Task<Api::Answer> Api::roll_back(HttpRequest request) {
                            "the volume {} was removed: `hindsight recover` makes a new one of it",
                            now.name);
     }
-    Result<restore::Difference> difference =
-        co_await queries_.difference_from_now(resolved->newest, point);
-    if (!difference) co_return std::move(difference).error();
-    changed_bytes += difference->bytes;
-    volumes.push_back(rolled_back_document(now, point, difference->bytes));
+    volumes.push_back(rolled_back_document(now, point));
+    if (dry_run) {  // it takes the longer the more there is
+      Result<restore::Difference> difference =
+          co_await queries_.difference_from_now(resolved->newest, point);
+      if (!difference) co_return std::move(difference).error();
+      changed_bytes += difference->bytes;
+      volumes.back().as_object()["changed_bytes"] = difference->bytes;
+    }
     points.push_back({point.volume.id, point.at.lsn, point.volume.size_bytes});
   }
   document["volumes"] = volumes;
-  document["changed_bytes"] = changed_bytes;
-  document["dry_run"] = flag("dry_run");
-  if (flag("dry_run")) co_return json_response(200, document);
-
-  for (const json::value& volume : volumes) {
-    const std::string name{volume.at("name").as_string()};
-    if (!disconnect && writers_of(name) > 0) {
-      co_return make_error(EBUSY,
-                           "{} client(s) that may write are connected to the volume {}, and a "
-                           "mounted file system would write its cache over what comes back: unmount "
-                           "it there and disconnect first, or roll back with --disconnect",
-                           writers_of(name), name);
-    }
+  document["dry_run"] = dry_run;
+  if (dry_run) {
+    document["changed_bytes"] = changed_bytes;
+    co_return json_response(200, document);
   }
+
+  Status alone = no_writers(volumes);
+  if (!alone && !disconnect) co_return std::move(alone).error();
+  // In the same step: who comes from here on may not write before it is done (rule 10).
+  for (const Appliance::VolumePoint& point : points) appliance_.refuse_writers(point.volume);
   if (disconnect) {
-    // Nobody who comes back in between may write.
-    for (const Appliance::VolumePoint& point : points) appliance_.refuse_writers(point.volume);
     for (const json::value& volume : volumes) {
       co_await nbd_.disconnect(std::string{volume.at("name").as_string()});
     }
   }
   Result<cdp::Stamp> stamp = co_await appliance_.roll_back(points, request.peer, disconnect);
   if (!stamp) {
-    if (disconnect) {
-      for (const Appliance::VolumePoint& point : points) appliance_.admit_writers(point.volume);
-    }
+    for (const Appliance::VolumePoint& point : points) appliance_.admit_writers(point.volume);
     co_return std::move(stamp).error();
   }
   document["rollback"] = api::stamp_document(*stamp, restore::TimeZone::utc());
