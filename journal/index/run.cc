@@ -93,9 +93,9 @@ unsigned Run::lower_bound(const PackedPage& page, const EntryKey& key, unsigned 
 Run::Attempt Run::leaf_for(PageReader& pages, const EntryKey& key, std::uint32_t& leaf) const {
   std::uint32_t at = header_.entries.root;
   for (std::uint32_t level = header_.entries.height; level > 0; --level) {
-    const CachedPage* const page = pages.find(*this, at);
+    const std::byte* const page = pages.find_bytes(*this, at);
     if (page == nullptr) return Attempt::kMissing;
-    const PackedPage fences(page->data);
+    const PackedPage fences(page);
     // The last one whose key is not above: its first three columns are those of entries.
     unsigned row = lower_bound(fences, key);
     if (row == fences.rows() || key_at(fences, row) != key) row = row == 0 ? 0 : row - 1;
@@ -108,9 +108,9 @@ Run::Attempt Run::leaf_for(PageReader& pages, const EntryKey& key, std::uint32_t
 Run::Attempt Run::frame_leaf_for(PageReader& pages, Lsn lsn, std::uint32_t& leaf) const {
   std::uint32_t at = header_.frames.root;
   for (std::uint32_t level = header_.frames.height; level > 0; --level) {
-    const CachedPage* const page = pages.find(*this, at);
+    const std::byte* const page = pages.find_bytes(*this, at);
     if (page == nullptr) return Attempt::kMissing;
-    const PackedPage fences(page->data);
+    const PackedPage fences(page);
     const unsigned above = partition_point(
         0, fences.rows(), [&](unsigned row) { return fences.get(kFenceLsn, row) <= lsn.value; });
     at = static_cast<std::uint32_t>(fences.get(kFrameChild, above == 0 ? 0 : above - 1));
@@ -128,17 +128,17 @@ Run::Attempt Run::newest(PageReader& pages, std::uint64_t tree, std::uint64_t no
     const EntryKey key{tree, node, ~intervals.front().upto.value};
     std::uint32_t leaf = 0;
     if (leaf_for(pages, key, leaf) == Attempt::kMissing) return Attempt::kMissing;
-    const CachedPage* page = pages.find(*this, leaf);
+    const std::byte* page = pages.find_bytes(*this, leaf);
     if (page == nullptr) return Attempt::kMissing;
     // Where the nodes are that are compared: all at once, rather than one miss after another.
-    for (std::size_t at = 0; at < 640; at += 64) __builtin_prefetch(page->data + at);
-    PackedPage rows(page->data);
+    for (std::size_t at = 0; at < 640; at += 64) __builtin_prefetch(page + at);
+    PackedPage rows(page);
     unsigned row = lower_bound(rows, key);
     if (row == rows.rows()) {
       if (++leaf == header_.entries.end_leaf()) return Attempt::kDone;
-      page = pages.find(*this, leaf);
+      page = pages.find_bytes(*this, leaf);
       if (page == nullptr) return Attempt::kMissing;
-      rows = PackedPage(page->data);
+      rows = PackedPage(page);
       row = 0;
     }
     // In this page go from interval to interval; beyond it, seek again from the top.

@@ -200,7 +200,7 @@ cdp::Task<double> lookup_ns(const Snapshot& map, std::uint64_t entries, bool pre
     const double start = cpu_now();
     for (std::uint64_t i = 0; i < kLookups; ++i) {
       const std::uint64_t change = mixed(i * 77 + 1) % entries;
-      const std::uint64_t block = present ? block_of(change) : mixed(i) % kBlocks;
+      const std::uint64_t block = present ? block_of(change) : mixed(~i) % kBlocks;
       const Lsn at = past ? Lsn{change + 1 + mixed(i + 5) % (entries - change)} : Lsn{entries};
       const Visibility visible{{kVolume, {{{}, at}}}};
       BlockVersion version;
