@@ -34,7 +34,7 @@ class ByteModel {
   Change begin_content(std::vector<std::byte> content);
   void end(Change change) { changes_[change].end = tick(); }
 
-  // The payload of a write, or a part of it, that comes to `offset`.
+  // What a change brings to `offset`: the payload of a write, or a part of it.
   void fill(Change change, std::uint64_t offset, std::span<std::byte> into) const;
 
   // Whether a read that began at `from`, and ended now, may have found this; else what is wrong.
@@ -55,7 +55,6 @@ class ByteModel {
   };
 
   Change add(Known known);
-  std::byte byte_of(const Known& known, std::uint64_t at) const;
   bool replaced(std::uint64_t end_of_it, const std::vector<Change>& covering,
                 std::uint64_t from) const;
 

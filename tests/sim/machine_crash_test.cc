@@ -10,6 +10,7 @@
 #include <set>
 
 #include "tests/sim/machine.h"
+#include "tests/sim/same_bytes.h"
 #include "tests/sim/volume_world.h"
 
 namespace sim {
@@ -57,7 +58,7 @@ void judge(Machine& machine, const Everyone* everyone) {
   machine.check_history();
   for (std::size_t v = 0; v < Machine::kVolumes; ++v) {
     const std::vector<std::byte> live = machine.live(v);
-    if (live != machine.logged(v)) {
+    if (!same_bytes(live, machine.logged(v))) {
       machine.findings().push_back(fmt::format("volume {} is not what history says", v));
     }
     if (everyone == nullptr) continue;
