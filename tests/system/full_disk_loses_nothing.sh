@@ -135,4 +135,25 @@ start "${small_segments[@]}"
 copy_live data "$work/live"
 starts_with_model data "$work/live" "$acknowledged" "the volume after there was room again"
 assert_live_equals_now data
+
+say "an instant recovery whose disk fills up is served, says so, and goes on when there is room"
+room=$(df --output=avail -B1 "$work/state-disk" | tail -n 1)
+fallocate -l $((room - (24 << 20))) "$work/state-disk/ballast"
+hindsight recover data --at now --as copy >/dev/null 2>&1 || fail "recover beside a full disk"
+hydration_of() { { hindsight volume show copy --json 2>/dev/null || [ $? = 3 ]; } | jq -r "$1"; }
+for ((i = 0; i < 200; i++)); do
+  if [[ $(hydration_of '.hydration.problem // ""') == *space* ]]; then break; fi
+  sleep 0.1
+done
+[[ $(hydration_of '.hydration.problem // ""') == *space* ]] || fail "hydration onto a full disk names no problem: $(hydration_of .)"
+copy_live copy "$work/live"
+starts_with_model data "$work/live" "$acknowledged" "the recovered volume on a full disk"
+rm "$work/state-disk/ballast"
+for ((i = 0; i < 300; i++)); do
+  if [ "$(hydration_of .state)" = protected ]; then break; fi
+  sleep 0.1
+done
+assert_equal protected "$(hydration_of .state)" "state of the recovered volume after there was room"
+copy_live copy "$work/live"
+starts_with_model data "$work/live" "$acknowledged" "the recovered volume after there was room"
 stop

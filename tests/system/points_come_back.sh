@@ -58,16 +58,27 @@ refused 1 'scratch|export|not' nbdinfo "$(nbd_uri scratch)"
 [ -z "$(find "$state/clones" -name '*.data' -o -name '*.map')" ] || fail "clone remove left files"
 
 say "instant recovery: protected and writable at once; killed while it hydrates, twice"
+state_of() { hindsight volume show "$1" --json | jq -r .state; }
+stop
+start --hydration-rate 1M # so that it is under way at each kill
 hindsight recover disk --at mark:state-2 --as again >/dev/null 2>&1 || fail "recover"
 assert_volume again "$work/disk-2.img" "the recovered volume at once"
 qemu-io -f raw -c 'write -P 3 5M 2M' -c flush "$(nbd_uri again)" >/dev/null
 cp "$work/disk-2.img" "$work/again.img"
 qemu-io -f raw -c 'write -P 3 5M 2M' "$work/again.img" >/dev/null
+left=$(hindsight volume show again --json | jq .hydration.remaining_bytes)
+[ "$left" -gt 0 ] || fail "nothing is left to be copied at once: $left bytes"
 kill_daemon
-start
+start --hydration-rate 1M
+assert_equal hydrating "$(state_of again)" "state of the recovered volume after a kill"
 kill_daemon
 start
 assert_volume again "$work/again.img" "the recovered volume after the kills"
+for ((n = 0; n < 600; n++)); do
+  if [ "$(state_of again)" = protected ]; then break; fi
+  sleep 0.05
+done
+assert_equal protected "$(state_of again)" "state of the recovered volume in the end"
 hindsight mark again written >/dev/null
 restore again mark:written "$work/restored.img"
 assert_same_bytes "$work/again.img" "$work/restored.img" "the recovered volume's own history"

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/cli/command_line.h"
+#include "tools/api/size.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 #include <vector>
 
-#include "tools/cli/size.h"
 
 namespace tools::cli {
 namespace {
@@ -327,7 +327,7 @@ std::optional<int> parse_command_line(int argc, const char* const* argv, Command
       throw CLI::ValidationError("--server and --vault exclude each other");
     }
     if (!size.empty()) {
-      const cdp::Result<std::uint64_t> bytes = parse_size(size);
+      const cdp::Result<std::uint64_t> bytes = api::parse_size(size);
       if (!bytes.ok()) throw CLI::ValidationError(bytes.error().message);
       line->size_bytes = *bytes;
     }

@@ -41,7 +41,8 @@ inline constexpr std::uint64_t kMaxVolumeBytes = std::uint64_t{64} << 40;
 struct ApplianceOptions {
   std::string vault_path;
   std::string state_path;
-  std::uint64_t dirty_bytes = 128u << 20;  // of all volumes together
+  std::uint64_t dirty_bytes = 128u << 20;        // of all volumes together
+  std::uint64_t hydration_bytes_per_second = 0;  // of each volume; 0: no limit
   journal::JournalOptions journal;
 };
 

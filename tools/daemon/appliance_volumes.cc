@@ -108,6 +108,7 @@ void Appliance::serve(const journal::VolumeState& volume, LiveVolume& live,
   wanted.name = volume.name;
   wanted.size_bytes = volume.size_bytes;
   wanted.dirty_budget_bytes = options_.dirty_bytes;
+  wanted.hydration.bytes_per_second = options_.hydration_bytes_per_second;
   live.volume = std::make_shared<cdp::Volume>(
       cdp::VolumeParts{reactor_, sequencer_, *journal_, *live.backing, write_pages_, read_pages_},
       wanted, std::move(hydration));

@@ -91,6 +91,7 @@ cdp::Task<void> run(cdp::Reactor& reactor, const cdp::Clock& clock, const Daemon
   wanted.vault_path = options.vault_path;
   wanted.state_path = options.state_path;
   wanted.dirty_bytes = options.dirty_bytes;
+  wanted.hydration_bytes_per_second = options.hydration_bytes_per_second;
   wanted.journal.segment_bytes = options.segment_bytes;
   wanted.journal.dedup_bytes = options.dedup_bytes;
   auto appliance = co_await Appliance::start(reactor, clock, std::move(wanted));

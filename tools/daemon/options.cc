@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/daemon/options.h"
 
+#include <fmt/core.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
 
+#include "restore/target_file.h"
+#include "tools/api/size.h"
 
 namespace tools {
 namespace {
 
 constexpr int kWrongUsage = 2;
 constexpr char kUnixPrefix[] = "unix:";
-constexpr std::uint64_t kMinSegmentBytes = std::uint64_t{20} << 20;
-constexpr std::uint64_t kMaxSegmentBytes = std::uint64_t{1} << 30;
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr std::uint64_t kMinDirtyBytes = 16 * kMiB;
+constexpr std::uint64_t kMinHydrationRate = kMiB;
+constexpr std::uint64_t kMaxHydrationRate = kMiB << 20;
+constexpr std::uint64_t kMinSegmentBytes = 20 * kMiB;
+constexpr std::uint64_t kMaxSegmentBytes = 1024 * kMiB;
+constexpr std::uint64_t kMinDedupBytes = kMiB;
+constexpr std::uint64_t kMaxMemoryBytes = kMiB << 20;
 
 constexpr char kFooter[] =
     "Empty directories are initialised. The vault belongs on other disks than the volumes: what\n"
@@ -27,6 +37,22 @@ constexpr char kFooter[] =
   std::exit(kWrongUsage);
 }
 
+// A size such as 64M, within bounds.
+CLI::Option* add_size(CLI::App& app, const std::string& name, std::uint64_t& into,
+                      std::uint64_t least, std::uint64_t most, const std::string& description) {
+  const auto take = [name, &into, least, most](const std::string& text) {
+    const cdp::Result<std::uint64_t> bytes = api::parse_size(text);
+    if (!bytes) throw CLI::ValidationError(name, bytes.error().message);
+    if (*bytes < least || *bytes > most) {
+      throw CLI::ValidationError(
+          name, fmt::format("{} is not between {} and {}", text, restore::format_bytes(least),
+                            restore::format_bytes(most)));
+    }
+    into = *bytes;
+  };
+  return app.add_option_function<std::string>(name, take, description)->type_name("SIZE");
+}
+
 // What the daemon prints, and hands to clients, must not depend on where it was started.
 std::string absolute(const std::string& path) {
   return std::filesystem::absolute(path).lexically_normal().string();
@@ -37,9 +63,10 @@ cdp::SocketAddress nbd_address(const std::string& text, bool insecure) {
   if (!address) refuse("--nbd: " + address.error().message);
   if (address->kind == cdp::SocketAddress::Kind::kUnix) address->path = absolute(address->path);
   if (!cdp::is_loopback(*address) && !insecure) {
-    refuse("--nbd " + text +
-           " is not a loopback address, and NBD would travel there in clear: serve a unix socket or "
-           "127.0.0.1, or say --insecure");
+    refuse(
+        "--nbd " + text +
+        " is not a loopback address, and NBD would travel there in clear: serve a unix socket or "
+        "127.0.0.1, or say --insecure");
   }
   return *address;
 }
@@ -72,22 +99,18 @@ DaemonOptions parse_daemon_options(int argc, char** argv) {
       ->type_name("unix:PATH");
   app.add_flag("--insecure", options.insecure,
                "Serve NBD beyond loopback although nothing is encrypted");
-  app.add_option("--dirty-budget", options.dirty_bytes,
-                 "Memory for writes on their way to the backing stores")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(std::uint64_t{16} << 20, std::uint64_t{1} << 40))
-      ->default_str("128M")
-      ->type_name("SIZE");
-  app.add_option("--segment-size", options.segment_bytes, "Length of a journal segment")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(kMinSegmentBytes, kMaxSegmentBytes))
-      ->default_str("256M")
-      ->type_name("SIZE");
-  app.add_option("--dedup-memory", options.dedup_bytes, "Memory of the table of recent blocks")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(std::uint64_t{1} << 20, std::uint64_t{1} << 40))
-      ->default_str("128M")
-      ->type_name("SIZE");
+  add_size(app, "--dirty-budget", options.dirty_bytes, kMinDirtyBytes, kMaxMemoryBytes,
+           "Memory for writes on their way to the backing stores")
+      ->default_str("128M");
+  add_size(app, "--hydration-rate", options.hydration_bytes_per_second, kMinHydrationRate,
+           kMaxHydrationRate,
+           "Bytes a second that hydration may copy, of each volume (default: no limit)");
+  add_size(app, "--segment-size", options.segment_bytes, kMinSegmentBytes, kMaxSegmentBytes,
+           "Length of a journal segment")
+      ->default_str("256M");
+  add_size(app, "--dedup-memory", options.dedup_bytes, kMinDedupBytes, kMaxMemoryBytes,
+           "Memory of the table of recent blocks")
+      ->default_str("128M");
   app.add_flag("-v,--verbose", options.verbose, "Log connections too");
   try {
     app.parse(argc, argv);

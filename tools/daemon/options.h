@@ -19,6 +19,7 @@ struct DaemonOptions {
   bool insecure = false;
   bool verbose = false;
   std::uint64_t dirty_bytes = 128u << 20;
+  std::uint64_t hydration_bytes_per_second = 0;  // of each volume; 0: no limit
   std::uint64_t segment_bytes = 256u << 20;
   std::uint64_t dedup_bytes = 128u << 20;
 };

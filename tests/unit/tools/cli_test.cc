@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
+#include "tools/api/size.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/output.h"
-#include "tools/cli/size.h"
 
 namespace tools::cli {
 namespace {
@@ -16,19 +16,19 @@ namespace {
 namespace json = boost::json;
 
 TEST(Size, TakesWholeNumbersAndPowersOf1024) {
-  EXPECT_EQ(cdp::value_or_throw(parse_size("0")), 0u);
-  EXPECT_EQ(cdp::value_or_throw(parse_size("4096")), 4096u);
-  EXPECT_EQ(cdp::value_or_throw(parse_size("1K")), 1024u);
-  EXPECT_EQ(cdp::value_or_throw(parse_size("3m")), 3u << 20);
-  EXPECT_EQ(cdp::value_or_throw(parse_size("10G")), 10ull << 30);
-  EXPECT_EQ(cdp::value_or_throw(parse_size("16T")), 16ull << 40);
-  EXPECT_EQ(cdp::value_or_throw(parse_size("18446744073709551615")), UINT64_MAX);
+  EXPECT_EQ(cdp::value_or_throw(api::parse_size("0")), 0u);
+  EXPECT_EQ(cdp::value_or_throw(api::parse_size("4096")), 4096u);
+  EXPECT_EQ(cdp::value_or_throw(api::parse_size("1K")), 1024u);
+  EXPECT_EQ(cdp::value_or_throw(api::parse_size("3m")), 3u << 20);
+  EXPECT_EQ(cdp::value_or_throw(api::parse_size("10G")), 10ull << 30);
+  EXPECT_EQ(cdp::value_or_throw(api::parse_size("16T")), 16ull << 40);
+  EXPECT_EQ(cdp::value_or_throw(api::parse_size("18446744073709551615")), UINT64_MAX);
 }
 
 TEST(Size, RefusesTheRestInASentence) {
   for (const char* bad : {"", "K", "1.5G", "-1", "+1", "10GB", "10 G", " 10", "0x10", "1e3", "1P",
                           "18446744073709551616", "16777216T", "1G1"}) {
-    const auto refused = parse_size(bad);
+    const auto refused = api::parse_size(bad);
     ASSERT_FALSE(refused.ok()) << bad;
     EXPECT_EQ(refused.error().code, EINVAL) << bad;
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/cli/size.h"
+#include "tools/api/size.h"
 
 #include <charconv>
 
-namespace tools::cli {
+namespace tools::api {
 
 cdp::Result<std::uint64_t> parse_size(std::string_view text) {
   std::string_view digits = text;
@@ -39,9 +39,9 @@ cdp::Result<std::uint64_t> parse_size(std::string_view text) {
         EINVAL, "\"{}\" is no size: write a whole number and K, M, G or T, such as 10G", text);
   }
   if (failed == std::errc::result_out_of_range || value > (UINT64_MAX >> shift)) {
-    return cdp::make_error(EINVAL, "the size {} is larger than any volume can be", text);
+    return cdp::make_error(EINVAL, "the size {} does not fit into 64 bits", text);
   }
   return value << shift;
 }
 
-}  // namespace tools::cli
+}  // namespace tools::api

@@ -8,9 +8,9 @@
 
 #include "cdp/base/result.h"
 
-namespace tools::cli {
+namespace tools::api {
 
 // "10G", "512m", "4096"; EINVAL says what is wrong.
 cdp::Result<std::uint64_t> parse_size(std::string_view text);
 
-}  // namespace tools::cli
+}  // namespace tools::api
