@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "tests/sim/crash_stride.h"
 #include "tests/sim/volume_world.h"
 
 namespace sim {
@@ -202,7 +203,8 @@ std::vector<std::string> search(const Scenario& scenario, std::uint64_t seed, st
 void expect_right(const Scenario& scenario, std::uint64_t seeds, std::uint64_t stride) {
   std::uint64_t hydrated_lives = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-    const std::vector<std::string> findings = search(scenario, seed, stride, hydrated_lives);
+    const std::vector<std::string> findings =
+        search(scenario, seed, stride * crash_stride(), hydrated_lives);
     ASSERT_TRUE(findings.empty()) << findings.front();
   }
   EXPECT_GT(hydrated_lives, 10u);
