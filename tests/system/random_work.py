@@ -9,7 +9,7 @@ their undoes; instant recoveries; clones that are written and removed; kills and
 random moments it compares whole volumes: live ones, views of past LSNs (of volumes that are gone,
 too, of intervals that were rolled back, and while volumes hydrate), clones, images restored from the
 vault alone, and differences. One operation at a time, so what is known is one sequence of states of
-all volumes together: after a kill they must be at one state of it, not before the last flush
+all volumes together: after a kill they must be at one state of it, which has all that was flushed
 (promises 2 and 3). Ends with exit 1 and a sentence at the first thing that is wrong.
 """
 
@@ -85,11 +85,13 @@ class Work:
         self.live = {}  # name: Content
         self.clones = {}
         self.points = []  # (LSN, {name: Content})
-        self.unflushed = []  # states of all live volumes since the last flush, oldest first
+        self.unflushed = []  # the states of all live volumes that a crash may leave, oldest first
+        self.changed_in = {}  # name: the first of them that has its last change
         self.connections = {}
         self.made = 0
         self.done = collections.Counter()
         self.daemon = None
+        self.log = open(f"{directory}/operations", "w", buffering=1)  # HINDSIGHT_TEST_KEEP=1 keeps it
 
     # -- the daemon and its command
 
@@ -121,7 +123,12 @@ class Work:
         if how == signal.SIGTERM and status != 0:
             raise Wrong(f"the daemon ended with {status} on SIGTERM")
 
+    def note(self, *words):
+        self.log.write(" ".join(str(word) for word in words) + "\n")
+
     def ask(self, *words, may_fail=False, server=True):
+        if not may_fail:
+            self.note("hindsight", *words, "" if server else "--vault")
         where = ["--server", f"unix:{self.state}/control.sock"] if server else ["--vault", self.vault]
         ended = subprocess.run([f"{self.bin}/hindsight", *where, "--json", *words],
                                capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
@@ -165,19 +172,28 @@ class Work:
     def states(self):
         return {name: content.copy() for name, content in self.live.items()}
 
-    def changed(self):
+    def changed(self, name):
+        self.changed_in[name] = len(self.unflushed)
         self.unflushed.append(self.states())
 
-    def flushed(self):
+    def all_durable(self):
         self.unflushed = [self.states()]
+        self.changed_in = {}
+
+    def flush_of(self, name):
+        """A flush answers for its own volume: what others did before its last change came earlier."""
+        self.note("flush", name)
+        self.device(name).flush()
+        first = self.changed_in.get(name, 0)
+        del self.unflushed[:first]
+        self.changed_in = {n: max(0, at - first) for n, at in self.changed_in.items()}
 
     def point(self):
         """Remembers the present as an LSN."""
         if not self.live:
             return
-        name = self.random.choice(sorted(self.live))
-        self.device(name).flush()
-        self.flushed()
+        for name in sorted(self.live):
+            self.flush_of(name)
         lsn = self.ask("points", name, "--at", "now")["point"]["lsn"]
         self.points.append((lsn, self.states()))
 
@@ -199,6 +215,7 @@ class Work:
         # Half of it in a corner, so that the same blocks change again and again.
         reach = content.size if self.random.random() < 0.5 else min(content.size, 1 << 19)
         offset = self.random.randrange(0, max(1, reach - length)) // unit * unit
+        self.note(kind, name, offset, length)
         if kind == "write":
             data = self.random.randbytes(length)
             self.device(name).pwrite(data, offset)
@@ -210,11 +227,10 @@ class Work:
             getattr(self.device(name), kind)(length, offset)
         content.write(offset, data)
         if name in self.live:
-            self.changed()
+            self.changed(name)
 
     def flush(self):
-        self.device(self.random.choice(sorted(self.live))).flush()
-        self.flushed()
+        self.flush_of(self.random.choice(sorted(self.live)))
 
     # -- what the administrator does
 
@@ -228,7 +244,7 @@ class Work:
         name, size = self.new_name("volume"), self.random.choice(SIZES)
         self.ask("volume", "create", name, "--size", str(size))
         self.live[name] = Content(size)
-        self.flushed()
+        self.all_durable()
 
     def remove(self):
         if len(self.live) < 2:
@@ -237,14 +253,14 @@ class Work:
         self.disconnect([name])
         self.ask("volume", "remove", name)
         del self.live[name]
-        self.flushed()
+        self.all_durable()
 
     def resize(self):
         name, size = self.random.choice(sorted(self.live)), self.random.choice(SIZES)
         self.disconnect([name])
         self.ask("volume", "resize", name, "--size", str(size))
         self.live[name].resize(size)
-        self.flushed()
+        self.all_durable()
 
     def roll_back(self):
         lsn, volumes, _ = self.some_point()
@@ -269,7 +285,7 @@ class Work:
             self.live[name] = volumes[name].copy()
             if forced:
                 self.ask("volume", "resume", name)
-        self.flushed()
+        self.all_durable()
 
     def recover(self):
         if len(self.live) >= LIVE_MAX:
@@ -278,7 +294,7 @@ class Work:
         new = self.new_name("recovered")
         self.ask("recover", name, "--at", f"lsn:{lsn}", "--as", new)
         self.live[new] = volumes[name].copy()
-        self.flushed()
+        self.all_durable()
 
     def clone(self):
         if len(self.clones) >= CLONES_MAX:
@@ -296,6 +312,7 @@ class Work:
         for name in self.clones:  # they promise what was flushed, each for itself
             if name in self.connections:
                 self.connections[name].flush()
+        self.note("kill" if kill else "stop")
         self.stop(signal.SIGKILL if kill else signal.SIGTERM)
         self.start()
         found = {name: self.read(name) for name in self.live}
@@ -310,7 +327,7 @@ class Work:
                         f"{first_difference(found[name], possible[-1][name].bytes())} from the newest")
         self.done["changes lost that were not flushed"] += len(possible) - 1 - possible.index(state)
         self.live = {name: content.copy() for name, content in state.items()}
-        self.flushed()
+        self.all_durable()
 
     # -- what must be true
 
