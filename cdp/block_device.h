@@ -10,6 +10,7 @@
 // values: EIO, ENOSPC, EPERM (read-only), ESHUTDOWN (fenced or going away), ENOTSUP.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -26,6 +27,26 @@ struct ZeroOptions {
   bool may_deallocate = true;  // false: NBD_CMD_FLAG_NO_HOLE
   bool only_if_fast = false;   // NBD_CMD_FLAG_FAST_ZERO: else ENOTSUP at once
 };
+
+// A range of bytes by blocks: the whole ones in it, and the bytes of others before and behind them.
+struct BlockRange {
+  std::uint64_t first = 0;  // [first, end) are whole
+  std::uint64_t end = 0;
+  std::uint32_t head_bytes = 0;  // from the range's start on
+  std::uint32_t tail_bytes = 0;  // from the block `end` on
+};
+// The block in which the device ends is whole where the range comes to the device's end.
+constexpr BlockRange blocks_of(std::uint64_t offset, std::uint64_t bytes,
+                               std::uint64_t size_bytes) {
+  const std::uint64_t end = offset + bytes;
+  BlockRange range{blocks_for(offset), end == size_bytes ? blocks_for(end) : block_of(end), 0, 0};
+  const std::uint64_t head_end = std::min(end, range.first * kBlockBytes);
+  range.head_bytes = static_cast<std::uint32_t>(head_end - offset);
+  const std::uint64_t tail = range.end * kBlockBytes;
+  if (head_end <= tail && tail < end) range.tail_bytes = static_cast<std::uint32_t>(end - tail);
+  range.end = std::max(range.first, range.end);
+  return range;
+}
 
 // A stretch of one state, in base:allocation's terms.
 struct AllocationExtent {

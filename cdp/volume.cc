@@ -445,21 +445,16 @@ Task<Status> Volume::zero(std::uint64_t offset, std::uint64_t bytes, ZeroOptions
   if (status.ok()) status = range_refusal(offset, bytes);
   if (!status.ok()) co_return status;
 
-  const std::uint64_t size = size_bytes_;
-  const std::uint64_t end = offset + bytes;
-  const std::uint64_t first = blocks_for(offset);
-  const std::uint64_t last = end == size ? blocks_for(end) : block_of(end);
-  const std::uint64_t head_end = std::min(end, first * kBlockBytes);
-  if (offset < head_end) {
-    const auto head_bytes = static_cast<std::uint32_t>(head_end - offset);
-    status = co_await write_zero_bytes(offset, head_bytes, pages, false);
+  const BlockRange range = blocks_of(offset, bytes, size_bytes_);
+  if (range.head_bytes > 0) {
+    status = co_await write_zero_bytes(offset, range.head_bytes, pages, false);
   }
-  if (status.ok() && first < last) {
-    status = co_await zero_blocks(ZeroKind::kZero, first, last - first, options.may_deallocate);
+  if (status.ok() && range.first < range.end) {
+    status = co_await zero_blocks(ZeroKind::kZero, range.first, range.end - range.first,
+                                  options.may_deallocate);
   }
-  const std::uint64_t tail = last * kBlockBytes;
-  if (status.ok() && tail < end && tail >= head_end) {
-    status = co_await write_zero_bytes(tail, static_cast<std::uint32_t>(end - tail), pages, false);
+  if (status.ok() && range.tail_bytes > 0) {
+    status = co_await write_zero_bytes(range.end * kBlockBytes, range.tail_bytes, pages, false);
   }
   co_return status;
 }
@@ -473,11 +468,9 @@ Task<Status> Volume::trim(std::uint64_t offset, std::uint64_t bytes) {
   if (status.ok()) status = range_refusal(offset, bytes);
   if (!status.ok()) co_return status;
 
-  const std::uint64_t end = offset + bytes;
-  const std::uint64_t first = blocks_for(offset);
-  const std::uint64_t last = end == size_bytes_ ? blocks_for(end) : block_of(end);
-  if (first >= last) co_return Status{};
-  co_return co_await zero_blocks(ZeroKind::kTrim, first, last - first, true);
+  const BlockRange range = blocks_of(offset, bytes, size_bytes_);
+  if (range.first == range.end) co_return Status{};
+  co_return co_await zero_blocks(ZeroKind::kTrim, range.first, range.end - range.first, true);
 }
 
 Task<Status> Volume::resize(std::uint64_t size_bytes) {

@@ -320,19 +320,13 @@ Task<Status> Clone::zero(std::uint64_t offset, std::uint64_t bytes, cdp::ZeroOpt
   Status status = refusal();
   if (!status.ok()) co_return status;
   CHECK(bytes > 0 && bytes <= size_bytes_ && offset <= size_bytes_ - bytes);
-  const std::uint64_t end = offset + bytes;
-  const std::uint64_t first = blocks_for(offset);
-  const std::uint64_t last = end == size_bytes_ ? blocks_for(end) : block_of(end);
-  const std::uint64_t head_end = std::min(end, first * kBlockBytes);
-  if (offset < head_end) {
-    status = co_await zero_bytes(offset, static_cast<std::uint32_t>(head_end - offset));
+  const cdp::BlockRange range = cdp::blocks_of(offset, bytes, size_bytes_);
+  if (range.head_bytes > 0) status = co_await zero_bytes(offset, range.head_bytes);
+  if (status.ok() && range.first < range.end) {
+    status = co_await zero_blocks(range.first, range.end - range.first, options.may_deallocate);
   }
-  if (status.ok() && first < last) {
-    status = co_await zero_blocks(first, last - first, options.may_deallocate);
-  }
-  const std::uint64_t tail = last * kBlockBytes;
-  if (status.ok() && tail < end && tail >= head_end) {
-    status = co_await zero_bytes(tail, static_cast<std::uint32_t>(end - tail));
+  if (status.ok() && range.tail_bytes > 0) {
+    status = co_await zero_bytes(range.end * kBlockBytes, range.tail_bytes);
   }
   co_return status;
 }
@@ -342,11 +336,9 @@ Task<Status> Clone::trim(std::uint64_t offset, std::uint64_t bytes) {
   Status status = refusal();
   if (!status.ok()) co_return status;
   CHECK(bytes > 0 && bytes <= size_bytes_ && offset <= size_bytes_ - bytes);
-  const std::uint64_t end = offset + bytes;
-  const std::uint64_t first = blocks_for(offset);
-  const std::uint64_t last = end == size_bytes_ ? blocks_for(end) : block_of(end);
-  if (first >= last) co_return Status{};
-  co_return co_await zero_blocks(first, last - first, true);
+  const cdp::BlockRange range = cdp::blocks_of(offset, bytes, size_bytes_);
+  if (range.first == range.end) co_return Status{};
+  co_return co_await zero_blocks(range.first, range.end - range.first, true);
 }
 
 Task<Status> Clone::close() {
