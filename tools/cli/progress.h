@@ -10,6 +10,11 @@
 
 namespace tools::cli {
 
+// "restoring shop: 1.5G of 4.0G, 512.0M/s, 5.0 s left"; `all_bytes` 0: not known, and nothing is
+// said of what is left, nor before the first byte.
+std::string progress_text(const std::string& what, std::uint64_t done_bytes,
+                          std::uint64_t all_bytes, double elapsed_seconds);
+
 class Progress {
  public:
   explicit Progress(std::string what);

@@ -227,6 +227,7 @@ Task<Status> Appliance::resize_volume(VolumeId id, std::uint64_t size_bytes) {
   if (!lengthened) co_return lengthened;
   Status resized = co_await volume->resize(size_bytes);
   if (!resized) co_return resized;
+  // Nothing runs in between, so that no change behind the old end comes before the new size.
   const cdp::Stamp stamp = sequencer_.next();
   Status recorded = journal_->record_volume_resized(id, stamp, size_bytes);
   if (!recorded) co_return recorded;

@@ -9,11 +9,22 @@
 #include "tools/api/size.h"
 #include "tools/cli/command_line.h"
 #include "tools/cli/output.h"
+#include "tools/cli/progress.h"
 
 namespace tools::cli {
 namespace {
 
 namespace json = boost::json;
+
+TEST(Progress, SaysHowLongTheRestTakes) {
+  constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+  EXPECT_EQ(progress_text("restoring shop", kGiB, 4 * kGiB, 2),
+            "restoring shop: 1G of 4G, 512M/s, 6.0 s left");
+  EXPECT_EQ(progress_text("x", kGiB, 3601 * kGiB, 1), "x: 1G of 3.5T, 1G/s, 1 h 0 min left");
+  EXPECT_EQ(progress_text("x", kGiB, kGiB, 4), "x: 1G of 1G, 256M/s");
+  EXPECT_EQ(progress_text("x", kGiB, 0, 4), "x: 1G, 256M/s");
+  EXPECT_EQ(progress_text("x", 0, kGiB, 4), "x: 0 of 1G, 0/s");
+}
 
 TEST(Size, TakesWholeNumbersAndPowersOf1024) {
   EXPECT_EQ(cdp::value_or_throw(api::parse_size("0")), 0u);
