@@ -218,17 +218,15 @@ Task<Api::Answer> Api::roll_back(HttpRequest request) {
   Status alone = no_writers(volumes);
   if (!alone && !disconnect) co_return std::move(alone).error();
   // In the same step: who comes from here on may not write before it is done (rule 10).
-  for (const Appliance::VolumePoint& point : points) appliance_.refuse_writers(point.volume);
+  Status begun = appliance_.begin_roll_back(points);
+  if (!begun) co_return std::move(begun).error();
   if (disconnect) {
     for (const json::value& volume : volumes) {
       co_await nbd_.disconnect(std::string{volume.at("name").as_string()});
     }
   }
   Result<cdp::Stamp> stamp = co_await appliance_.roll_back(points, request.peer, disconnect);
-  if (!stamp) {
-    for (const Appliance::VolumePoint& point : points) appliance_.admit_writers(point.volume);
-    co_return std::move(stamp).error();
-  }
+  if (!stamp) co_return std::move(stamp).error();
   document["rollback"] = api::stamp_document(*stamp, restore::TimeZone::utc());
   document["undo"] = fmt::format("lsn:{}", stamp->lsn.value - 1);
   document["writers_refused"] = disconnect;

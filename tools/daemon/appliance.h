@@ -84,15 +84,15 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   cdp::Task<cdp::Status> rename_volume(cdp::VolumeId id, std::string name);
   // Ends serving and protecting it; its backing store and its history stay.
   cdp::Task<cdp::Status> remove_volume(cdp::VolumeId id);
+  // A rollback of volumes that are served, and of none that is being rolled back: from here on
+  // nobody writes to them until roll_back(), which must follow, is done.
+  cdp::Status begin_roll_back(const std::vector<VolumePoint>& points);
   // The volumes, all of one LSN, are as they were there from the moment this returns. Answers the
   // stamp of the rollback; the LSN before it is the point that undoes it. Writers must have been
   // disconnected; where they are refused, they are until `resume_volume`.
   cdp::Task<cdp::Result<cdp::Stamp>> roll_back(std::vector<VolumePoint> points, std::string author,
                                                bool refuse_writers);
   cdp::Task<cdp::Status> resume_volume(cdp::VolumeId id);
-  // While a rollback is on its way: not recorded. Admitting leaves a recorded refusal in force.
-  void refuse_writers(cdp::VolumeId id);
-  void admit_writers(cdp::VolumeId id);
   // EINVAL, EEXIST: whether neither a volume nor a clone has the name.
   cdp::Status check_new_name(const std::string& name) const;
   // Names the present point, of one volume or (0) of all; durable when it returns.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "cdp/base/check.h"
 #include "journal/visibility.h"
 #include "restore/point_hydration.h"
 #include "tools/daemon/appliance.h"
@@ -36,8 +37,19 @@ Status Appliance::check_not_rolling_back(VolumeId id) const {
                     journal_->state().find(id)->name);
 }
 
-// Every volume is held while the one record is made, so that it has one place in the sequence for
-// all of them; what can fail comes before it.
+Status Appliance::begin_roll_back(const std::vector<VolumePoint>& points) {
+  for (const VolumePoint& point : points) {
+    Result<LiveVolume*> live = served_volume(point.volume);
+    if (!live) return std::move(live).error();
+    if (Status free = check_not_rolling_back(point.volume); !free) return free;
+  }
+  for (const VolumePoint& point : points) {
+    rolling_back_.insert(point.volume);
+    live_.at(point.volume).volume->refuse_changes(true);
+  }
+  return {};
+}
+
 Task<Result<cdp::Stamp>> Appliance::roll_back(std::vector<VolumePoint> points, std::string author,
                                               bool refuse_writers) {
   std::sort(points.begin(), points.end(),
@@ -45,19 +57,20 @@ Task<Result<cdp::Stamp>> Appliance::roll_back(std::vector<VolumePoint> points, s
   journal::RollbackRecord record{.point = points.front().lsn, .refuse_writers = refuse_writers};
   record.author = author;
   for (const VolumePoint& point : points) {
-    Result<LiveVolume*> live = served_volume(point.volume);
-    if (!live) co_return std::move(live).error();
-    if (Status free = check_not_rolling_back(point.volume); !free) {
-      co_return std::move(free).error();
-    }
+    CHECK(rolling_back_.contains(point.volume));
     record.volumes.push_back({point.volume, point.size_bytes});
   }
-  for (const VolumePoint& point : points) rolling_back_.insert(point.volume);
   Result<cdp::Stamp> stamp = co_await roll_back_held(points, std::move(record));
-  for (const VolumePoint& point : points) rolling_back_.erase(point.volume);
+  for (const VolumePoint& point : points) {
+    rolling_back_.erase(point.volume);
+    const bool refused = journal_->state().find(point.volume)->writers_refused;
+    live_.at(point.volume).volume->refuse_changes(refused);
+  }
   co_return stamp;
 }
 
+// Every volume is held while the one record is made, so that it has one place in the sequence for
+// all of them; what can fail comes before it.
 Task<Result<cdp::Stamp>> Appliance::roll_back_held(std::vector<VolumePoint> points,
                                                    journal::RollbackRecord record) {
   for (const VolumePoint& point : points) {
@@ -95,25 +108,16 @@ Task<Result<cdp::Stamp>> Appliance::roll_back_held(std::vector<VolumePoint> poin
   for (std::size_t i = 0; i < points.size(); ++i) {
     held[i]->finish_replacement(hydration_source(state, points[i].volume, map),
                                 points[i].size_bytes, record.stamp.lsn);
-    held[i]->refuse_changes(state.find(points[i].volume)->writers_refused);
     spdlog::info("volume {}: rolled back to LSN {} at LSN {} by {}", held[i]->name(),
                  record.point.value, record.stamp.lsn.value, record.author);
   }
   co_return record.stamp;
 }
 
-void Appliance::refuse_writers(VolumeId id) {
-  if (Result<LiveVolume*> live = served_volume(id)) (*live)->volume->refuse_changes(true);
-}
-
-void Appliance::admit_writers(VolumeId id) {
-  Result<LiveVolume*> live = served_volume(id);
-  if (live) (*live)->volume->refuse_changes(journal_->state().find(id)->writers_refused);
-}
-
 Task<Status> Appliance::resume_volume(VolumeId id) {
   Result<LiveVolume*> live = served_volume(id);
   if (!live) co_return std::move(live).error();
+  if (Status free = check_not_rolling_back(id); !free) co_return free;
   if (!journal_->state().find(id)->writers_refused) co_return Status{};
   const cdp::Stamp stamp = sequencer_.next();
   Status recorded = journal_->record_volume_resumed(id, stamp);
@@ -123,7 +127,7 @@ Task<Status> Appliance::resume_volume(VolumeId id) {
   // The volume may have been removed meanwhile.
   Result<LiveVolume*> still = served_volume(id);
   if (!still) co_return std::move(still).error();
-  (*still)->volume->refuse_changes(false);
+  if (!rolling_back_.contains(id)) (*still)->volume->refuse_changes(false);
   co_return Status{};
 }
 
