@@ -22,42 +22,6 @@ constexpr std::size_t kUnstoredRunsMax = 64;
 // After a failure of the index's disk.
 constexpr Nanos kRetryInterval = cdp::seconds(5);
 
-// Stops before the frame with which it would become too large.
-class BoundedCollector final : public RecordVisitor {
- public:
-  BoundedCollector(Collector& to, std::size_t entries_max) : to_(to), entries_max_(entries_max) {}
-
-  bool on_frame(const FrameInfo& frame) override {
-    is_full_ = to_.entries().size() >= entries_max_;
-    if (is_full_) return false;
-    mark_ = {.segment = frame.segment, .offset = frame.offset, .digest = frame.digest};
-    return to_.on_frame(frame);
-  }
-  void on_write(const WriteRecord& r) override { to_.on_write(r); }
-  void on_zero(const ZeroRecord& r) override { to_.on_zero(r); }
-  void on_volume_created(const VolumeCreated& r) override { to_.on_volume_created(r); }
-  void on_volume_created_from(const VolumeCreatedFrom& r) override {
-    to_.on_volume_created_from(r);
-  }
-  void on_volume_resized(const VolumeResized& r) override { to_.on_volume_resized(r); }
-  void on_volume_renamed(const VolumeRenamed& r) override { to_.on_volume_renamed(r); }
-  void on_volume_removed(const VolumeRemoved& r) override { to_.on_volume_removed(r); }
-  void on_volume_resumed(const VolumeResumed& r) override { to_.on_volume_resumed(r); }
-  void on_rollback(const RollbackRecord& r) override { to_.on_rollback(r); }
-  void on_mark(const MarkRecord& r) override { to_.on_mark(r); }
-  void on_crash(const CrashRecord& r) override { to_.on_crash(r); }
-  void on_damage(const Damage& damage) override { to_.on_damage(damage); }
-  bool done() const override { return is_full_; }
-
-  const std::optional<FrameMark>& mark() const { return mark_; }
-
- private:
-  Collector& to_;
-  const std::size_t entries_max_;
-  bool is_full_ = false;
-  std::optional<FrameMark> mark_;
-};
-
 }  // namespace
 
 // ---------------------------------------------------------------- opening
@@ -227,12 +191,10 @@ Task<Status> TimeIndex::learn_from_segments() {
         co_await VaultReader::open(scheduler_, segments_, vault_, from);
     if (!reader.ok()) co_return reader.error();
     CHECK(gathered_.empty());
-    BoundedCollector collector(gathered_, kRunsAtOnce * options_.run_entries);
+    BoundedCollector collector(kRunsAtOnce * options_.run_entries);
     Status visited = co_await (*reader)->visit(learnt_, head, collector);
-    if (!visited.ok()) {
-      gathered_.clear();
-      co_return visited;
-    }
+    if (!visited.ok()) co_return visited;
+    gathered_ = static_cast<Collector&&>(collector);
     if (collector.mark().has_value()) gathered_mark_ = *collector.mark();
     if (!gathered_.empty()) learnt_ = std::max(learnt_, gathered_.upto());
     const bool has_more = collector.done();
