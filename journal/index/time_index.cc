@@ -142,8 +142,7 @@ void TimeIndex::on_durable_frame(const FrameHeader& frame, const Digest& digest,
   if (behind_ || closing_) return;
   const std::size_t entries = gathered_.entries().size();
   if (entries >= kGatheredRunsMax * options_.run_entries) {
-    gathered_.clear();
-    behind_ = true;
+    let_go();
     wake_.notify_all();
     return;
   }
@@ -159,11 +158,15 @@ void TimeIndex::on_durable_frame(const FrameHeader& frame, const Digest& digest,
   if (segment_ended || gathered_.entries().size() >= options_.run_entries) wake_.notify_all();
 }
 
+void TimeIndex::let_go() {
+  gathered_.clear();
+  behind_ = true;
+}
+
 Task<Status> TimeIndex::catch_up(Lsn head) {
   head_ = std::max(head_, head);
   if (!behind_ && head > learnt_) {  // nobody tells a reader what came since
-    gathered_.clear();
-    behind_ = true;
+    let_go();
   }
   const std::uint64_t attempts = learn_attempts_;
   while (behind_ && learn_attempts_ == attempts) {
@@ -181,6 +184,11 @@ Task<Status> TimeIndex::learn_from_segments() {
   learnt_ = runs_upto();
   gathered_mark_ = runs_mark();
   for (;;) {
+    // Reading goes faster than storing.
+    if (unstored_runs() >= kUnstoredRunsMax || is_memory_full()) {
+      Status stored = co_await store();
+      if (!stored.ok()) co_return stored;
+    }
     const Lsn head = head_;
     const std::uint32_t from = runs_.empty() ? 1 : runs_mark().segment;
     Result<std::unique_ptr<VaultReader>> reader =
@@ -199,11 +207,6 @@ Task<Status> TimeIndex::learn_from_segments() {
       co_return Status();
     }
     co_await make_run();
-    // Reading goes faster than storing.
-    if (unstored_runs() >= kUnstoredRunsMax) {
-      Status stored = co_await store();
-      if (!stored.ok()) co_return stored;
-    }
     if (options_.progress) options_.progress(learnt_);
   }
 }
@@ -246,6 +249,13 @@ std::size_t TimeIndex::unstored_runs() const {
       runs_.begin(), runs_.end(), [](const KnownRun& known) { return !known.is_stored(); }));
 }
 
+bool TimeIndex::is_memory_full() const {
+  std::size_t entries = 0;
+  for (const KnownRun& known : runs_)
+    if (!known.is_stored()) entries += known.run->header().entries.rows;
+  return entries >= kUnstoredRunsMax * kRunsAtOnce * options_.run_entries;
+}
+
 std::vector<RunPtr> TimeIndex::all_runs() const {
   std::vector<RunPtr> runs;
   for (const KnownRun& known : runs_) runs.push_back(known.run);
@@ -284,8 +294,8 @@ Task<void> TimeIndex::maintain() {
     if (RunPtr damaged = next_repair()) {
       status = co_await repair(std::move(damaged));
     } else if (behind_ && (wants_to_learn_ || head_ != Lsn{})) {
-      wants_to_learn_ = false;
       status = co_await learn_from_segments();
+      wants_to_learn_ = false;  // who waits takes this
       last_attempt_ = status;
       ++learn_attempts_;
       changed_.notify_all();
@@ -425,6 +435,7 @@ Task<Result<RunPtr>> TimeIndex::store_merged(std::vector<RunPtr> inputs) {
 Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot(Lsn lsn) {
   while (runs_upto() < lsn) {
     Status status;
+    if (!behind_ && is_memory_full()) let_go();
     if (behind_)
       status = co_await catch_up(lsn);
     else if (learnt_ >= lsn)

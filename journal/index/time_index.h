@@ -8,9 +8,10 @@
 // when there are enough, or somebody asks for a point among them, they become a run, in memory at
 // first. Behind that, runs are stored, and merged in tiers, adjacent ones only (rule 9). When the
 // index cannot keep up, it forgets what it was given and reads it from the segments later: it never
-// holds up the journal. While its disk fails, or is full, the newest runs stay in memory. A run of
-// which a page turns out to be bad is made anew from the segments; questions that need it wait for
-// that, and fail where the segments do not have its history any more.
+// holds up the journal. While its disk fails, or is full, the newest runs stay in memory, as many as
+// kUnstoredRunsMax allows; then questions about what came after them fail with the disk's error. A
+// run of which a page turns out to be bad is made anew from the segments; questions that need it
+// wait for that, and fail where the segments do not have its history any more.
 //
 // Invariants: runs are LSN-disjoint, adjacent, and begin at the beginning of history; what is
 // gathered continues them, unless the index is behind. Those that are stored come before those that
@@ -66,6 +67,12 @@ struct TimeIndexStatistics {
 
 class TimeIndex final : public FrameListener, private RunKeeper {
  public:
+  // Reading history makes runs of so many times run_entries at once: they would be merged anyway.
+  static constexpr std::size_t kRunsAtOnce = 16;
+  // Of runs that the disk does not take, so many stay in memory and no history is read for more;
+  // questions about what came since make smaller ones, until all have the entries of so many.
+  static constexpr std::size_t kUnstoredRunsMax = 64;
+
   // A daemon's index, which is saved in `directory`. What lies there and does not belong to the
   // journal, or is damaged, is removed and made anew.
   static Task<Result<std::unique_ptr<TimeIndex>>> open(cdp::Scheduler& scheduler,
@@ -133,10 +140,13 @@ class TimeIndex final : public FrameListener, private RunKeeper {
   // Those before the first one that is not stored.
   std::size_t stored_runs() const;
   std::size_t unstored_runs() const;
+  bool is_memory_full() const;
   std::vector<RunPtr> all_runs() const;
   // In place of `range`.
   void replace(Range range, std::vector<KnownRun> by);
 
+  // Of what is gathered: it is read from the segments later.
+  void let_go();
   Task<Status> learn_from_segments();
   // A run in memory.
   Task<KnownRun> build(LsnInterval covers, Collector from, FrameMark mark);
@@ -164,11 +174,6 @@ class TimeIndex final : public FrameListener, private RunKeeper {
   void report(const std::string& sentence) const {
     if (options_.report) options_.report(sentence);
   }
-
-  // Reading history makes larger runs at once: they would be merged anyway.
-  static constexpr std::size_t kRunsAtOnce = 16;
-  // In memory, while the disk does not take them.
-  static constexpr std::size_t kUnstoredRunsMax = 64;
 
   cdp::Scheduler& scheduler_;
   cdp::Directory& directory_;

@@ -293,6 +293,47 @@ TEST_P(TimeIndexSeeds, LetsGoOfWhatItCannotStoreAndReadsItLater) {
   world.stop();
 }
 
+// However often somebody asks, and however long it lasts.
+TEST_P(TimeIndexSeeds, KeepsABoundedPartInMemoryWhileItsDiskFails) {
+  for (const std::size_t steps : {std::size_t{3}, std::size_t{30}}) {
+    SCOPED_TRACE(fmt::format("{} steps between questions", steps));
+    TimeIndexWorld world(GetParam(), 1, 4);
+    ASSERT_NO_FATAL_FAILURE(world.start());
+    world.steps(50);
+    world.check(1);
+    world.machine.store->inject({.path_contains = "vault/index",
+                                 .kind = sim::IoKind::kWrite,
+                                 .sticky = true,
+                                 .code = ENOSPC});
+    const TimeIndexStatistics before = world.index->statistics();
+    int refused = 0;
+    for (std::size_t i = 0; i < (steps == 3 ? 250 : 100); ++i) {
+      world.steps(static_cast<int>(steps));
+      auto snapshot = world.machine.scheduler.run(world.index->snapshot(world.durable()));
+      if (!snapshot.ok()) {
+        ++refused;
+        EXPECT_EQ(snapshot.error().code, ENOSPC) << snapshot.error().message;
+      }
+      const TimeIndexStatistics now = world.index->statistics();
+      constexpr std::size_t kMost = TimeIndex::kUnstoredRunsMax * TimeIndex::kRunsAtOnce;
+      ASSERT_LE(now.entries - before.entries, kMost + 2000);
+      if (refused > 3) {
+        ASSERT_EQ(now.runs, world.index->statistics().runs);
+      }
+      if (steps == 30) {
+        ASSERT_LE(now.runs - before.runs, TimeIndex::kUnstoredRunsMax + 1);
+      }
+    }
+    EXPECT_GT(refused, 3);
+    world.machine.store->clear_faults();
+    world.check();
+    world.pass(30);
+    EXPECT_FALSE(world.index->statistics().problem.has_value())
+        << world.index->statistics().problem->message;
+    world.stop();
+  }
+}
+
 // A reader beside the daemon uses what is saved and leaves it alone.
 TEST_P(TimeIndexSeeds, AReaderBesideItChangesNothingAndKnowsWhatCameSince) {
   TimeIndexWorld world(GetParam());
