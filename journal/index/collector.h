@@ -29,6 +29,8 @@ class Collector : public RecordVisitor {
   void on_rollback(const RollbackRecord&) override { has_control(); }
   void on_mark(const MarkRecord&) override { has_control(); }
   void on_crash(const CrashRecord&) override { has_control(); }
+  // An idle journal has many of them: no control records.
+  void on_clock(const ClockRecord&) override { frames_.back().flags |= FrameRow::kClock; }
   void on_damage(const Damage& damage) override;
 
   // Everything that was shown since the beginning, or since it was cleared.

@@ -118,4 +118,26 @@ Task<Result<std::vector<FrameRow>>> Snapshot::control_frames(LsnInterval interva
   }
 }
 
+Task<Result<std::optional<FrameRow>>> Snapshot::clock_frame_in(RunList runs,
+                                                               LsnInterval interval) const {
+  PageReader pages(scheduler_);
+  for (auto run = runs->rbegin(); run != runs->rend(); ++run) {
+    if ((*run)->header().upto <= interval.after) break;
+    if ((*run)->header().after >= interval.upto) continue;
+    auto found = co_await index::last_clock_frame(pages, **run, interval);
+    if (!found.ok() || found->has_value()) co_return found;
+  }
+  co_return std::optional<FrameRow>{};
+}
+
+Task<Result<std::optional<FrameRow>>> Snapshot::last_clock_frame(LsnInterval interval) const {
+  for (;;) {
+    const RunList runs = runs_;
+    Result<std::optional<FrameRow>> found = co_await clock_frame_in(runs, interval);
+    if (found.ok()) co_return found;
+    Status replaced = co_await replace_damaged(runs, found.error());
+    if (!replaced.ok()) co_return replaced.error();
+  }
+}
+
 }  // namespace journal::index

@@ -52,6 +52,7 @@ class Snapshot final : public BlockMap {
   Task<Result<std::optional<FrameRow>>> frame_at(Lsn lsn) const;
   Task<Result<std::vector<FrameRow>>> deciding_frames(Nanos time) const;
   Task<Result<std::vector<FrameRow>>> control_frames(LsnInterval interval) const;
+  Task<Result<std::optional<FrameRow>>> last_clock_frame(LsnInterval interval) const;
 
   // For scans, as for all questions: what failed on these runs is asked again of runs() where this
   // succeeds, and has failed for good where it does not.
@@ -64,6 +65,7 @@ class Snapshot final : public BlockMap {
   Task<Status> lookup_in(RunList runs, const Visibility& visible, std::uint64_t first_block,
                          std::span<BlockVersion> into) const;
   Task<Result<std::optional<FrameRow>>> frame_in(RunList runs, Lsn lsn) const;
+  Task<Result<std::optional<FrameRow>>> clock_frame_in(RunList runs, LsnInterval interval) const;
 
   cdp::Scheduler& scheduler_;
   RunKeeper* const keeper_;

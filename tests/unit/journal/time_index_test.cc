@@ -82,6 +82,19 @@ TEST_P(TimeIndexSeeds, StatesAndTimesAreThoseOfTheRecords) {
   world.stop();
 }
 
+// An idle journal says once a minute how late it is.
+TEST_P(TimeIndexSeeds, StatesHaveTheNewestClockRecordUpToThem) {
+  TimeIndexWorld world(GetParam());
+  ASSERT_NO_FATAL_FAILURE(world.start());
+  for (int i = 0; i < 40; ++i) {
+    world.steps(static_cast<int>(world.machine.random.below(15)));
+    world.pass(static_cast<std::int64_t>(world.machine.random.below(200)));
+    if (world.machine.random.chance(20)) world.machine.clock.step(cdp::seconds(-3));
+  }
+  world.check_states(60);
+  world.stop();
+}
+
 // What a crash lost, and what was refused, leaves LSNs that no record has.
 TEST_P(TimeIndexSeeds, StatesAtLsnsBetweenFramesAreThoseOfTheRecordsBefore) {
   TimeIndexWorld world(GetParam());
@@ -427,6 +440,11 @@ void expect_same_state(const JournalState& got, const JournalState& wanted) {
     ASSERT_NE(found, got.marks.end()) << label;
     EXPECT_EQ(found->second.stamp, mark.stamp);
     EXPECT_EQ(found->second.volume, mark.volume);
+  }
+  ASSERT_EQ(got.clock.has_value(), wanted.clock.has_value());
+  if (wanted.clock.has_value()) {
+    EXPECT_EQ(got.clock->stamp, wanted.clock->stamp);
+    EXPECT_EQ(got.clock->boottime, wanted.clock->boottime);
   }
   ASSERT_EQ(got.crashes.size(), wanted.crashes.size());
   for (std::size_t i = 0; i < wanted.crashes.size(); ++i)
