@@ -164,6 +164,7 @@ void TimeIndex::let_go() {
 }
 
 Task<Status> TimeIndex::catch_up(Lsn head) {
+  const Question question(*this);
   head_ = std::max(head_, head);
   if (!behind_ && head > learnt_) {  // nobody tells a reader what came since
     let_go();
@@ -433,6 +434,7 @@ Task<Result<RunPtr>> TimeIndex::store_merged(std::vector<RunPtr> inputs) {
 // ---------------------------------------------------------------- asking
 
 Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot(Lsn lsn) {
+  const Question question(*this);
   while (runs_upto() < lsn) {
     Status status;
     if (!behind_ && is_memory_full()) let_go();
@@ -451,6 +453,7 @@ Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot(Lsn lsn) {
 
 // What was passed over may decide. What is gathered decides nothing where all of it is later.
 Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot_for(Nanos time) {
+  const Question question(*this);
   while (behind_) {
     Status known = co_await catch_up(head_);
     if (!known.ok()) co_return known.error();
@@ -466,7 +469,7 @@ Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot_for(Nanos time
 }
 
 Task<Status> TimeIndex::close() {
-  CHECK(!closing_);
+  CHECK(!closing_ && questions_ == 0);
   closing_ = true;
   wake_.notify_all();
   co_await tasks_.join();

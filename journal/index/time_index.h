@@ -102,8 +102,9 @@ class TimeIndex final : public FrameListener, private RunKeeper {
   // The end of what was learnt.
   Lsn learnt() const { return learnt_; }
 
-  // Saves what is gathered and ends what is under way. Fails where it could not be saved; the next
-  // start then reads it again.
+  // Saves what is gathered and ends what it does by itself. Nobody may be waiting for an answer of
+  // the index or of a snapshot of it, and nobody may ask any more (CHECKed): whoever serves views
+  // ends them first. Fails where it could not be saved; the next start then reads it again.
   Task<Status> close();
 
   TimeIndexStatistics statistics() const;
@@ -113,6 +114,21 @@ class TimeIndex final : public FrameListener, private RunKeeper {
  private:
   TimeIndex(cdp::Scheduler& scheduler, cdp::Directory& directory, bool is_saved,
             cdp::Directory& segments, Vault vault, TimeIndexOptions options);
+
+  // As long as somebody waits for an answer.
+  class Question {
+   public:
+    explicit Question(TimeIndex& index) : index_(index) {
+      CHECK(!index.closing_);
+      ++index.questions_;
+    }
+    ~Question() { --index_.questions_; }
+    Question(const Question&) = delete;
+    Question& operator=(const Question&) = delete;
+
+   private:
+    TimeIndex& index_;
+  };
 
   struct Range {
     std::size_t first = 0;
@@ -196,6 +212,7 @@ class TimeIndex final : public FrameListener, private RunKeeper {
   bool wants_to_learn_ = false;  // somebody waits in catch_up
   std::uint64_t learn_attempts_ = 0;
   Status last_attempt_;
+  std::size_t questions_ = 0;
   bool making_run_ = false;
   bool closing_ = false;
   std::uint64_t merges_ = 0;

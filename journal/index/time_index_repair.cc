@@ -105,6 +105,7 @@ Task<Status> TimeIndex::store_made(std::vector<KnownRun>& made, std::size_t firs
 }
 
 Task<Result<std::vector<RunPtr>>> TimeIndex::replace_damaged(RunList runs) {
+  const Question question(*this);
   struct Awaited {
     const Run* run;
     std::uint64_t failed;  // before

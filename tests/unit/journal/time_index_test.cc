@@ -306,6 +306,22 @@ TEST_P(TimeIndexSeeds, LetsGoOfWhatItCannotStoreAndReadsItLater) {
   world.stop();
 }
 
+Task<void> ask(TimeIndex& index, Lsn lsn) { static_cast<void>((co_await index.snapshot(lsn)).ok()); }
+
+TEST(TimeIndex, IsNotClosedWhileSomebodyWaitsForAnAnswer) {
+  TimeIndexWorld world(1);
+  ASSERT_NO_FATAL_FAILURE(world.start());
+  world.steps(20);
+  EXPECT_DEATH(
+      {
+        cdp::TaskGroup group(world.machine.scheduler);
+        group.spawn(ask(*world.index, world.durable()));
+        static_cast<void>(world.machine.scheduler.run(world.index->close()).ok());
+      },
+      "questions_ == 0");
+  world.stop();
+}
+
 // However often somebody asks, and however long it lasts.
 TEST_P(TimeIndexSeeds, KeepsABoundedPartInMemoryWhileItsDiskFails) {
   for (const std::size_t steps : {std::size_t{3}, std::size_t{30}}) {
