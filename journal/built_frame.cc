@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "journal/state_codec.h"
+
 namespace journal {
 namespace {
 

@@ -6,6 +6,7 @@
 #include "journal/aligned_buffer.h"
 #include "journal/record_codec.h"
 #include "journal/segment_reader.h"
+#include "journal/state_codec.h"
 
 namespace journal {
 namespace {

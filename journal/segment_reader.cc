@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "journal/state_codec.h"
+
 namespace journal {
 namespace {
 

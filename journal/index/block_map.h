@@ -4,7 +4,8 @@
 // view, a restore and a rollback ask of the time index, and all that they know of it.
 //
 // One scheduler's thread; any number of calls side by side. The map is a snapshot: it does not
-// change, and keeps what it needs for as long as it lives. Errors: EIO where the index is damaged.
+// change, and keeps what it needs for as long as it lives. Errors: EIO where the index is damaged
+// and the journal cannot be read to make it anew.
 #pragma once
 
 #include <cstdint>

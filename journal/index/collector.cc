@@ -72,4 +72,11 @@ void Collector::clear() {
   frames_.clear();
 }
 
+bool BoundedCollector::on_frame(const FrameInfo& frame) {
+  is_full_ = entries().size() >= entries_max_;
+  if (is_full_) return false;
+  mark_ = {.segment = frame.segment, .offset = frame.offset, .digest = frame.digest};
+  return Collector::on_frame(frame);
+}
+
 }  // namespace journal::index

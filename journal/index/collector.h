@@ -5,15 +5,17 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <vector>
 
 #include "journal/index/entry.h"
+#include "journal/index/manifest.h"
 #include "journal/index/run_file.h"
 #include "journal/vault_reader.h"
 
 namespace journal::index {
 
-class Collector final : public RecordVisitor {
+class Collector : public RecordVisitor {
  public:
   bool on_frame(const FrameInfo& frame) override;
   void on_write(const WriteRecord& record) override;
@@ -27,6 +29,8 @@ class Collector final : public RecordVisitor {
   void on_rollback(const RollbackRecord&) override { has_control(); }
   void on_mark(const MarkRecord&) override { has_control(); }
   void on_crash(const CrashRecord&) override { has_control(); }
+  // An idle journal has many of them: no control records.
+  void on_clock(const ClockRecord&) override { frames_.back().flags |= FrameRow::kClock; }
   void on_damage(const Damage& damage) override;
 
   // Everything that was shown since the beginning, or since it was cleared.
@@ -44,6 +48,23 @@ class Collector final : public RecordVisitor {
   std::vector<Entry> entries_;
   std::vector<FrameRow> frames_;
   Lsn upto_;
+};
+
+// Ends the visit before the frame with which it would have more than so many entries and those of
+// one frame.
+class BoundedCollector : public Collector {
+ public:
+  explicit BoundedCollector(std::size_t entries_max) : entries_max_(entries_max) {}
+  bool on_frame(const FrameInfo& frame) override;
+  bool done() const override { return is_full_; }
+
+  // The newest frame; none where none came.
+  const std::optional<FrameMark>& mark() const { return mark_; }
+
+ private:
+  const std::size_t entries_max_;
+  bool is_full_ = false;
+  std::optional<FrameMark> mark_;
 };
 
 }  // namespace journal::index

@@ -78,6 +78,17 @@ class Decision {
   Side last_ = Side::kNone;
 };
 
+constexpr std::uint8_t kOfInterest = FrameRow::kControl | FrameRow::kDamaged;
+
+// Of a fence that others stand beside: whether no frame below it has an LSN in the interval. All
+// frames below end before the next fence's LSN, and begin after the end of any before.
+bool is_outside(const PackedPage& fences, unsigned row, LsnInterval interval) {
+  const bool too_old =
+      row + 1 < fences.rows() && fences.get(kFenceLsn, row + 1) <= interval.after.value + 1;
+  const bool too_new = row > 0 && fences.get(kFenceLsn, row - 1) >= interval.upto.value;
+  return too_old || too_new;
+}
+
 void visit_control(PageReader& pages, const Run& run, LsnInterval interval, std::uint32_t page,
                    std::uint32_t level, std::vector<FrameRow>& into) {
   const CachedPage* const found = pages.find(run, page);
@@ -87,19 +98,38 @@ void visit_control(PageReader& pages, const Run& run, LsnInterval interval, std:
   for (unsigned row = 0; row < rows.rows(); ++row) {
     if (level == 0) {
       const FrameRow frame = frame_at_row(rows, row);
-      if (frame.flags != 0 && frame.last_lsn > interval.after && frame.first_lsn <= interval.upto)
+      if ((frame.flags & kOfInterest) != 0 && frame.last_lsn > interval.after &&
+          frame.first_lsn <= interval.upto)
         into.push_back(frame);
       continue;
     }
-    if (rows.get(kFenceFlags, row) == 0) continue;
-    // All frames below end before the next fence's LSN, and begin after the end of any before.
-    const bool too_old =
-        row + 1 < rows.rows() && rows.get(kFenceLsn, row + 1) <= interval.after.value + 1;
-    const bool too_new = row > 0 && rows.get(kFenceLsn, row - 1) >= interval.upto.value;
-    if (too_old || too_new) continue;
+    if ((rows.get(kFenceFlags, row) & kOfInterest) == 0 || is_outside(rows, row, interval)) continue;
     visit_control(pages, run, interval, static_cast<std::uint32_t>(rows.get(kFrameChild, row)),
                   level - 1, into);
   }
+}
+
+// From the newest on, up to the first that is found. What lies before a missing page is of the next
+// attempt.
+Attempt find_clock(PageReader& pages, const Run& run, LsnInterval interval, std::uint32_t page,
+                   std::uint32_t level, std::optional<FrameRow>& found) {
+  const CachedPage* const at = pages.find(run, page);
+  if (at == nullptr) return Attempt::kMissing;
+  const CachedPageRef kept(const_cast<CachedPage*>(at));
+  const PackedPage rows(at->data);
+  for (unsigned row = rows.rows(); row-- > 0 && !found.has_value();) {
+    if (level == 0) {
+      const FrameRow frame = frame_at_row(rows, row);
+      if ((frame.flags & FrameRow::kClock) != 0 && interval.contains(frame.last_lsn)) found = frame;
+      continue;
+    }
+    if ((rows.get(kFenceFlags, row) & FrameRow::kClock) == 0 || is_outside(rows, row, interval))
+      continue;
+    const auto child = static_cast<std::uint32_t>(rows.get(kFrameChild, row));
+    if (find_clock(pages, run, interval, child, level - 1, found) == Attempt::kMissing)
+      return Attempt::kMissing;
+  }
+  return Attempt::kDone;
 }
 
 Attempt find_frame(PageReader& pages, const Run& run, Lsn lsn, std::optional<FrameRow>& found) {
@@ -163,6 +193,17 @@ Task<Status> control_frames(PageReader& pages, const Run& run, LsnInterval inter
     }
     if (Status loaded = co_await pages.load(); !loaded.ok()) co_return loaded;
   }
+}
+
+Task<Result<std::optional<FrameRow>>> last_clock_frame(PageReader& pages, const Run& run,
+                                                       LsnInterval interval) {
+  std::optional<FrameRow> found;
+  const TreeSection& frames = run.header().frames;
+  if (frames.rows == 0) co_return found;
+  while (find_clock(pages, run, interval, frames.root, frames.height, found) == Attempt::kMissing) {
+    if (Status loaded = co_await pages.load(); !loaded.ok()) co_return loaded.error();
+  }
+  co_return found;
 }
 
 }  // namespace journal::index

@@ -31,4 +31,8 @@ Task<Status> deciding_frames(PageReader& pages, const Run& run, Nanos time,
 Task<Status> control_frames(PageReader& pages, const Run& run, LsnInterval interval,
                             std::vector<FrameRow>& into);
 
+// The last frame that has CLOCK records and whose last LSN lies in the interval.
+Task<Result<std::optional<FrameRow>>> last_clock_frame(PageReader& pages, const Run& run,
+                                                       LsnInterval interval);
+
 }  // namespace journal::index

@@ -71,19 +71,35 @@ Task<Result<JournalState>> HistoryReader::state_at(Lsn lsn) {
   JournalState state = std::move(opening).value();
   if (state.lsn > lsn)
     co_return make_error(ERANGE, "nothing was recorded at or before LSN {}", lsn.value);
-  StateBuilder builder(state);
   const LsnInterval since{state.lsn, lsn};
-  Status visited = co_await visit_control(since, builder);
-  if (visited.ok() && frame.first_lsn > lsn) {
+  if (frame.first_lsn > lsn) {
     Result<FrameRow> before = co_await frame_before(frame, state.lsn, lsn);
     if (!before.ok()) co_return before.error();
     frame = *before;
   }
-  const bool is_shown = (frame.flags & (FrameRow::kControl | FrameRow::kDamaged)) != 0;
-  if (visited.ok() && !is_shown && frame.first_lsn <= lsn)
-    visited = co_await visit_frame(frame, since, builder);
+  Result<std::vector<FrameRow>> frames = co_await state_frames(since, frame);
+  if (!frames.ok()) co_return frames.error();
+  StateBuilder builder(state);
+  Status visited = co_await visit_frames(*std::move(frames), since, builder);
   if (!visited.ok()) co_return visited.error();
   co_return state;
+}
+
+Task<Result<std::vector<FrameRow>>> HistoryReader::state_frames(LsnInterval since, FrameRow last) {
+  Result<std::vector<FrameRow>> frames = co_await snapshot_->control_frames(since);
+  if (!frames.ok()) co_return frames;
+  Result<std::optional<FrameRow>> clock = co_await snapshot_->last_clock_frame(since);
+  if (!clock.ok()) co_return clock.error();
+  const auto add = [&](const FrameRow& frame) {
+    if (std::find(frames->begin(), frames->end(), frame) == frames->end()) frames->push_back(frame);
+  };
+  if (clock->has_value()) add(**clock);
+  if (last.first_lsn <= since.upto) add(last);
+  // In LSN order.
+  std::stable_sort(frames->begin(), frames->end(), [](const FrameRow& a, const FrameRow& b) {
+    return std::pair(a.segment, a.offset) < std::pair(b.segment, b.offset);
+  });
+  co_return frames;
 }
 
 Task<Result<FrameRow>> HistoryReader::frame_before(FrameRow next, Lsn known, Lsn lsn) {

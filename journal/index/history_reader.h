@@ -33,6 +33,8 @@ class HistoryReader {
   Task<Status> visit_control(LsnInterval interval, RecordVisitor& visitor);
 
  private:
+  // Those that decide the state at the end of the interval, which `last` has, or does not reach.
+  Task<Result<std::vector<FrameRow>>> state_frames(LsnInterval since, FrameRow last);
   // Of the segment in which the frame lies.
   Task<Result<JournalState>> opening_state(FrameRow frame);
   // Of the frames with an LSN in (known, lsn] the last one, or `next` where there is none; `next` is

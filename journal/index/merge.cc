@@ -32,7 +32,10 @@ class Input {
     const std::span<std::byte> memory = input.memory_.reserve(kReadPages * kPageBytes);
     const std::uint64_t first = input.section_.first_leaf + input.next_;
     result = co_await input.run_.disk().read(first * kPageBytes, memory.first(pages * kPageBytes));
-    if (!result.ok()) co_return;
+    if (!result.ok()) {
+      input.run_.note_damage();
+      co_return;
+    }
     input.loaded_ = pages;
     input.used_ = 0;
   }
@@ -42,8 +45,11 @@ class Input {
     if (row_ < rows_ || used_ == loaded_) return {};
     const std::byte* const bytes = memory_.data() + used_ * kPageBytes;
     const PageId id{run_.number(), section_.first_leaf + next_};
-    if (Status checked = check_page(run_.secret(), id, PageBytes{bytes, kPageBytes}); !checked.ok())
+    Status checked = check_page(run_.secret(), id, PageBytes{bytes, kPageBytes});
+    if (!checked.ok()) {
+      run_.note_damage();
       return checked;
+    }
     page_ = PackedPage(bytes);
     rows_ = page_.rows();
     row_ = 0;

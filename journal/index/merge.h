@@ -18,7 +18,7 @@ namespace journal::index {
 // oldest first and meet each other (CHECKed: rule 9). Memory: some 1 MiB for each run, and the
 // filter of the new one, 10 bits a key. All that computes is done on a worker.
 //
-// Errors: EIO where a run is damaged, ENOSPC, EEXIST. After one the file may be there, in any
+// Errors: EIO where a run is damaged, which knows it then; ENOSPC, EEXIST. After one the file may be there, in any
 // state: remove it. Everything passed in must outlive the task.
 Task<Status> merge_runs(cdp::Scheduler& scheduler, cdp::Directory& directory, const Vault& vault,
                         std::span<const std::shared_ptr<const Run>> runs, std::uint32_t number);

@@ -113,11 +113,17 @@ Task<void> PageReader::read(PageReader& reader, Missing missing, Status& result)
   }
   const Run& run = *missing.run;
   result = co_await run.disk().read(std::uint64_t{missing.page} * kPageBytes, memory);
-  if (!result.ok()) co_return;
+  if (!result.ok()) {
+    run.note_damage();
+    co_return;
+  }
   for (std::uint32_t i = 0; i < missing.count; ++i) {
     pages[i]->id = {run.number(), missing.page + i};
     result = check_page(run.secret(), pages[i]->id, pages[i]->bytes());
-    if (!result.ok()) co_return;
+    if (!result.ok()) {
+      run.note_damage();
+      co_return;
+    }
     reader.own_[key_of(pages[i]->id)] = pages[i];
     run.pages().cache().insert(run.pages(), pages[i]);
   }

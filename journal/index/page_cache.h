@@ -136,7 +136,8 @@ class PageReader {
   CachedPage* find(const Run& run, std::uint32_t page, std::uint32_t more = 0);
   const std::byte* find_bytes(const Run& run, std::uint32_t page);
   bool has_missing() const { return !missing_.empty(); }
-  // Reads what is missing, side by side. EIO where a page is not what it should be.
+  // Reads what is missing, side by side. EIO where a page is not what it should be: its run is
+  // damaged then, and knows it.
   Task<Status> load();
   // Gives up the pages that were read.
   void release() { own_.clear(); }

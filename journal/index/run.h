@@ -4,9 +4,11 @@
 // tree, node and LSN descending, and answers which version of a node is visible. README.md,
 // "Look-ups".
 //
-// One scheduler's thread. Immutable. Who holds one may read its file, even if it was removed since.
+// One scheduler's thread. Immutable, but that it remembers when a page of it turned out to be bad.
+// Who holds one may read its file, even if it was removed since.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <span>
@@ -45,6 +47,10 @@ class Run {
   const Secret& secret() const { return vault_.secret; }
   cdp::Disk& disk() const { return *disk_; }
   PagesOfRun& pages() const { return pages_; }
+
+  // A page could not be read, or was not what it should be. From any thread.
+  void note_damage() const { is_damaged_.store(true, std::memory_order_relaxed); }
+  bool is_damaged() const { return is_damaged_.load(std::memory_order_relaxed); }
 
   // The attempts below are synchronous: kMissing says that `pages` lacks some page that it now
   // knows of; load, and try again.
@@ -86,6 +92,7 @@ class Run {
   std::unique_ptr<cdp::Disk> disk_;
   RunHeader header_;
   mutable PagesOfRun pages_;
+  mutable std::atomic<bool> is_damaged_ = false;
 };
 
 }  // namespace journal::index

@@ -18,7 +18,7 @@
 
 namespace journal::index {
 
-inline constexpr std::uint32_t kRunVersion = 1;
+inline constexpr std::uint32_t kRunVersion = 2;  // 1 did not know frames with CLOCK records
 
 // "0000000042.run"
 std::string run_name(std::uint32_t number);
@@ -26,8 +26,9 @@ std::string run_name(std::uint32_t number);
 // One row of the frame table: a frame of records, or a stretch of a segment that is damaged.
 struct FrameRow {
   enum Flag : std::uint8_t {
-    kControl = 1,  // it has records other than writes and zeroes
+    kControl = 1,  // it has records of volumes, marks, rollbacks or crashes
     kDamaged = 2,  // it cannot be read: LSNs are those that may be lost, times those around it
+    kClock = 4,    // it has CLOCK records; of all those only the newest one matters to a state
   };
   std::uint32_t segment = 0;
   std::uint32_t offset = 0;       // a multiple of 4096

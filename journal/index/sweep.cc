@@ -14,19 +14,28 @@ constexpr std::size_t kPagesHeldMax = 4096;  // 16 MiB
 
 }  // namespace
 
-Sweep::Sweep(cdp::Scheduler& scheduler, const std::vector<RunPtr>& runs, Visibility visible,
-             std::uint64_t first_block, std::uint64_t end_block)
-    : pages_(scheduler), visible_(std::move(visible)), at_(first_block), end_(end_block) {
-  if (first_block == end_block) return;
+Sweep::Sweep(const Snapshot& map, Visibility visible, std::uint64_t first_block,
+             std::uint64_t end_block)
+    : map_(map),
+      pages_(map.scheduler()),
+      visible_(std::move(visible)),
+      at_(first_block),
+      end_(end_block) {
+  start();
+}
+
+void Sweep::start() {
+  runs_ = map_.runs();
+  if (at_ == end_) return;
   for (std::uint32_t layer = 0; layer < visible_.size(); ++layer) {
-    for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
+    for (auto run = runs_->rbegin(); run != runs_->rend(); ++run) {
       const Intervals intervals = meeting(visible_[layer].intervals, (*run)->covers());
       if (intervals.empty()) continue;
       std::uint32_t levels = (*run)->header().level_mask;
       for (unsigned level = 0; levels != 0; ++level, levels >>= 1) {
         if ((levels & 1) == 0) continue;
         LevelCursor cursor(**run, tree_of(visible_[layer].volume, level),
-                           node_of(first_block, level), node_of(end_block - 1, level) + 1,
+                           node_of(at_, level), node_of(end_ - 1, level) + 1,
                            intervals);
         (level < kWindowLevel ? lower_ : higher_).push_back({std::move(cursor), layer, level});
       }
@@ -34,11 +43,27 @@ Sweep::Sweep(cdp::Scheduler& scheduler, const std::vector<RunPtr>& runs, Visibil
   }
 }
 
+// What lies below at_ was given or is in out_; a window that is half painted begins at at_.
+Task<Status> Sweep::restart(Error failure) {
+  Status replaced = co_await map_.replace_damaged(runs_, std::move(failure));
+  if (!replaced.ok()) co_return replaced;
+  lower_.clear();
+  higher_.clear();
+  pages_.release();
+  painting_ = false;
+  start();
+  co_return Status{};
+}
+
 Task<Result<std::vector<Extent>>> Sweep::next() {
   out_.clear();
   unsigned steps = 0;
   while (at_ < end_ && out_.size() < kExtentsAtOnce) {
-    if (Status settled = co_await settle(); !settled.ok()) co_return settled.error();
+    if (Status settled = co_await settle(); !settled.ok()) {
+      Status restarted = co_await restart(settled.error());
+      if (!restarted.ok()) co_return restarted.error();
+      continue;
+    }
     if (lower_.empty() && higher_.empty() && !painting_) {
       at_ = end_;
       break;

@@ -17,8 +17,8 @@ namespace journal::index {
 
 class Sweep final : public Scan {
  public:
-  Sweep(cdp::Scheduler& scheduler, const std::vector<RunPtr>& runs, Visibility visible,
-        std::uint64_t first_block, std::uint64_t end_block);
+  Sweep(const Snapshot& map, Visibility visible, std::uint64_t first_block,
+        std::uint64_t end_block);
 
   Task<Result<std::vector<Extent>>> next() override;
 
@@ -46,6 +46,10 @@ class Sweep final : public Scan {
     }
   };
 
+  // Cursors from at_ on.
+  void start();
+  // The same in other runs, where some of them were damaged.
+  Task<Status> restart(Error failure);
   Task<Status> settle();
   bool step();
   bool pass_higher();
@@ -55,6 +59,8 @@ class Sweep final : public Scan {
   void put_window(std::uint64_t window_end);
   void append(const Candidate& found, std::uint64_t first, std::uint64_t count);
 
+  const Snapshot& map_;
+  RunList runs_;
   PageReader pages_;
   const Visibility visible_;
   std::uint64_t at_;  // blocks below it are done

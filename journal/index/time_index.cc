@@ -15,48 +15,8 @@ namespace {
 
 // Gathered entries, in runs' worth, at which the index lets go and reads them later.
 constexpr std::size_t kGatheredRunsMax = 4;
-// Reading history makes larger runs at once: they would be merged anyway.
-constexpr std::size_t kRunsAtOnce = 16;
-// In memory, while the disk does not take them.
-constexpr std::size_t kUnstoredRunsMax = 64;
 // After a failure of the index's disk.
 constexpr Nanos kRetryInterval = cdp::seconds(5);
-
-// Stops before the frame with which it would become too large.
-class BoundedCollector final : public RecordVisitor {
- public:
-  BoundedCollector(Collector& to, std::size_t entries_max) : to_(to), entries_max_(entries_max) {}
-
-  bool on_frame(const FrameInfo& frame) override {
-    is_full_ = to_.entries().size() >= entries_max_;
-    if (is_full_) return false;
-    mark_ = {.segment = frame.segment, .offset = frame.offset, .digest = frame.digest};
-    return to_.on_frame(frame);
-  }
-  void on_write(const WriteRecord& r) override { to_.on_write(r); }
-  void on_zero(const ZeroRecord& r) override { to_.on_zero(r); }
-  void on_volume_created(const VolumeCreated& r) override { to_.on_volume_created(r); }
-  void on_volume_created_from(const VolumeCreatedFrom& r) override {
-    to_.on_volume_created_from(r);
-  }
-  void on_volume_resized(const VolumeResized& r) override { to_.on_volume_resized(r); }
-  void on_volume_renamed(const VolumeRenamed& r) override { to_.on_volume_renamed(r); }
-  void on_volume_removed(const VolumeRemoved& r) override { to_.on_volume_removed(r); }
-  void on_volume_resumed(const VolumeResumed& r) override { to_.on_volume_resumed(r); }
-  void on_rollback(const RollbackRecord& r) override { to_.on_rollback(r); }
-  void on_mark(const MarkRecord& r) override { to_.on_mark(r); }
-  void on_crash(const CrashRecord& r) override { to_.on_crash(r); }
-  void on_damage(const Damage& damage) override { to_.on_damage(damage); }
-  bool done() const override { return is_full_; }
-
-  const std::optional<FrameMark>& mark() const { return mark_; }
-
- private:
-  Collector& to_;
-  const std::size_t entries_max_;
-  bool is_full_ = false;
-  std::optional<FrameMark> mark_;
-};
 
 }  // namespace
 
@@ -182,8 +142,7 @@ void TimeIndex::on_durable_frame(const FrameHeader& frame, const Digest& digest,
   if (behind_ || closing_) return;
   const std::size_t entries = gathered_.entries().size();
   if (entries >= kGatheredRunsMax * options_.run_entries) {
-    gathered_.clear();
-    behind_ = true;
+    let_go();
     wake_.notify_all();
     return;
   }
@@ -199,11 +158,16 @@ void TimeIndex::on_durable_frame(const FrameHeader& frame, const Digest& digest,
   if (segment_ended || gathered_.entries().size() >= options_.run_entries) wake_.notify_all();
 }
 
+void TimeIndex::let_go() {
+  gathered_.clear();
+  behind_ = true;
+}
+
 Task<Status> TimeIndex::catch_up(Lsn head) {
+  const Question question(*this);
   head_ = std::max(head_, head);
   if (!behind_ && head > learnt_) {  // nobody tells a reader what came since
-    gathered_.clear();
-    behind_ = true;
+    let_go();
   }
   const std::uint64_t attempts = learn_attempts_;
   while (behind_ && learn_attempts_ == attempts) {
@@ -221,18 +185,21 @@ Task<Status> TimeIndex::learn_from_segments() {
   learnt_ = runs_upto();
   gathered_mark_ = runs_mark();
   for (;;) {
+    // Reading goes faster than storing.
+    if (unstored_runs() >= kUnstoredRunsMax || is_memory_full()) {
+      Status stored = co_await store();
+      if (!stored.ok()) co_return stored;
+    }
     const Lsn head = head_;
     const std::uint32_t from = runs_.empty() ? 1 : runs_mark().segment;
     Result<std::unique_ptr<VaultReader>> reader =
         co_await VaultReader::open(scheduler_, segments_, vault_, from);
     if (!reader.ok()) co_return reader.error();
     CHECK(gathered_.empty());
-    BoundedCollector collector(gathered_, kRunsAtOnce * options_.run_entries);
+    BoundedCollector collector(kRunsAtOnce * options_.run_entries);
     Status visited = co_await (*reader)->visit(learnt_, head, collector);
-    if (!visited.ok()) {
-      gathered_.clear();
-      co_return visited;
-    }
+    if (!visited.ok()) co_return visited;
+    gathered_ = static_cast<Collector&&>(collector);
     if (collector.mark().has_value()) gathered_mark_ = *collector.mark();
     if (!gathered_.empty()) learnt_ = std::max(learnt_, gathered_.upto());
     const bool has_more = collector.done();
@@ -241,11 +208,6 @@ Task<Status> TimeIndex::learn_from_segments() {
       co_return Status();
     }
     co_await make_run();
-    // Reading goes faster than storing.
-    if (runs_.size() - stored_runs() >= kUnstoredRunsMax) {
-      Status stored = co_await store();
-      if (!stored.ok()) co_return stored;
-    }
     if (options_.progress) options_.progress(learnt_);
   }
 }
@@ -258,19 +220,23 @@ Task<void> TimeIndex::make_run() {
   making_run_ = true;
   Collector batch = std::move(gathered_);
   gathered_ = {};
-  const FrameMark mark = gathered_mark_;
-  const std::uint32_t number = next_number_++;
   const LsnInterval covers{runs_upto(), batch.upto()};
-  auto image = std::make_shared<RunImage>();
-  co_await cdp::on_worker(scheduler_, [&] {
-    *image = build_run(vault_, number, covers, batch.entries(), batch.frames());
-  });
-  auto run = std::make_shared<const Run>(vault_, cache_, std::make_unique<ImageDisk>(image),
-                                         image->header);
-  runs_.push_back({.run = std::move(run), .mark = mark, .image = std::move(image)});
+  KnownRun known = co_await build(covers, std::move(batch), gathered_mark_);
+  runs_.push_back(std::move(known));
   making_run_ = false;
   changed_.notify_all();
   wake_.notify_all();
+}
+
+Task<TimeIndex::KnownRun> TimeIndex::build(LsnInterval covers, Collector from, FrameMark mark) {
+  const std::uint32_t number = next_number_++;
+  auto image = std::make_shared<RunImage>();
+  co_await cdp::on_worker(scheduler_, [&] {
+    *image = build_run(vault_, number, covers, from.entries(), from.frames());
+  });
+  auto run = std::make_shared<const Run>(vault_, cache_, std::make_unique<ImageDisk>(image),
+                                         image->header);
+  co_return KnownRun{.run = std::move(run), .mark = mark, .image = std::move(image)};
 }
 
 std::size_t TimeIndex::stored_runs() const {
@@ -279,18 +245,44 @@ std::size_t TimeIndex::stored_runs() const {
   return count;
 }
 
+std::size_t TimeIndex::unstored_runs() const {
+  return static_cast<std::size_t>(std::count_if(
+      runs_.begin(), runs_.end(), [](const KnownRun& known) { return !known.is_stored(); }));
+}
+
+bool TimeIndex::is_memory_full() const {
+  std::size_t entries = 0;
+  for (const KnownRun& known : runs_)
+    if (!known.is_stored()) entries += known.run->header().entries.rows;
+  return entries >= kUnstoredRunsMax * kRunsAtOnce * options_.run_entries;
+}
+
+std::vector<RunPtr> TimeIndex::all_runs() const {
+  std::vector<RunPtr> runs;
+  for (const KnownRun& known : runs_) runs.push_back(known.run);
+  return runs;
+}
+
 bool TimeIndex::wants_run() const {
   if (gathered_.empty() || behind_) return false;
   return gathered_.entries().size() >= options_.run_entries ||
          gathered_.frames().front().segment != gathered_.frames().back().segment;
 }
 
+TimeIndex::Range TimeIndex::next_store() const {
+  Range range{stored_runs(), 0};
+  while (range.end() < runs_.size() && !runs_[range.end()].is_stored()) ++range.count;
+  return range;
+}
+
 bool TimeIndex::wants_store() const {
-  const std::size_t stored = stored_runs();
-  if (runs_.size() - stored >= options_.fan_out) return true;
+  const Range range = next_store();
+  if (range.count >= options_.fan_out) return true;
+  if (range.end() < runs_.size()) return true;  // nothing can be saved until it is
   std::uint64_t entries = 0;
-  for (std::size_t i = stored; i < runs_.size(); ++i) {
+  for (std::size_t i = range.first; i < range.end(); ++i) {
     entries += runs_[i].run->header().entries.rows;
+    if (runs_[i].replaces_stored) return true;
     const std::uint32_t before = i == 0 ? 1 : runs_[i - 1].mark.segment;
     if (runs_[i].mark.segment != before) return true;
   }
@@ -300,9 +292,11 @@ bool TimeIndex::wants_store() const {
 Task<void> TimeIndex::maintain() {
   while (!closing_) {
     Status status;
-    if (behind_ && (wants_to_learn_ || head_ != Lsn{})) {
-      wants_to_learn_ = false;
+    if (RunPtr damaged = next_repair()) {
+      status = co_await repair(std::move(damaged));
+    } else if (behind_ && (wants_to_learn_ || head_ != Lsn{})) {
       status = co_await learn_from_segments();
+      wants_to_learn_ = false;  // who waits takes this
       last_attempt_ = status;
       ++learn_attempts_;
       changed_.notify_all();
@@ -315,22 +309,22 @@ Task<void> TimeIndex::maintain() {
     } else if (const std::optional<Range> range = next_merge()) {
       status = co_await merge(*range);
     } else {
-      problem_.reset();
+      problem_ = lasting_damage();
       co_await wake_.wait();
     }
-    if (status.ok()) continue;
+    if (status.ok() || next_repair() != nullptr) continue;
     problem_ = status.error();
     const Nanos again = scheduler_.now() + kRetryInterval;
     // Whatever wakes it meanwhile can wait, but for the end and for a run's worth of entries.
-    while (!closing_ && !wants_to_learn_ && scheduler_.now() < again) {
+    while (!closing_ && !wants_to_learn_ && next_repair() == nullptr && scheduler_.now() < again) {
       co_await wake_.wait_until(again);
-      if (wants_run() && runs_.size() - stored_runs() < kUnstoredRunsMax) co_await make_run();
+      if (wants_run() && unstored_runs() < kUnstoredRunsMax) co_await make_run();
     }
   }
 }
 
 Task<Status> TimeIndex::store() {
-  const Range range{stored_runs(), runs_.size() - stored_runs()};
+  const Range range = next_store();
   if (range.count == 0) co_return Status();
   if (range.count > 1) co_return co_await merge(range);
   const KnownRun known = runs_[range.first];
@@ -342,21 +336,23 @@ Task<Status> TimeIndex::store() {
     co_await directory_.remove(run_name(known.run->number()));
     co_return written;
   }
-  replace(range, {.run = *run, .mark = known.mark});
+  replace(range, {{.run = *run, .mark = known.mark}});
   co_return Status();
 }
 
 // Runs may have been added behind the range meanwhile, and nothing else has changed.
-void TimeIndex::replace(Range range, KnownRun by) {
+void TimeIndex::replace(Range range, std::vector<KnownRun> by) {
   const auto first = runs_.begin() + static_cast<std::ptrdiff_t>(range.first);
   const auto after = runs_.erase(first, first + static_cast<std::ptrdiff_t>(range.count));
-  runs_.insert(after, std::move(by));
+  runs_.insert(after, std::make_move_iterator(by.begin()), std::make_move_iterator(by.end()));
   is_unsaved_ = true;
   changed_.notify_all();
 }
 
-// The manifest, and then the files that it has ceased to name.
+// The manifest, and then the files that it has ceased to name. Who is restarted in between goes by
+// the old one, damaged runs and all.
 Task<Status> TimeIndex::save() {
+  CHECK(next_store().end() == runs_.size());
   std::vector<std::uint32_t> removable = std::exchange(merged_away_, {});
   is_unsaved_ = false;
   if (is_saved_) {
@@ -388,13 +384,15 @@ unsigned TimeIndex::tier_of(const Run& run) const {
 }
 
 // The newest runs of a tier that has become full; tiers grow towards the past. What lies before a
-// larger run counts as one of its tier: it can be merged with that one only.
+// larger run counts as one of its tier: it can be merged with that one only. A damaged one is merged
+// with none.
 std::optional<TimeIndex::Range> TimeIndex::next_merge() const {
   const std::size_t end = stored_runs();
   std::size_t first = end;
   std::size_t of_tier = 0;
   unsigned tier = 0;
   for (; first > 0; --first) {
+    if (runs_[first - 1].run->is_damaged()) break;
     const unsigned at = tier_of(*runs_[first - 1].run);
     if (at > tier) {
       if (of_tier >= options_.fan_out) break;
@@ -408,33 +406,38 @@ std::optional<TimeIndex::Range> TimeIndex::next_merge() const {
 }
 
 Task<Status> TimeIndex::merge(Range range) {
-  std::vector<std::shared_ptr<const Run>> inputs;
-  for (std::size_t i = 0; i < range.count; ++i) inputs.push_back(runs_[range.first + i].run);
-  const std::size_t last = range.first + range.count - 1;
-  const FrameMark mark = runs_[last].mark;
-  const std::size_t stored = stored_runs();
-  const std::uint32_t number = next_number_++;
-  Status merged = co_await merge_runs(scheduler_, directory_, vault_, inputs, number);
-  Result<std::shared_ptr<const Run>> run = make_error(EIO, "no run was stored");
-  if (merged.ok()) run = co_await Run::open(directory_, vault_, cache_, number);
-  if (merged.ok() && !run.ok()) merged = run.error();
-  if (!merged.ok()) {
-    co_await directory_.remove(run_name(number));
-    co_return merged;
+  std::vector<RunPtr> inputs;
+  std::vector<std::uint32_t> removable;
+  for (std::size_t i = range.first; i < range.end(); ++i) {
+    inputs.push_back(runs_[i].run);
+    if (runs_[i].is_stored()) removable.push_back(runs_[i].run->number());
   }
-  replace(range, {.run = *run, .mark = mark});
-  for (std::size_t i = 0; i < range.count; ++i) {
-    if (range.first + i < stored) merged_away_.push_back(inputs[i]->number());
-  }
+  const FrameMark mark = runs_[range.end() - 1].mark;
+  Result<RunPtr> run = co_await store_merged(std::move(inputs));
+  if (!run.ok()) co_return run.error();
+  replace(range, {{.run = *run, .mark = mark}});
+  merged_away_.insert(merged_away_.end(), removable.begin(), removable.end());
   ++merges_;
   co_return Status();
+}
+
+Task<Result<RunPtr>> TimeIndex::store_merged(std::vector<RunPtr> inputs) {
+  const std::uint32_t number = next_number_++;
+  Status merged = co_await merge_runs(scheduler_, directory_, vault_, inputs, number);
+  Result<RunPtr> run = make_error(EIO, "no run was stored");
+  if (merged.ok()) run = co_await Run::open(directory_, vault_, cache_, number);
+  if (!run.ok()) co_await directory_.remove(run_name(number));
+  if (!merged.ok()) co_return merged.error();
+  co_return run;
 }
 
 // ---------------------------------------------------------------- asking
 
 Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot(Lsn lsn) {
+  const Question question(*this);
   while (runs_upto() < lsn) {
     Status status;
+    if (!behind_ && is_memory_full()) let_go();
     if (behind_)
       status = co_await catch_up(lsn);
     else if (learnt_ >= lsn)
@@ -444,13 +447,13 @@ Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot(Lsn lsn) {
                           learnt_.value, lsn.value);
     if (!status.ok()) co_return status.error();
   }
-  std::vector<std::shared_ptr<const Run>> runs;
-  for (const KnownRun& known : runs_) runs.push_back(known.run);
-  co_return std::make_shared<const Snapshot>(scheduler_, std::move(runs));
+  co_return std::make_shared<const Snapshot>(scheduler_, all_runs(),
+                                                static_cast<RunKeeper*>(this));
 }
 
 // What was passed over may decide. What is gathered decides nothing where all of it is later.
 Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot_for(Nanos time) {
+  const Question question(*this);
   while (behind_) {
     Status known = co_await catch_up(head_);
     if (!known.ok()) co_return known.error();
@@ -466,20 +469,22 @@ Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot_for(Nanos time
 }
 
 Task<Status> TimeIndex::close() {
-  CHECK(!closing_);
+  CHECK(!closing_ && questions_ == 0);
   closing_ = true;
   wake_.notify_all();
   co_await tasks_.join();
   if (!is_saved_) co_return Status();
   if (!behind_) co_await make_run();
-  Status stored = co_await store();
+  Status stored;
+  while (stored.ok() && unstored_runs() != 0) stored = co_await store();
   if (stored.ok() && is_unsaved_) stored = co_await save();
   co_return stored;
 }
 
 TimeIndexStatistics TimeIndex::statistics() const {
   TimeIndexStatistics statistics{
-      .upto = runs_upto(), .runs = runs_.size(), .merges = merges_, .problem = problem_};
+      .upto = runs_upto(), .runs = runs_.size(), .merges = merges_, .repairs = repairs_,
+      .problem = problem_};
   for (const KnownRun& known : runs_) {
     statistics.entries += known.run->header().entries.rows;
     statistics.bytes += known.run->header().used_bytes();

@@ -8,12 +8,16 @@
 // when there are enough, or somebody asks for a point among them, they become a run, in memory at
 // first. Behind that, runs are stored, and merged in tiers, adjacent ones only (rule 9). When the
 // index cannot keep up, it forgets what it was given and reads it from the segments later: it never
-// holds up the journal. While its disk fails, or is full, the newest runs stay in memory.
+// holds up the journal. While its disk fails, or is full, the newest runs stay in memory, as many as
+// kUnstoredRunsMax allows; then questions about what came after them fail with the disk's error. A
+// run of which a page turns out to be bad is made anew from the segments; questions that need it
+// wait for that, and fail where the segments do not have its history any more.
 //
 // Invariants: runs are LSN-disjoint, adjacent, and begin at the beginning of history; what is
 // gathered continues them, unless the index is behind. Those that are stored come before those that
-// are not, and the manifest names stored ones alone. A snapshot keeps the runs that it consists of,
-// whatever is merged meanwhile.
+// are not, but for what was made anew; the manifest names stored ones alone, and is not replaced
+// while one that is not stored lies before one that is. A snapshot keeps the runs that it consists
+// of, whatever is merged meanwhile.
 //
 // One scheduler's thread. What is passed to `open` by reference must outlive it; close() must have
 // returned before it is destroyed.
@@ -23,6 +27,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "cdp/io/disk.h"
@@ -45,6 +50,8 @@ struct TimeIndexOptions {
   std::size_t cache_bytes = PageCache::kDefaultBytes;
   // Told now and then how far reading history has come, where it must be read.
   std::function<void(Lsn)> progress{};
+  // Told, in a sentence, what became of a run that was damaged.
+  std::function<void(const std::string&)> report{};
 };
 
 struct TimeIndexStatistics {
@@ -53,11 +60,19 @@ struct TimeIndexStatistics {
   std::uint64_t entries = 0;
   std::uint64_t bytes = 0;            // of the runs' files
   std::uint64_t merges = 0;           // since it was opened
-  std::optional<Error> problem{};     // why it does not follow the journal, if so
+  std::uint64_t repairs = 0;          // since it was opened: damaged runs that were made anew
+  // Why it does not follow the journal, or cannot answer everything, if so.
+  std::optional<Error> problem{};
 };
 
-class TimeIndex final : public FrameListener {
+class TimeIndex final : public FrameListener, private RunKeeper {
  public:
+  // Reading history makes runs of so many times run_entries at once: they would be merged anyway.
+  static constexpr std::size_t kRunsAtOnce = 16;
+  // Of runs that the disk does not take, so many stay in memory and no history is read for more;
+  // questions about what came since make smaller ones, until all have the entries of so many.
+  static constexpr std::size_t kUnstoredRunsMax = 64;
+
   // A daemon's index, which is saved in `directory`. What lies there and does not belong to the
   // journal, or is damaged, is removed and made anew.
   static Task<Result<std::unique_ptr<TimeIndex>>> open(cdp::Scheduler& scheduler,
@@ -87,8 +102,9 @@ class TimeIndex final : public FrameListener {
   // The end of what was learnt.
   Lsn learnt() const { return learnt_; }
 
-  // Saves what is gathered and ends what is under way. Fails where it could not be saved; the next
-  // start then reads it again.
+  // Saves what is gathered and ends what it does by itself. Nobody may be waiting for an answer of
+  // the index or of a snapshot of it, and nobody may ask any more (CHECKed): whoever serves views
+  // ends them first. Fails where it could not be saved; the next start then reads it again.
   Task<Status> close();
 
   TimeIndexStatistics statistics() const;
@@ -99,15 +115,36 @@ class TimeIndex final : public FrameListener {
   TimeIndex(cdp::Scheduler& scheduler, cdp::Directory& directory, bool is_saved,
             cdp::Directory& segments, Vault vault, TimeIndexOptions options);
 
+  // As long as somebody waits for an answer.
+  class Question {
+   public:
+    explicit Question(TimeIndex& index) : index_(index) {
+      CHECK(!index.closing_);
+      ++index.questions_;
+    }
+    ~Question() { --index_.questions_; }
+    Question(const Question&) = delete;
+    Question& operator=(const Question&) = delete;
+
+   private:
+    TimeIndex& index_;
+  };
+
   struct Range {
     std::size_t first = 0;
     std::size_t count = 0;
+    std::size_t end() const { return first + count; }
   };
 
   struct KnownRun {
     std::shared_ptr<const Run> run;
     FrameMark mark;                          // the newest frame in it
     std::shared_ptr<const RunImage> image{}; // of one that is not stored
+    bool replaces_stored = false;            // it was made anew in place of one that was
+    // Of a damaged one:
+    std::uint64_t repairs_failed = 0;
+    std::optional<Error> repair_failure{};  // the last time
+    bool is_repair_wanted = false;          // a question waits for it
     bool is_stored() const { return image == nullptr; }
   };
 
@@ -116,15 +153,24 @@ class TimeIndex final : public FrameListener {
   Task<void> remove_strays();
   Lsn runs_upto() const { return runs_.empty() ? Lsn{} : runs_.back().run->covers().upto; }
   FrameMark runs_mark() const { return runs_.empty() ? FrameMark{} : runs_.back().mark; }
+  // Those before the first one that is not stored.
   std::size_t stored_runs() const;
+  std::size_t unstored_runs() const;
+  bool is_memory_full() const;
+  std::vector<RunPtr> all_runs() const;
   // In place of `range`.
-  void replace(Range range, KnownRun by);
+  void replace(Range range, std::vector<KnownRun> by);
 
+  // Of what is gathered: it is read from the segments later.
+  void let_go();
   Task<Status> learn_from_segments();
+  // A run in memory.
+  Task<KnownRun> build(LsnInterval covers, Collector from, FrameMark mark);
   Task<void> make_run();
   Task<void> maintain();
   bool wants_run() const;
-  // The runs that are not stored yet, as one.
+  // The first runs that are not stored yet, up to one that is: they are stored as one.
+  Range next_store() const;
   bool wants_store() const;
   Task<Status> store();
   Task<Status> save();
@@ -132,6 +178,18 @@ class TimeIndex final : public FrameListener {
   std::optional<Range> next_merge() const;
   unsigned tier_of(const Run& run) const;
   Task<Status> merge(Range range);
+  Task<Result<RunPtr>> store_merged(std::vector<RunPtr> inputs);
+
+  RunPtr next_repair() const;  // null: none
+  std::optional<Error> lasting_damage() const;
+  Task<Status> repair(RunPtr damaged);
+  Task<Status> make_anew(RunPtr damaged, FrameMark mark, std::vector<KnownRun>& made);
+  Task<Status> store_made(std::vector<KnownRun>& made, std::size_t first);
+  std::size_t place_of(const Run& run) const;
+  Task<Result<std::vector<RunPtr>>> replace_damaged(RunList runs) override;
+  void report(const std::string& sentence) const {
+    if (options_.report) options_.report(sentence);
+  }
 
   cdp::Scheduler& scheduler_;
   cdp::Directory& directory_;
@@ -154,12 +212,14 @@ class TimeIndex final : public FrameListener {
   bool wants_to_learn_ = false;  // somebody waits in catch_up
   std::uint64_t learn_attempts_ = 0;
   Status last_attempt_;
+  std::size_t questions_ = 0;
   bool making_run_ = false;
   bool closing_ = false;
   std::uint64_t merges_ = 0;
+  std::uint64_t repairs_ = 0;
   std::optional<Error> problem_;
   cdp::Signal wake_;     // for maintain
-  cdp::Signal changed_;  // runs_, learn_attempts_ or making_run_ changed
+  cdp::Signal changed_;  // runs_, learn_attempts_ or making_run_ changed, or a repair failed
   cdp::TaskGroup tasks_;
 };
 

@@ -190,6 +190,7 @@ Api::Document Api::index_document() const {
                     {"entries", s.entries},
                     {"bytes", s.bytes},
                     {"merges", s.merges},
+                    {"repairs", s.repairs},
                     {"open_views", leases.views}};
   if (leases.oldest) document["oldest_leased_lsn"] = leases.oldest->value;
   return document;

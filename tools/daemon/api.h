@@ -10,8 +10,8 @@
 //           "hydration": {"remaining_bytes", "hydrated_bytes", "problem"} while it goes on
 //   status  "journal": counters since the start and "lag_ns" (the recovery point objective right
 //           now: how old the oldest change is that a crash would lose), "alerts": [sentence],
-//           "index": {"lsn", "runs", "entries", "bytes", "merges", "open_views",
-//           "oldest_leased_lsn"}, "server": {"version", "vault_path", "state_path"}
+//           "index": {"lsn", "runs", "entries", "bytes", "merges", "repairs",
+//           "open_views", "oldest_leased_lsn"}, "server": {"version", "vault_path", "state_path"}
 //
 // api.cc has the routes of volumes, and api_points.cc those of views, clones and rollback.
 #pragma once

@@ -139,6 +139,7 @@ Task<Status> Appliance::open_index() {
   index_directory_ = *std::move(directory);
   journal::index::TimeIndexOptions wanted;
   wanted.progress = [](Lsn lsn) { spdlog::info("time index: history is read up to LSN {}", lsn.value); };
+  wanted.report = [](const std::string& what) { spdlog::warn("time index: {}", what); };
   auto index = co_await journal::index::TimeIndex::open(reactor_, *index_directory_, *segments_,
                                                         journal_->vault(), std::move(wanted));
   if (!index) co_return std::move(index).error();
@@ -195,6 +196,10 @@ std::vector<std::string> Appliance::alerts() const {
   const journal::JournalHealth health = journal_->health();
   if (health.fenced) alerts.push_back(health.fenced->message);
   if (health.no_space) alerts.push_back(health.no_space->message);
+  if (index_ != nullptr) {
+    const journal::index::TimeIndexStatistics index = index_->statistics();
+    if (index.problem) alerts.push_back(fmt::format("the time index: {}", index.problem->message));
+  }
   for (const journal::CrashRecord& crash : journal_->state().crashes) {
     if (crash.tail_lost()) {
       alerts.push_back(fmt::format(

@@ -15,6 +15,7 @@
 #include "journal/durable_note.h"
 #include "journal/frame_builder.h"
 #include "journal/record_codec.h"
+#include "journal/state_codec.h"
 #include "tests/unit/journal/journal_world.h"
 
 namespace journal {

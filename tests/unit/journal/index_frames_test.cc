@@ -29,6 +29,7 @@ class Frames {
       row.min_time = {time += world.random.below(10)};
       row.max_time = {time += world.random.below(10)};
       if (world.random.chance(1)) row.flags = FrameRow::kControl;
+      if (world.random.chance(1)) row.flags |= FrameRow::kClock;
       all.push_back(row);
       rows.push_back(row);
     }
@@ -97,10 +98,18 @@ TEST(FrameTable, AnswersAsAListOfAllFramesDoes) {
       const LsnInterval interval{lsn, {lsn.value + random.below(20'000)}};
       std::vector<FrameRow> control;
       for (const FrameRow& of : frames.all) {
-        if (of.flags != 0 && of.last_lsn > interval.after && of.first_lsn <= interval.upto)
+        if ((of.flags & FrameRow::kControl) != 0 && of.last_lsn > interval.after && of.first_lsn <= interval.upto)
           control.push_back(of);
       }
       ASSERT_EQ(*frames.world.scheduler.run(map.control_frames(interval)), control);
+      const auto clock = std::find_if(frames.all.rbegin(), frames.all.rend(), [&](auto& of) {
+        return (of.flags & FrameRow::kClock) != 0 && interval.contains(of.last_lsn);
+      });
+      const auto found = *frames.world.scheduler.run(map.last_clock_frame(interval));
+      ASSERT_EQ(found.has_value(), clock != frames.all.rend());
+      if (found.has_value()) {
+        ASSERT_EQ(*found, *clock);
+      }
     }
     if (testing::Test::HasFailure()) return;
   }

@@ -82,6 +82,19 @@ TEST_P(TimeIndexSeeds, StatesAndTimesAreThoseOfTheRecords) {
   world.stop();
 }
 
+// An idle journal says once a minute how late it is.
+TEST_P(TimeIndexSeeds, StatesHaveTheNewestClockRecordUpToThem) {
+  TimeIndexWorld world(GetParam());
+  ASSERT_NO_FATAL_FAILURE(world.start());
+  for (int i = 0; i < 40; ++i) {
+    world.steps(static_cast<int>(world.machine.random.below(15)));
+    world.pass(static_cast<std::int64_t>(world.machine.random.below(200)));
+    if (world.machine.random.chance(20)) world.machine.clock.step(cdp::seconds(-3));
+  }
+  world.check_states(60);
+  world.stop();
+}
+
 // What a crash lost, and what was refused, leaves LSNs that no record has.
 TEST_P(TimeIndexSeeds, StatesAtLsnsBetweenFramesAreThoseOfTheRecordsBefore) {
   TimeIndexWorld world(GetParam());
@@ -293,6 +306,63 @@ TEST_P(TimeIndexSeeds, LetsGoOfWhatItCannotStoreAndReadsItLater) {
   world.stop();
 }
 
+Task<void> ask(TimeIndex& index, Lsn lsn) { static_cast<void>((co_await index.snapshot(lsn)).ok()); }
+
+TEST(TimeIndex, IsNotClosedWhileSomebodyWaitsForAnAnswer) {
+  TimeIndexWorld world(1);
+  ASSERT_NO_FATAL_FAILURE(world.start());
+  world.steps(20);
+  EXPECT_DEATH(
+      {
+        cdp::TaskGroup group(world.machine.scheduler);
+        group.spawn(ask(*world.index, world.durable()));
+        static_cast<void>(world.machine.scheduler.run(world.index->close()).ok());
+      },
+      "questions_ == 0");
+  world.stop();
+}
+
+// However often somebody asks, and however long it lasts.
+TEST_P(TimeIndexSeeds, KeepsABoundedPartInMemoryWhileItsDiskFails) {
+  for (const std::size_t steps : {std::size_t{3}, std::size_t{30}}) {
+    SCOPED_TRACE(fmt::format("{} steps between questions", steps));
+    TimeIndexWorld world(GetParam(), 1, 4);
+    ASSERT_NO_FATAL_FAILURE(world.start());
+    world.steps(50);
+    world.check(1);
+    world.machine.store->inject({.path_contains = "vault/index",
+                                 .kind = sim::IoKind::kWrite,
+                                 .sticky = true,
+                                 .code = ENOSPC});
+    const TimeIndexStatistics before = world.index->statistics();
+    int refused = 0;
+    for (std::size_t i = 0; i < (steps == 3 ? 250 : 100); ++i) {
+      world.steps(static_cast<int>(steps));
+      auto snapshot = world.machine.scheduler.run(world.index->snapshot(world.durable()));
+      if (!snapshot.ok()) {
+        ++refused;
+        EXPECT_EQ(snapshot.error().code, ENOSPC) << snapshot.error().message;
+      }
+      const TimeIndexStatistics now = world.index->statistics();
+      constexpr std::size_t kMost = TimeIndex::kUnstoredRunsMax * TimeIndex::kRunsAtOnce;
+      ASSERT_LE(now.entries - before.entries, kMost + 2000);
+      if (refused > 3) {
+        ASSERT_EQ(now.runs, world.index->statistics().runs);
+      }
+      if (steps == 30) {
+        ASSERT_LE(now.runs - before.runs, TimeIndex::kUnstoredRunsMax + 1);
+      }
+    }
+    EXPECT_GT(refused, 3);
+    world.machine.store->clear_faults();
+    world.check();
+    world.pass(30);
+    EXPECT_FALSE(world.index->statistics().problem.has_value())
+        << world.index->statistics().problem->message;
+    world.stop();
+  }
+}
+
 // A reader beside the daemon uses what is saved and leaves it alone.
 TEST_P(TimeIndexSeeds, AReaderBesideItChangesNothingAndKnowsWhatCameSince) {
   TimeIndexWorld world(GetParam());
@@ -386,6 +456,11 @@ void expect_same_state(const JournalState& got, const JournalState& wanted) {
     ASSERT_NE(found, got.marks.end()) << label;
     EXPECT_EQ(found->second.stamp, mark.stamp);
     EXPECT_EQ(found->second.volume, mark.volume);
+  }
+  ASSERT_EQ(got.clock.has_value(), wanted.clock.has_value());
+  if (wanted.clock.has_value()) {
+    EXPECT_EQ(got.clock->stamp, wanted.clock->stamp);
+    EXPECT_EQ(got.clock->boottime, wanted.clock->boottime);
   }
   ASSERT_EQ(got.crashes.size(), wanted.crashes.size());
   for (std::size_t i = 0; i < wanted.crashes.size(); ++i)
