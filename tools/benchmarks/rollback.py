@@ -89,9 +89,9 @@ class Cycle:
         with NbdClient(daemon.socket, "vol") as client:
             first = client.read(offsets[0], 4096)
             seconds = time.monotonic() - begun
+            at_once = daemon.status()["journal"]["journal_bytes"] - journal
             if [first] + [client.read(offset, 4096) for offset in offsets[1:]] != expected:
                 raise RuntimeError(f"after the rollback to {point} blocks are not as they were")
-        at_once = daemon.status()["journal"]["journal_bytes"] - journal
         wait_for(lambda: "hydration" not in daemon.volume("vol"), 600, "the end of hydration")
         hydrated = time.monotonic() - returned
         daemon.drain()

@@ -14,10 +14,10 @@ from .machine import percentile
 from .nbd_client import NbdClient
 from .servers import Daemon
 
-OPENS = 500
+OPENS = 1000
 GOAL_MS = 50
 GOAL_GROWTH = 1.5
-SHORTER = 1000
+SHORT_SECONDS = 1000
 
 
 def random_second(history):
@@ -38,7 +38,7 @@ def summary(samples):
 
 
 def view_open(settings):
-    histories = [settings.fixtures.history(max(1, settings.seconds // SHORTER)),
+    histories = [settings.fixtures.history(SHORT_SECONDS),
                  settings.fixtures.history(settings.seconds)]
     pairs = [(history, Daemon(history.directory)) for history in histories]
     by_time = {history.seconds: [] for history in histories}
