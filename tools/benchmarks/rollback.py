@@ -13,7 +13,7 @@ import os
 import random
 import time
 
-from .machine import GIB, MIB, run, wait_for
+from .machine import GIB, MIB, remove_tree, run, wait_for
 from .nbd_client import NbdClient
 from .servers import Daemon, fio
 
@@ -122,6 +122,7 @@ def rollback(settings):
     finally:
         daemon.stop()
         device.close()
+        remove_tree(directory)
     worst = {key: max(roll[key] for roll in rolls)
              for key in ("seconds_to_first_read", "journal_bytes",
                          "backing_bytes_per_changed_byte")}
