@@ -62,7 +62,8 @@ class Daemon:
         return self.document("status")
 
     def volume(self, name):
-        return next(v for v in self.status()["volumes"] if v["name"] == name)
+        """Unlike status, this makes the journal write nothing."""
+        return self.document("volume", "show", name)
 
     def newest_lsn(self, name):
         return self.document("points", name)["last"]["lsn"]
