@@ -20,11 +20,13 @@ from .servers import Daemon, fio
 VOLUME_BYTES = 100 * GIB
 # Where the volume holds data: somewhere in its middle.
 DATA_OFFSET = 60 * GIB
-DATA_BYTES = 1280 * MIB
+DATA_BYTES = 4 * GIB
+# Most of each block compresses away, so that the journal of all this stays small.
+COMPRESSIBLE = ["--buffer_compress_percentage=80", "--buffer_compress_chunk=4096"]
 # Bytes that change, in blocks of so many.
-CHANGES = [(16 * MIB, "4k"), (GIB, "64k")]
-# Blocks that are compared; of the smallest change every eightieth is hit.
-SAMPLES = 2000
+CHANGES = [(16 * MIB, "4k"), (GIB, "64k"), (4 * GIB, "1m")]
+# Blocks that are compared; of the smallest change one in 256 is hit.
+SAMPLES = 4000
 GOAL_JOURNAL_BYTES = 64 << 10
 GOAL_BACKING_RATIO = 1.05
 GOAL_SECONDS = 1
@@ -75,7 +77,8 @@ class Cycle:
     def write(self):
         fio(self.daemon.uri("vol"), os.path.join(self.settings.work, "fio.json"),
             ["--rw=randwrite", f"--bs={self.block}", "--iodepth=32", f"--offset={DATA_OFFSET}",
-             f"--size={DATA_BYTES}", f"--io_size={self.bytes}", "--end_fsync=1"])
+             f"--size={DATA_BYTES}", f"--io_size={self.bytes}", "--end_fsync=1",
+             *COMPRESSIBLE])
         self.daemon.drain()
 
     def roll(self, point, offsets, expected):
@@ -115,7 +118,7 @@ def rollback(settings):
                    device.device)
         fio(daemon.uri("vol"), os.path.join(settings.work, "fio.json"),
             ["--rw=write", "--bs=1m", "--iodepth=4", f"--offset={DATA_OFFSET}",
-             f"--size={DATA_BYTES}", "--end_fsync=1"])
+             f"--size={DATA_BYTES}", "--end_fsync=1", *COMPRESSIBLE])
         daemon.drain()
         rolls = [roll for change in CHANGES
                  for roll in Cycle(settings, daemon, device, change).measure()]
