@@ -95,6 +95,11 @@ struct VolumeStatistics {
 
 class Volume final : public BlockDevice {
  public:
+  // Checkpoints that only say how far hydration has come are the rarer the longer it takes: their
+  // distance doubles from checkpoint_interval to this. So they stay few whatever the volume, and a
+  // crash has no more copied again than half of what was.
+  static constexpr Nanos kCursorIntervalMax = seconds(600);
+
   Volume(VolumeParts parts, VolumeOptions options, VolumeHydration hydration = {});
   ~Volume() override;
   Volume(const Volume&) = delete;
@@ -244,6 +249,9 @@ class Volume final : public BlockDevice {
   bool hydration_ended_unrecorded() const {
     return !hydrator_.active() && recorded_cursor_.has_value();
   }
+  bool cursor_is_due() const;
+  // Hydration begins, and the newest checkpoint or rollback has this cursor.
+  void expect_cursor(std::uint64_t recorded);
   void fence(const Error& cause);
 
   const VolumeOptions options_;
@@ -277,6 +285,8 @@ class Volume final : public BlockDevice {
 
   Hydrator hydrator_;
   std::optional<std::uint64_t> recorded_cursor_;  // as the newest checkpoint or rollback has it
+  Nanos cursor_due_;       // for a checkpoint that says nothing else
+  Nanos cursor_interval_;  // until the one after it; doubles
   WriteBack write_back_;
   Nanos write_back_due_;  // of what is dirty
   Lsn replaced_lsn_;      // checkpoints of hydration alone follow one that covers this

@@ -14,7 +14,7 @@ std::uint64_t Volume::backing_blocks() const { return backing_.size_bytes() / kB
 
 void Volume::start_hydration(VolumeHydration hydration) {
   hydrator_.begin(std::move(hydration.source), hydration.first_block, backing_blocks());
-  recorded_cursor_ = hydration.first_block;
+  expect_cursor(hydration.first_block);
   // The first pass records that the source has everything up to here, so nothing before it will
   // be replayed over it.
   last_lsn_ = replaced_lsn_ = hydration.upto;
@@ -55,7 +55,7 @@ void Volume::finish_replacement(std::shared_ptr<HydrationSource> source, std::ui
   CHECK(at > last_lsn_);
   last_lsn_ = pass_upto_ = replaced_lsn_ = at;
   hydrator_.begin(std::move(source), 0, backing_blocks());
-  recorded_cursor_ = 0;
+  expect_cursor(0);
   write_back_due_ = scheduler_.now();
   abandon_replacement();
 }

@@ -64,7 +64,7 @@ Task<Status> Volume::pass(Work work) {
   // replacement covers it: what it dropped must never be replayed.
   if (work == Work::kHydration && checkpoint_lsn_ < replaced_lsn_) work = Work::kBoth;
   const bool write_back = work != Work::kHydration;
-  if (work == Work::kWriteBack && !behind()) co_return Status{};
+  if (work == Work::kWriteBack && !behind() && !cursor_is_due()) co_return Status{};
   const Lsn upto = write_back ? last_lsn_ : checkpoint_lsn_;
   Status status;
   if (write_back) {
@@ -87,7 +87,8 @@ Task<Status> Volume::pass(Work work) {
   if (fence_) co_return *fence_;
   hydrator_.synced();
 
-  if (upto == checkpoint_lsn_ && hydrator_.cursor() == recorded_cursor_) co_return Status{};
+  const bool for_the_cursor = upto == checkpoint_lsn_;
+  if (for_the_cursor && !cursor_is_due()) co_return Status{};
   status = co_await admit(0);
   if (!status.ok()) co_return status;
   if (fence_) {
@@ -99,7 +100,23 @@ Task<Status> Volume::pass(Work work) {
   checkpoint_lsn_ = upto;
   checkpoint_record_ = stamp.lsn;
   recorded_cursor_ = hydrator_.cursor();
+  if (for_the_cursor)
+    cursor_interval_ = std::min(cursor_interval_ + cursor_interval_, kCursorIntervalMax);
+  cursor_due_ = scheduler_.now() + cursor_interval_;
   co_return Status{};
+}
+
+// Whether a checkpoint is worth its bytes for the sake of the cursor alone. What none has said, a
+// start after a crash copies again.
+bool Volume::cursor_is_due() const {
+  if (hydrator_.cursor() == recorded_cursor_) return false;
+  return !hydrator_.active() || stopping_ || scheduler_.now() >= cursor_due_;
+}
+
+void Volume::expect_cursor(std::uint64_t recorded) {
+  recorded_cursor_ = recorded;
+  cursor_interval_ = options_.checkpoint_interval;
+  cursor_due_ = scheduler_.now() + cursor_interval_;
 }
 
 Task<Status> Volume::checkpoint() {

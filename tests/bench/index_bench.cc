@@ -193,7 +193,7 @@ class Tiers {
 };
 
 cdp::Task<double> lookup_ns(const Snapshot& map, std::uint64_t entries, bool present, bool past) {
-  constexpr int kRounds = 3;
+  constexpr int kRounds = 9;
   constexpr std::uint64_t kLookups = 200'000;
   double best = 1e9;
   for (std::uint64_t round = 0; round < kRounds; ++round) {

@@ -31,6 +31,9 @@ using Local = boost::asio::local::stream_protocol;
 
 constexpr std::string_view kUnixPrefix = "unix:";
 constexpr std::size_t kReadBytes = 1u << 20;
+// Beast receives as much as its buffer has room for: 512 bytes where it has none yet, and never more
+// than this.
+constexpr std::size_t kReceiveBytes = 64u << 10;
 constexpr std::uint64_t kDocumentBytesMax = 256u << 20;
 constexpr std::size_t kProblemBytesMax = 64u << 10;
 
@@ -50,7 +53,9 @@ std::string percent_encoded(std::string_view text) {
 // One request and what comes back, on a connection of its own.
 class Exchange {
  public:
-  explicit Exchange(const std::string& socket_path) : path_(socket_path), socket_(context_) {}
+  explicit Exchange(const std::string& socket_path) : path_(socket_path), socket_(context_) {
+    buffer_.reserve(kReceiveBytes);
+  }
 
   Status connect() {
     error_code failed;

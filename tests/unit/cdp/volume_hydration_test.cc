@@ -134,7 +134,8 @@ class HydrationTest : public testing::Test {
     options.id = VolumeId{number};
     options.name = fmt::format("v{}", number);
     if (options.size_bytes == 0) options.size_bytes = kBlocks * kBlockBytes;
-    backings_.push_back(store_->create_disk("backing/" + options.name, kBlocks * kBlockBytes));
+    backings_.push_back(store_->create_disk("backing/" + options.name,
+                                            std::max(options.size_bytes, kBlocks * kBlockBytes)));
     volumes_.push_back(
         std::make_unique<Volume>(VolumeParts{scheduler_, sequencer_, *recorder_, *backings_.back(),
                                              write_pages_, read_pages_},
@@ -293,6 +294,28 @@ TEST_F(HydrationTest, ARateIsKeptAndCanBeChanged) {
   volume.set_hydration_rate(0);
   scheduler_.run_for(milliseconds(400));
   EXPECT_FALSE(volume.statistics().hydrating);
+}
+
+TEST_F(HydrationTest, ItsCheckpointsAreFewAndAStopSaysHowFarItHasCome) {
+  constexpr std::uint64_t kSteps = 64;
+  constexpr std::uint64_t kStepBlocks = 16;
+  const auto of = source(std::vector<int>(kSteps * kStepBlocks, 5));
+  of->delay = seconds(1);  // a step takes as long
+  Volume& volume = make({.size_bytes = kSteps * kStepBlocks * kBlockBytes,
+                         .checkpoint_interval = seconds(1),
+                         .hydration = {.step_bytes = kStepBlocks * kBlockBytes}},
+                        {.source = of, .first_block = 0, .upto = Lsn{0}});
+  scheduler_.run_for(seconds(50));
+  // After some 1, 3, 7, 15 and 31 seconds.
+  EXPECT_EQ(log_->size(), 5u);
+  EXPECT_GE(log_->back().hydrated_upto, 25 * kStepBlocks);
+  const std::uint64_t hydrated = volume.statistics().hydrated_bytes / kBlockBytes;
+  EXPECT_GE(hydrated, 45 * kStepBlocks);
+  EXPECT_TRUE(volume.statistics().hydrating);
+  ASSERT_TRUE(scheduler_.run(volume.close()).ok());
+  volumes_.clear();
+  ASSERT_TRUE(log_->back().hydrated_upto.has_value());
+  EXPECT_GE(log_->back().hydrated_upto, hydrated);
 }
 
 TEST_F(HydrationTest, AFullDiskPausesItAndSaysSo) {
