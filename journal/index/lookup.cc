@@ -2,6 +2,7 @@
 #include "journal/index/lookup.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 #include <utility>
 
@@ -10,12 +11,50 @@ namespace {
 
 constexpr std::size_t kWalkBlocksMin = 16;  // for so many, walking costs less than asking for each
 constexpr std::size_t kFiltersAhead = 8;    // runs whose filters are read together
-constexpr std::size_t kPrefetchAhead = 2;   // runs between fetching a filter's line and asking it
+constexpr std::size_t kPrefetchAhead = 12;  // runs between fetching a filter's line and asking it
 
 BlockVersion version_of(const Entry& entry) {
   return {.state = entry.zero() ? BlockState::kZero : BlockState::kData,
           .lsn = entry.lsn,
           .place = entry.place};
+}
+
+// The keys of one block, by level: made once for all runs.
+class BlockKeys {
+ public:
+  BlockKeys(VolumeId volume, std::uint64_t block) : volume_(volume), block_(block) {}
+
+  const FilterKey& at(unsigned level) {
+    if ((known_ >> level & 1) == 0) {
+      known_ |= 1u << level;
+      keys_[level] = FilterKey(tree_of(volume_, level), node_of(block_, level));
+    }
+    return keys_[level];
+  }
+
+ private:
+  const VolumeId volume_;
+  const std::uint64_t block_;
+  std::uint32_t known_ = 0;
+  std::array<FilterKey, kLevels> keys_;
+};
+
+// Those that have LSNs of the interval.
+Lookup::Runs meeting(Lookup::Runs runs, LsnInterval interval) {
+  const auto first = std::partition_point(runs.begin(), runs.end(), [&](const auto& run) {
+    return run->header().upto <= interval.after;
+  });
+  const auto end = std::partition_point(
+      first, runs.end(), [&](const auto& run) { return run->header().after < interval.upto; });
+  return {first, end};
+}
+
+template <typename Do>
+void for_each_level(const Run& run, Do&& each) {
+  std::uint32_t levels = run.header().level_mask;
+  for (unsigned level = 0; levels != 0; ++level, levels >>= 1) {
+    if ((levels & 1) != 0) each(level);
+  }
 }
 
 }  // namespace
@@ -28,11 +67,24 @@ Lookup::Lookup(cdp::Scheduler& scheduler, std::uint64_t first_block, std::span<B
 }
 
 Lookup::Attempt Lookup::ask(Runs runs, const VisibleLayer& layer) {
-  const Run& run = *runs.back();
-  const Intervals intervals = meeting(layer.intervals, run.covers());
-  if (intervals.empty() || run.header().entries.rows == 0) return Attempt::kDone;
-  if (!cursors_.empty() || (!asking_ && is_dense())) return walk(run, layer.volume, intervals);
-  return ask_each(runs, layer.volume, intervals);
+  if (layer.intervals.empty()) return Attempt::kDone;
+  runs = meeting(runs, {layer.intervals.back().after, layer.intervals.front().upto});
+  if (!std::exchange(asking_, true)) left_runs_ = runs.size();
+  while (left_runs_ > 0 && !open_.empty()) {
+    if (asking_each_ || (cursors_.empty() && !is_dense())) {
+      if (ask_each(runs.first(left_runs_), layer) == Attempt::kMissing) return Attempt::kMissing;
+      break;
+    }
+    const Run& run = *runs[left_runs_ - 1];
+    const Intervals intervals = index::meeting(layer.intervals, run.covers());
+    if (!intervals.empty() && run.header().entries.rows != 0 &&
+        walk(run, layer.volume, intervals) == Attempt::kMissing) {
+      return Attempt::kMissing;
+    }
+    --left_runs_;
+  }
+  asking_ = false;
+  return Attempt::kDone;
 }
 
 Task<Status> Lookup::wait() {
@@ -46,82 +98,67 @@ bool Lookup::is_dense() const {
          open_.back() - open_.front() < 4 * static_cast<std::uint32_t>(open_.size());
 }
 
-Lookup::Attempt Lookup::end_run() {
-  asking_ = false;
-  std::erase_if(open_,
-                [&](std::uint32_t index) { return into_[index].state != BlockState::kUntouched; });
+void Lookup::close_known() {
+  const auto known = [&](std::uint32_t index) {
+    return into_[index].state != BlockState::kUntouched;
+  };
+  open_.erase(std::remove_if(open_.begin(), open_.end(), known), open_.end());
+}
+
+Lookup::Attempt Lookup::ask_each(Runs runs, const VisibleLayer& layer) {
+  if (!std::exchange(asking_each_, true)) left_ = open_;
+  const auto asked = [&](std::uint32_t index) {
+    return ask_block(runs, layer, index) == Attempt::kDone;
+  };
+  left_.erase(std::remove_if(left_.begin(), left_.end(), asked), left_.end());
+  if (!left_.empty()) return Attempt::kMissing;
+  asking_each_ = false;
+  close_known();
   return Attempt::kDone;
 }
 
-Lookup::Attempt Lookup::ask_each(Runs runs, VolumeId volume, Intervals intervals) {
-  if (!std::exchange(asking_, true)) {
-    left_ = open_;
-    prefetch_filters(runs, volume);
-  }
-  std::erase_if(left_, [&](std::uint32_t index) {
-    return ask_one(runs, volume, intervals, index) == Attempt::kDone;
-  });
-  if (left_.empty()) return end_run();
-  // The older runs will probably be asked as well: their filters come with this wait.
-  want_filters(runs.first(runs.size() - 1), volume);
-  return Attempt::kMissing;
-}
-
-// The newest version that any level of the run has of a block.
-Lookup::Attempt Lookup::ask_one(Runs runs, VolumeId volume, Intervals intervals,
-                                std::uint32_t index) {
-  const Run& run = *runs.back();
-  const std::uint64_t block = first_block_ + index;
-  Attempt result = Attempt::kDone;
-  BlockVersion newest;
-  std::uint32_t levels = run.header().level_mask;
-  for (unsigned level = 0; levels != 0; ++level, levels >>= 1) {
-    if ((levels & 1) == 0) continue;
-    const std::uint64_t tree = tree_of(volume, level);
-    const std::uint64_t node = node_of(block, level);
-    const FilterKey key(tree, node);
-    bool may = false;
-    std::optional<Entry> found;
-    if (run.may_have(pages_, key, may) == Attempt::kMissing ||
-        (may && run.newest(pages_, tree, node, intervals, found) == Attempt::kMissing)) {
-      result = Attempt::kMissing;
-    } else if (found.has_value() && found->lsn > newest.lsn) {
-      newest = version_of(*found);
+// The newest version that any level of a run has of the block, of the newest run that has one.
+Lookup::Attempt Lookup::ask_block(Runs runs, const VisibleLayer& layer, std::uint32_t index) {
+  BlockKeys keys(layer.volume, first_block_ + index);
+  std::size_t fetched = runs.size();
+  for (std::size_t at = runs.size(); at-- > 0;) {
+    // A line of a filter that is not at hand costs as much as everything else that is done here.
+    for (; fetched > 0 && fetched + kPrefetchAhead > at; --fetched) {
+      const Run& ahead = *runs[fetched - 1];
+      for_each_level(ahead, [&](unsigned level) { ahead.prefetch_filter(keys.at(level)); });
     }
-  }
-  if (result == Attempt::kDone) into_[index] = newest;
-  return result;
-}
-
-// A line of a filter that is not at hand costs as much as everything else that is done with a run.
-void Lookup::prefetch_filters(Runs runs, VolumeId volume) {
-  if (runs.size() > prefetched_runs_) prefetched_ = runs.size();  // another layer
-  prefetched_runs_ = runs.size();
-  while (prefetched_ > 0 && prefetched_ + kPrefetchAhead > runs.size()) {
-    const Run& run = *runs[--prefetched_];
-    std::uint32_t levels = run.header().level_mask;
-    for (unsigned level = 0; levels != 0; ++level, levels >>= 1) {
-      if ((levels & 1) == 0) continue;
-      for (const std::uint32_t index : left_)
-        run.prefetch_filter(
-            FilterKey(tree_of(volume, level), node_of(first_block_ + index, level)));
-    }
-  }
-}
-
-void Lookup::want_filters(Runs runs, VolumeId volume) {
-  runs = runs.last(std::min(runs.size(), kFiltersAhead));
-  for (const auto& run : runs) {
-    std::uint32_t levels = run->header().level_mask;
-    for (unsigned level = 0; levels != 0; ++level, levels >>= 1) {
-      if ((levels & 1) == 0) continue;
-      for (const std::uint32_t index : left_) {
-        bool may = false;
-        static_cast<void>(run->may_have(
-            pages_, FilterKey(tree_of(volume, level), node_of(first_block_ + index, level)), may));
+    const Run& run = *runs[at];
+    bool is_missing = false;
+    BlockVersion newest;
+    for_each_level(run, [&](unsigned level) {
+      const FilterKey& key = keys.at(level);
+      bool may = false;
+      std::optional<Entry> found;
+      if (run.may_have(pages_, key, may) == Attempt::kMissing ||
+          (may &&
+           run.newest(pages_, tree_of(layer.volume, level), node_of(first_block_ + index, level),
+                      layer.intervals, found) == Attempt::kMissing)) {
+        is_missing = true;
+      } else if (found.has_value() && found->lsn > newest.lsn) {
+        newest = version_of(*found);
       }
+    });
+    if (is_missing) {
+      // The older runs will probably be asked as well: their filters come with this wait.
+      for (std::size_t older = at; older-- > 0 && older + kFiltersAhead >= at;) {
+        for_each_level(*runs[older], [&](unsigned level) {
+          bool may = false;
+          static_cast<void>(runs[older]->may_have(pages_, keys.at(level), may));
+        });
+      }
+      return Attempt::kMissing;
+    }
+    if (newest.state != BlockState::kUntouched) {
+      into_[index] = newest;
+      return Attempt::kDone;
     }
   }
+  return Attempt::kDone;
 }
 
 Lookup::Attempt Lookup::walk(const Run& run, VolumeId volume, Intervals intervals) {
@@ -146,7 +183,8 @@ Lookup::Attempt Lookup::walk(const Run& run, VolumeId volume, Intervals interval
   }
   if (waiting) return Attempt::kMissing;
   cursors_.clear();
-  return end_run();
+  close_known();
+  return Attempt::kDone;
 }
 
 // Levels come one after another: the newest of them is kept.

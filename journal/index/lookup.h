@@ -6,6 +6,7 @@
 // One scheduler's thread; what is passed in must outlive it.
 #pragma once
 
+#include <boost/container/small_vector.hpp>
 #include <memory>
 #include <span>
 #include <vector>
@@ -26,38 +27,36 @@ class Lookup {
   using Attempt = Run::Attempt;
   using Runs = std::span<const std::shared_ptr<const Run>>;
 
-  // Asks the last of `runs` for what is visible in the layer; the others are those that will be
-  // asked next, should blocks be open then. kMissing: `wait`, and ask the same again.
+  // Asks the runs, the last one first, for what is visible in the layer of the blocks that are
+  // still open. kMissing: `wait`, and ask the same again.
   Attempt ask(Runs runs, const VisibleLayer& layer);
   // For what was missing to be read, or for others to have had their turn.
   Task<Status> wait();
 
-  bool is_complete() const { return open_.empty(); }
-
  private:
+  // Most look-ups are of a few.
+  using Blocks = boost::container::small_vector<std::uint32_t, 16>;
+
   bool is_dense() const;
-  // One block after another, through the filter.
-  Attempt ask_each(Runs runs, VolumeId volume, Intervals intervals);
-  Attempt ask_one(Runs runs, VolumeId volume, Intervals intervals, std::uint32_t index);
-  void prefetch_filters(Runs runs, VolumeId volume);
-  void want_filters(Runs runs, VolumeId volume);
+  // One block after another, each from run to run through their filters.
+  Attempt ask_each(Runs runs, const VisibleLayer& layer);
+  Attempt ask_block(Runs runs, const VisibleLayer& layer, std::uint32_t index);
   // All blocks from the first open one to the last.
   Attempt walk(const Run& run, VolumeId volume, Intervals intervals);
   void put(const Entry& entry);
-  Attempt end_run();
+  void close_known();
 
   PageReader pages_;
   std::uint64_t first_block_;
   std::span<BlockVersion> into_;
-  std::vector<std::uint32_t> open_;  // blocks without a version, in order
+  Blocks open_;  // without a version, in order
 
-  std::size_t prefetched_ = 0;       // of the runs from this number on, filters are on the way
-  std::size_t prefetched_runs_ = 0;  // for a look-up that asks the last of so many
-
-  // Of the run that is being asked:
+  // Of the layer that is being asked:
   bool asking_ = false;
-  std::vector<std::uint32_t> left_;   // blocks that it was not asked for yet
-  std::vector<LevelCursor> cursors_;  // of a walk
+  std::size_t left_runs_ = 0;  // so many of the first are to be asked still
+  bool asking_each_ = false;
+  Blocks left_;                       // blocks that have not been asked for in them
+  std::vector<LevelCursor> cursors_;  // of a walk through the last of them
   std::vector<bool> is_open_;         // in a walk
 };
 

@@ -50,10 +50,8 @@ Task<Status> Snapshot::lookup_in(RunList runs, const Visibility& visible, std::u
                                  std::span<BlockVersion> into) const {
   Lookup lookup(scheduler_, first_block, into);
   for (const VisibleLayer& layer : visible) {
-    for (std::size_t run = runs->size(); run-- > 0 && !lookup.is_complete();) {
-      while (lookup.ask(std::span{*runs}.first(run + 1), layer) == Run::Attempt::kMissing) {
-        if (Status waited = co_await lookup.wait(); !waited.ok()) co_return waited;
-      }
+    while (lookup.ask(*runs, layer) == Run::Attempt::kMissing) {
+      if (Status waited = co_await lookup.wait(); !waited.ok()) co_return waited;
     }
   }
   co_return Status{};
