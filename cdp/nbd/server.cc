@@ -7,6 +7,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "cdp/base/check.h"
+
 namespace cdp::nbd {
 namespace {
 
@@ -69,9 +71,10 @@ Task<void> Server::shutdown() {
   co_await running_.join();
 }
 
-Task<void> Server::disconnect(std::string export_name) {
+Task<void> Server::disconnect(std::shared_ptr<const BlockDevice> device) {
+  CHECK(device != nullptr);
   const auto serves_it = [&](const Session* session) {
-    return session->device() != nullptr && session->export_name() == export_name;
+    return session->device() == device.get();
   };
   for (Session* session : sessions_) {
     if (serves_it(session)) session->stop();
@@ -87,6 +90,7 @@ std::vector<Server::Connection> Server::connections() const {
     const BlockDevice* const device = session->device();
     all.push_back({.peer = session->peer(),
                    .export_name = session->export_name(),
+                   .device = device,
                    .read_only = device != nullptr && device->read_only()});
   }
   return all;

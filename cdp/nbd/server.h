@@ -28,7 +28,8 @@ class Server {
  public:
   struct Connection {
     std::string peer;
-    std::string export_name;  // "" while it negotiates
+    std::string export_name;              // as the client named it; "" while it negotiates
+    const BlockDevice* device = nullptr;  // what it serves; null while it negotiates
     bool read_only = false;
   };
 
@@ -45,9 +46,9 @@ class Server {
   // Stops listening, ends all sessions (Session::stop), and returns when they have ended.
   Task<void> shutdown();
 
-  // Ends the sessions of one export, as `shutdown` does; returns when they have ended. Does not
-  // keep new ones from coming: that is the export list's part.
-  Task<void> disconnect(std::string export_name);
+  // Ends the sessions of one device, whatever name they have for it, as `shutdown` does; returns
+  // when they have ended. Does not keep new ones from coming: that is the export list's part.
+  Task<void> disconnect(std::shared_ptr<const BlockDevice> device);
 
   std::vector<Connection> connections() const;
 

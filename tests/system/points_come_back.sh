@@ -101,6 +101,9 @@ h = nbd.NBD(); h.set_export_name(sys.argv[2]); h.connect_unix(sys.argv[1]); prin
 hold_open disk
 refused 1 'connected.*unmount' "$bin/hindsight" rollback disk log --at mark:state-1 --yes
 refused 2 'offset|lean|zone|moment|ago' "$bin/hindsight" rollback disk --at '1 minute ago' --yes
+hindsight volume rename disk renamed >/dev/null # its client stays, under the name it asked for
+refused 1 'connected.*unmount' "$bin/hindsight" rollback disk log --at mark:state-1 --yes
+hindsight volume rename renamed disk >/dev/null
 assert_volume disk "$work/disk-3.img" "the volume after refused rollbacks"
 changed=$(hindsight rollback disk log --at mark:state-1 --dry-run --json | jq .changed_bytes)
 [ "$changed" -gt 0 ] || fail "--dry-run says that $changed bytes change"

@@ -153,11 +153,7 @@ Api::Document Api::volume_document(const journal::VolumeState& volume) const {
   document["writers_refused"] = volume.writers_refused;
   document["dirty_bytes"] = statistics.dirty_bytes;
   document["last_lsn"] = statistics.last.value;
-  std::uint64_t connections = 0;
-  for (const cdp::nbd::Server::Connection& connection : nbd_.connections()) {
-    if (connection.export_name == volume.name) ++connections;
-  }
-  document["connections"] = connections;
+  document["connections"] = connections_of(volume.id).size();
   return document;
 }
 
@@ -318,10 +314,10 @@ Task<Api::Answer> Api::remove_volume(HttpRequest request) {
   Result<const journal::VolumeState*> volume = named_volume(request.path[kVolumeSegment]);
   if (!volume) co_return std::move(volume).error();
   const cdp::VolumeId id = (*volume)->id;
-  const std::string name = (*volume)->name;
+  const auto device = device_of(id);
   Status removed = co_await appliance_.remove_volume(id);
   if (!removed) co_return std::move(removed).error();
-  co_await nbd_.disconnect(name);
+  if (device != nullptr) co_await nbd_.disconnect(device);
   co_return json_response(200, volume_document(*appliance_.journal().state().find(id)));
 }
 

@@ -19,6 +19,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -75,9 +76,13 @@ class Api {
   Document rolled_back_document(const journal::VolumeState& now,
                                 const restore::ResolvedPoint& point) const;
   // EBUSY where a client that may write is connected to one of the volumes.
-  cdp::Status no_writers(const boost::json::array& volumes) const;
-  // The connections that may write to the volume.
-  std::size_t writers_of(const std::string& volume) const;
+  cdp::Status no_writers(const std::vector<Appliance::VolumePoint>& points) const;
+  // The volume's device; null where it is not served.
+  std::shared_ptr<const cdp::BlockDevice> device_of(cdp::VolumeId id) const;
+  // Its connections, by whatever name they were made.
+  std::vector<cdp::nbd::Server::Connection> connections_of(cdp::VolumeId id) const;
+  // Those that may write to it.
+  std::size_t writers_of(cdp::VolumeId id) const;
   cdp::Result<const journal::VolumeState*> named_volume(const std::string& name) const;
   Document volume_document(const journal::VolumeState& volume) const;
   Document journal_document() const;

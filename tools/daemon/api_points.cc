@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Routes that bring a point back: differences, views, clones, rollback.
+#include <algorithm>
 #include <boost/json/array.hpp>
 
 #include "restore/difference.h"
@@ -114,7 +115,9 @@ Task<Api::Answer> Api::remove_clone(HttpRequest request) {
   if (!appliance_.point_exports().has_clone(name)) {
     co_return make_error(ENOENT, "there is no clone {}: `hindsight clone list` lists them", name);
   }
-  co_await nbd_.disconnect(name);
+  if (const auto device = appliance_.point_exports().opened_clone(name)) {
+    co_await nbd_.disconnect(device);
+  }
   Status removed = co_await appliance_.point_exports().remove_clone(name);
   if (!removed) co_return std::move(removed).error();
   co_return json_response(200, {{"name", name}});
@@ -122,12 +125,23 @@ Task<Api::Answer> Api::remove_clone(HttpRequest request) {
 
 // --- Rollback -----------------------------------------------------------------------------------
 
-std::size_t Api::writers_of(const std::string& volume) const {
-  std::size_t writers = 0;
-  for (const cdp::nbd::Server::Connection& connection : nbd_.connections()) {
-    if (connection.export_name == volume && !connection.read_only) ++writers;
-  }
-  return writers;
+std::shared_ptr<const cdp::BlockDevice> Api::device_of(cdp::VolumeId id) const {
+  const auto found = appliance_.live_volumes().find(id);
+  return found == appliance_.live_volumes().end() ? nullptr : found->second.volume;
+}
+
+std::vector<cdp::nbd::Server::Connection> Api::connections_of(cdp::VolumeId id) const {
+  const auto device = device_of(id);
+  if (device == nullptr) return {};
+  std::vector<cdp::nbd::Server::Connection> connections = nbd_.connections();
+  std::erase_if(connections, [&](const auto& one) { return one.device != device.get(); });
+  return connections;
+}
+
+std::size_t Api::writers_of(cdp::VolumeId id) const {
+  const auto connections = connections_of(id);
+  return static_cast<std::size_t>(std::count_if(connections.begin(), connections.end(),
+                                                [](const auto& one) { return !one.read_only; }));
 }
 
 Api::Document Api::rolled_back_document(const journal::VolumeState& now,
@@ -135,19 +149,18 @@ Api::Document Api::rolled_back_document(const journal::VolumeState& now,
   return {{"name", now.name},
           {"id", now.uuid.to_string()},
           {"size_bytes", point.volume.size_bytes},
-          {"writers", writers_of(now.name)}};
+          {"writers", writers_of(now.id)}};
 }
 
-Status Api::no_writers(const json::array& volumes) const {
-  for (const json::value& volume : volumes) {
-    const std::string name{volume.at("name").as_string()};
-    const std::size_t writers = writers_of(name);
+Status Api::no_writers(const std::vector<Appliance::VolumePoint>& points) const {
+  for (const Appliance::VolumePoint& point : points) {
+    const std::size_t writers = writers_of(point.volume);
     if (writers == 0) continue;
     return make_error(EBUSY,
                       "{} client(s) that may write are connected to the volume {}, and a mounted "
                       "file system would write its cache over what comes back: unmount it there "
                       "and disconnect first, or roll back with --disconnect",
-                      writers, name);
+                      writers, appliance_.journal().state().find(point.volume)->name);
   }
   return {};
 }
@@ -215,14 +228,14 @@ Task<Api::Answer> Api::roll_back(HttpRequest request) {
     co_return json_response(200, document);
   }
 
-  Status alone = no_writers(volumes);
+  Status alone = no_writers(points);
   if (!alone && !disconnect) co_return std::move(alone).error();
   // In the same step: who comes from here on may not write before it is done (rule 10).
   Status begun = appliance_.begin_roll_back(points);
   if (!begun) co_return std::move(begun).error();
   if (disconnect) {
-    for (const json::value& volume : volumes) {
-      co_await nbd_.disconnect(std::string{volume.at("name").as_string()});
+    for (const Appliance::VolumePoint& point : points) {
+      co_await nbd_.disconnect(device_of(point.volume));
     }
   }
   Result<cdp::Stamp> stamp = co_await appliance_.roll_back(points, request.peer, disconnect);

@@ -45,6 +45,11 @@ class PointExports {
 
   const std::vector<restore::CloneEntry>& clones() const { return catalogue_->clones(); }
   bool has_clone(std::string_view name) const { return catalogue_->find(name) != nullptr; }
+  // Null where no client has asked for it since the start.
+  std::shared_ptr<const cdp::BlockDevice> opened_clone(std::string_view name) const {
+    const auto open = open_clones_.find(name);
+    return open == open_clones_.end() ? nullptr : open->second;
+  }
   // `at` is what `name` shows; the name is free among volumes.
   cdp::Task<cdp::Result<restore::CloneEntry>> create_clone(std::string name,
                                                            restore::ResolvedPoint at);

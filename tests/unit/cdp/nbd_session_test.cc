@@ -397,7 +397,8 @@ TEST_F(NbdServer, DisconnectEndsTheSessionsOfOneExport) {
   const auto other = connect_to("two");
   ASSERT_EQ(server_->connections().size(), 3u);
   EXPECT_EQ(server_->connections()[0].export_name, "one");
-  scheduler_.run(server_->disconnect("one"));
+  EXPECT_EQ(server_->connections()[0].device, exports_.all[0].device.get());
+  scheduler_.run(server_->disconnect(exports_.all[0].device));
   EXPECT_TRUE(first->shut_down && second->shut_down);
   EXPECT_FALSE(other->shut_down);
   EXPECT_EQ(exports_.all[0].device.use_count(), 1) << "the device is still held";
