@@ -165,12 +165,10 @@ Lookup::Attempt Lookup::walk(const Run& run, VolumeId volume, Intervals interval
   if (cursors_.empty()) {
     const std::uint64_t first = first_block_ + open_.front();
     const std::uint64_t last = first_block_ + open_.back();
-    std::uint32_t levels = run.header().level_mask;
-    for (unsigned level = 0; levels != 0; ++level, levels >>= 1) {
-      if ((levels & 1) == 0) continue;
+    for_each_level(run, [&](unsigned level) {
       cursors_.emplace_back(run, tree_of(volume, level), node_of(first, level),
                             node_of(last, level) + 1, intervals);
-    }
+    });
     is_open_.assign(into_.size(), false);
     for (const std::uint32_t index : open_) is_open_[index] = true;
   }

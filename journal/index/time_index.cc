@@ -329,13 +329,8 @@ Task<Status> TimeIndex::store() {
   if (range.count > 1) co_return co_await merge(range);
   const KnownRun known = runs_[range.first];
   Status written = co_await write_run(directory_, vault_, *known.image);
-  Result<std::shared_ptr<const Run>> run = make_error(EIO, "no run was stored");
-  if (written.ok()) run = co_await Run::open(directory_, vault_, cache_, known.run->number());
-  if (written.ok() && !run.ok()) written = run.error();
-  if (!written.ok()) {
-    co_await directory_.remove(run_name(known.run->number()));
-    co_return written;
-  }
+  Result<RunPtr> run = co_await open_written(known.run->number(), written);
+  if (!run.ok()) co_return run.error();
   replace(range, {{.run = *run, .mark = known.mark}});
   co_return Status();
 }
@@ -424,10 +419,15 @@ Task<Status> TimeIndex::merge(Range range) {
 Task<Result<RunPtr>> TimeIndex::store_merged(std::vector<RunPtr> inputs) {
   const std::uint32_t number = next_number_++;
   Status merged = co_await merge_runs(scheduler_, directory_, vault_, inputs, number);
+  Result<RunPtr> run = co_await open_written(number, merged);
+  co_return run;
+}
+
+Task<Result<RunPtr>> TimeIndex::open_written(std::uint32_t number, Status written) {
   Result<RunPtr> run = make_error(EIO, "no run was stored");
-  if (merged.ok()) run = co_await Run::open(directory_, vault_, cache_, number);
+  if (written.ok()) run = co_await Run::open(directory_, vault_, cache_, number);
   if (!run.ok()) co_await directory_.remove(run_name(number));
-  if (!merged.ok()) co_return merged.error();
+  if (!written.ok()) co_return written.error();
   co_return run;
 }
 

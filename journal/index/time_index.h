@@ -179,6 +179,8 @@ class TimeIndex final : public FrameListener, private RunKeeper {
   unsigned tier_of(const Run& run) const;
   Task<Status> merge(Range range);
   Task<Result<RunPtr>> store_merged(std::vector<RunPtr> inputs);
+  // A run whose file is written, or not, as `written` says: then the file is removed.
+  Task<Result<RunPtr>> open_written(std::uint32_t number, Status written);
 
   RunPtr next_repair() const;  // null: none
   std::optional<Error> lasting_damage() const;

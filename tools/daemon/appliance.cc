@@ -25,7 +25,6 @@ constexpr std::size_t kReadPoolBytes = 64u << 20;
 // Payloads on their way from the sockets, beside what is dirty or waits for the journal.
 constexpr std::size_t kReceivePoolBytes = 32u << 20;
 constexpr std::size_t kHydrationPoolBytes = 32u << 20;
-constexpr char kVolumesDirectory[] = "/volumes";
 
 std::size_t write_pool_pages(const ApplianceOptions& options) {
   return (options.dirty_bytes + kReceivePoolBytes) / cdp::kBlockBytes +
@@ -198,7 +197,12 @@ std::vector<std::string> Appliance::alerts() const {
   if (health.no_space) alerts.push_back(health.no_space->message);
   if (index_ != nullptr) {
     const journal::index::TimeIndexStatistics index = index_->statistics();
-    if (index.problem) alerts.push_back(fmt::format("the time index: {}", index.problem->message));
+    if (index.problem) {
+      alerts.push_back(fmt::format(
+          "the time index has a problem ({}): writes go on and nothing is lost; what cannot be "
+          "stored or read of it is made from the journal again",
+          index.problem->message));
+    }
   }
   for (const journal::CrashRecord& crash : journal_->state().crashes) {
     if (crash.tail_lost()) {
@@ -213,12 +217,6 @@ std::vector<std::string> Appliance::alerts() const {
           "cannot be read",
           crash.segment));
     }
-  }
-  if (const auto& problem = index_->statistics().problem) {
-    alerts.push_back(fmt::format(
-        "the time index is not being stored ({}): nothing is lost, but the next start reads "
-        "history again",
-        problem->message));
   }
   for (const auto& [id, live] : live_) {
     if (live.problem) {

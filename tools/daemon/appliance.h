@@ -37,6 +37,8 @@
 namespace tools {
 
 inline constexpr std::uint64_t kMaxVolumeBytes = std::uint64_t{64} << 40;
+// In the state directory: the backing files that the appliance names itself.
+inline constexpr char kVolumesDirectory[] = "/volumes";
 
 struct ApplianceOptions {
   std::string vault_path;

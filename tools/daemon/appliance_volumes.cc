@@ -23,7 +23,6 @@ using cdp::Status;
 using cdp::Task;
 using cdp::VolumeId;
 
-constexpr char kVolumesDirectory[] = "/volumes";
 
 Status check_size(std::uint64_t size_bytes) {
   if (size_bytes == 0) return make_error(EINVAL, "a volume of 0 bytes holds nothing: give a size");
