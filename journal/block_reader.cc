@@ -157,10 +157,13 @@ Task<Status> BlockReader::load_stretch(std::span<const LoadRef> loads) {
   }
   Result<std::span<const std::byte>> read = co_await read_stretch(segment, from, end, buffer);
   if (!read.ok()) co_return std::move(read).error();
-  const auto decode_all = [this, loads, from, bytes = *read] {
+  // Beside the loads, whose outcomes others look for on this thread while a worker decodes.
+  std::vector<Result<RunRef>> decoded;
+  decoded.reserve(loads.size());
+  const auto decode_all = [this, loads, from, bytes = *read, &decoded] {
     for (const LoadRef& one : loads) {
       const std::size_t at = std::min<std::size_t>(one->place.run_offset - from, bytes.size());
-      one->outcome = decode(one->place, bytes.subspan(at));
+      decoded.push_back(decode(one->place, bytes.subspan(at)));
     }
   };
   if (wanted_bytes <= kInlineDecodeBytes) {
@@ -168,6 +171,7 @@ Task<Status> BlockReader::load_stretch(std::span<const LoadRef> loads) {
   } else {
     co_await cdp::on_worker(scheduler_, decode_all);
   }
+  for (std::size_t i = 0; i < loads.size(); ++i) loads[i]->outcome = std::move(decoded[i]);
   if (idle_buffers_.size() < kIdleBuffersMax && buffer.capacity() <= kIdleBufferBytesMax)
     idle_buffers_.push_back(std::move(buffer));
   co_return Status();
