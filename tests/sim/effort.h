@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// crash_stride(): a sweep crashes at every I/O, or at every n-th where HINDSIGHT_CRASH_STRIDE says
-// n. tools/test says so for ThreadSanitizer alone, to which a simulation on one thread has little to
-// show and which makes each crash ten times as dear.
+// How much of it the tests do that repeat: HINDSIGHT_TEST_EFFORT, in percent of what is usual.
+// tools/test says 10 for ThreadSanitizer, to which a simulation on one thread has little to show
+// and which makes it ten times as dear; whoever has the time says more.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -13,11 +14,19 @@
 
 namespace sim {
 
-inline std::uint64_t crash_stride() {
-  const char* text = std::getenv("HINDSIGHT_CRASH_STRIDE");
-  const std::uint64_t stride = text == nullptr ? 1 : std::stoull(text);
-  CHECK(stride > 0);
-  return stride;
+inline std::uint64_t effort_percent() {
+  const char* text = std::getenv("HINDSIGHT_TEST_EFFORT");
+  const std::uint64_t percent = text == nullptr ? 100 : std::stoull(text);
+  CHECK(percent > 0);
+  return percent;
 }
+
+// Of so many usual rounds or seeds: how many to do. Never none.
+inline std::uint64_t rounds(std::uint64_t usual) {
+  return std::max<std::uint64_t>(1, usual * effort_percent() / 100);
+}
+
+// A sweep tries every place, or every n-th one where the effort is less.
+inline std::uint64_t stride() { return std::max<std::uint64_t>(1, 100 / effort_percent()); }
 
 }  // namespace sim

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <set>
 
-#include "tests/sim/crash_stride.h"
+#include "tests/sim/effort.h"
 #include "tests/sim/machine.h"
 #include "tests/sim/same_bytes.h"
 #include "tests/sim/volume_world.h"
@@ -152,19 +152,19 @@ Outcome crash_run(const Plan& plan, std::uint64_t seed, std::uint64_t crash_at) 
 }
 
 void expect_crash_safe(const Plan& plan, std::uint64_t first_seed, std::uint64_t seeds) {
-  const std::uint64_t stride = crash_stride();
+  const std::uint64_t every = stride();
   std::uint64_t points = 0;
   for (std::uint64_t seed = first_seed; seed < first_seed + seeds; ++seed) {
     const Outcome whole = crash_run(plan, seed, 0);
     ASSERT_TRUE(whole.findings.empty()) << "seed " << seed << ": " << whole.findings.front();
-    for (std::uint64_t io = 1 + seed % stride; io <= whole.ios; io += stride, ++points) {
+    for (std::uint64_t io = 1 + seed % every; io <= whole.ios; io += every, ++points) {
       const Outcome outcome = crash_run(plan, seed, io);
       if (!outcome.crashed) break;  // the first run read history back, which this one does not
       ASSERT_TRUE(outcome.findings.empty()) << "seed " << seed << ", crash at I/O " << io << " of "
                                             << whole.ios << ": " << outcome.findings.front();
     }
   }
-  EXPECT_GT(points * stride, 40u);
+  EXPECT_GT(points * every, 40u);
 }
 
 TEST(MachineCrash, MixedChangesOfTwoVolumes) {
@@ -212,7 +212,7 @@ TEST(MachineCrash, SegmentsRollOver) {
   ASSERT_GE(whole.segments, 3u);
   std::uint64_t turn = 0;
   for (const std::uint64_t io : whole.turns) {
-    if (turn++ % crash_stride() != 0) continue;
+    if (turn++ % stride() != 0) continue;
     const Outcome outcome = crash_run(plan, 31, io);
     ASSERT_TRUE(outcome.findings.empty())
         << "crash at I/O " << io << " of " << whole.ios << ": " << outcome.findings.front();

@@ -9,7 +9,7 @@
 #include <cstring>
 #include <functional>
 
-#include "tests/sim/crash_stride.h"
+#include "tests/sim/effort.h"
 #include "tests/sim/same_bytes.h"
 #include "tests/sim/volume_world.h"
 
@@ -197,8 +197,8 @@ std::vector<std::string> crash_everywhere(const Workload& workload, std::uint64_
                                           std::uint64_t& points) {
   const CrashRun whole = crash_run(workload, seed, 0);
   if (!whole.findings.empty()) return whole.findings;
-  const std::uint64_t stride = crash_stride();
-  for (std::uint64_t io = 1 + seed % stride; io <= whole.ios; io += stride) {
+  const std::uint64_t every = stride();
+  for (std::uint64_t io = 1 + seed % every; io <= whole.ios; io += every) {
     CrashRun run = crash_run(workload, seed, io);
     CHECK(run.crashed);
     ++points;
@@ -216,7 +216,7 @@ void expect_crash_safe(const Workload& workload, std::uint64_t seeds) {
     const std::vector<std::string> findings = crash_everywhere(workload, seed, points);
     ASSERT_TRUE(findings.empty()) << findings.front();
   }
-  EXPECT_GT(points * crash_stride(), 50u);
+  EXPECT_GT(points * stride(), 50u);
 }
 
 TEST(VolumeCrash, SequentialWritesWithFlushes) { expect_crash_safe({1, sequential}, 3); }

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-#include "tests/sim/crash_stride.h"
+#include "tests/sim/effort.h"
 #include "tests/sim/volume_world.h"
 
 namespace sim {
@@ -176,15 +176,15 @@ class Lives {
   std::uint64_t flushed_ = 0;
 };
 
-// A life that ends well; then, for every `stride`-th I/O of it, one that crashes there, one that
+// A life that ends well; then, for every `every`-th I/O of it, one that crashes there, one that
 // crashes somewhere, and one that ends well.
-std::vector<std::string> search(const Scenario& scenario, std::uint64_t seed, std::uint64_t stride,
+std::vector<std::string> search(const Scenario& scenario, std::uint64_t seed, std::uint64_t every,
                                 std::uint64_t& hydrated_lives) {
   Lives whole(scenario, seed);
   whole.live(0);
   if (!whole.findings.empty()) return whole.findings;
   Random random(seed);
-  for (std::uint64_t io = 1 + seed % stride; io <= whole.ios(); io += stride) {
+  for (std::uint64_t io = 1 + seed % every; io <= whole.ios(); io += every) {
     Lives lives(scenario, seed);
     lives.live(io);
     for (int i = 0; i < 2 && lives.findings.empty(); ++i) {
@@ -200,26 +200,27 @@ std::vector<std::string> search(const Scenario& scenario, std::uint64_t seed, st
   return {};
 }
 
-void expect_right(const Scenario& scenario, std::uint64_t seeds, std::uint64_t stride) {
+void expect_right(const Scenario& scenario, std::uint64_t seeds, std::uint64_t every) {
   std::uint64_t hydrated_lives = 0;
   for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     const std::vector<std::string> findings =
-        search(scenario, seed, stride * crash_stride(), hydrated_lives);
+        search(scenario, seed, every * stride(), hydrated_lives);
     ASSERT_TRUE(findings.empty()) << findings.front();
   }
-  EXPECT_GT(hydrated_lives, 10u);
+  EXPECT_GT(hydrated_lives * stride(), 10u);
 }
 
 TEST(Rule11, ARolledBackVolumeAnswersAsThePointWhileItHydrates) {
   std::uint64_t hydrated = 0;
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+  const std::uint64_t seeds = rounds(60);
+  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
     Scenario scenario{.operations = 50, .rollbacks = 6, .world = small_world()};
     Lives lives(scenario, seed);
     lives.live(0);
     hydrated += lives.hydrated_bytes;
     ASSERT_TRUE(lives.findings.empty()) << lives.findings.front();
   }
-  EXPECT_GT(hydrated, 60u * kBlockBytes);
+  EXPECT_GT(hydrated, seeds * kBlockBytes);
 }
 
 TEST(Rule11, ACrashAtAnyIoForgetsOnlyWhatIsCopiedAgain) {
@@ -241,7 +242,7 @@ TEST(Rule11, RollbacksAndResizesAndCrashes) { expect_right(resizing(), 6, 4); }
 
 // Rule 5, hydration included: writers that never let go of a few blocks, steps all the time.
 TEST(Rule5, HydrationNeverWritesABlockThatWriteBackIsWriting) {
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+  for (std::uint64_t seed = 1; seed <= rounds(40); ++seed) {
     Scenario scenario{.clients = 6, .operations = 40, .rollbacks = 8, .world = small_world()};
     scenario.world.checkpoint_interval = {500'000};
     scenario.mix.hot_blocks = 4;

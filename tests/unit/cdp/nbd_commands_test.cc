@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Commands and their replies, one by one and against a naive model.
+#include "tests/sim/effort.h"
 #include "tests/unit/cdp/nbd_wire.h"
 
 namespace cdp::test {
@@ -97,7 +98,7 @@ TEST_P(NbdCommands, SideBySideTheyDoNotDisturbEachOther) {
   // Requests in flight together touch areas of their own, whose borders share blocks.
   constexpr std::uint64_t kAreas = 16;
   constexpr std::uint64_t kAreaBytes = 200'123;
-  for (std::uint64_t seed = 1; seed <= 25; ++seed) {
+  for (std::uint64_t seed = 1; seed <= sim::rounds(25); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     sim::Random random{seed};
     World world{seed};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a connection does beyond its commands: coalescing, limits, ends, and hostile clients.
 #include "cdp/nbd/server.h"
+#include "tests/sim/effort.h"
 #include "tests/unit/cdp/nbd_wire.h"
 
 namespace cdp::test {
@@ -179,7 +180,7 @@ TEST(NbdSession, AWriteOf4GiBIsRefusedAndEndsTheConnection) {
 }
 
 TEST(NbdSession, AClientThatVanishesAnywhereLeavesNothingBehind) {
-  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+  for (std::uint64_t seed = 1; seed <= sim::rounds(200); ++seed) {
     SCOPED_TRACE(testing::Message() << "seed " << seed);
     sim::Random random{seed};
     World world{seed, 16 * kMiB};

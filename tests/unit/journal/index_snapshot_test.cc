@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "cdp/io/signal.h"
+#include "tests/sim/effort.h"
 #include "tests/unit/journal/index_world.h"
 
 namespace journal::index {
@@ -32,7 +33,7 @@ void random_history(IndexWorld& world, std::size_t changes, std::uint64_t blocks
 // Everything that the map answers, against the naive model: random changes, runs and visibilities,
 // with a cache of any size, merged now and then.
 TEST(Snapshot, AnswersAsTheModelDoes) {
-  for (std::uint64_t seed = 1; seed <= 25; ++seed) {
+  for (std::uint64_t seed = 1; seed <= sim::rounds(25); ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     const std::size_t cache_pages = sim::Random(seed).coin() ? 3 : 1000;
     IndexWorld world(seed, cache_pages * kPageBytes);

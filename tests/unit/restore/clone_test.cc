@@ -9,6 +9,7 @@
 #include <random>
 #include <utility>
 
+#include "tests/sim/effort.h"
 #include "tests/unit/restore/recorded_vault.h"
 
 namespace restore {
@@ -267,7 +268,7 @@ TEST(Clone, WritesOfPartsOfABlockSideBySideAreAllKept) {
 TEST(Clone, ACrashAtAnyIoLosesNothingThatWasFlushedAndShowsNothingTorn) {
   const std::uint64_t seed = std::random_device{}();
   SCOPED_TRACE(testing::Message() << "seed " << seed);
-  for (std::uint64_t run = 0; run < 250 && !testing::Test::HasFatalFailure(); ++run) {
+  for (std::uint64_t run = 0; run < sim::rounds(250) && !testing::Test::HasFatalFailure(); ++run) {
     SCOPED_TRACE(testing::Message() << "run " << run);
     CloneWorld world{seed + run};
     world.load_model();
