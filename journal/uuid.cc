@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/uuid.h"
 
-#include <sys/random.h>
-
-#include <stdexcept>
+#include "cdp/base/random_bytes.h"
 
 namespace journal {
 namespace {
@@ -58,10 +56,7 @@ cdp::Result<Uuid> Uuid::parse(std::string_view text) {
 
 Uuid Uuid::random() {
   Uuid uuid;
-  if (getrandom(uuid.bytes.data(), uuid.bytes.size(), 0) !=
-      static_cast<ssize_t>(uuid.bytes.size())) {
-    throw std::runtime_error("the system's random source cannot be read");
-  }
+  cdp::fill_random(uuid.bytes);
   uuid.bytes[6] = (uuid.bytes[6] & std::byte{0x0f}) | std::byte{0x40};  // version 4
   uuid.bytes[8] = (uuid.bytes[8] & std::byte{0x3f}) | std::byte{0x80};  // RFC 9562 variant
   return uuid;

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/vault.h"
 
-#include <sys/random.h>
-
 #include <cstring>
-#include <stdexcept>
 
 #include "cdp/base/endian.h"
+#include "cdp/base/random_bytes.h"
 
 namespace journal {
 namespace {
@@ -24,10 +22,7 @@ constexpr std::size_t kChecksumAt = kVaultBytes - 8;
 
 Vault Vault::generate(Nanos now) {
   Vault vault{.uuid = Uuid::random(), .created = now};
-  if (getrandom(vault.secret.data(), vault.secret.size(), 0) !=
-      static_cast<ssize_t>(vault.secret.size())) {
-    throw std::runtime_error("the system's random source cannot be read");
-  }
+  cdp::fill_random(vault.secret);
   return vault;
 }
 

@@ -25,4 +25,8 @@ Task<Status> Disk::write_durably(std::uint64_t offset, std::span<const std::byte
   co_return co_await write_durably(offset, std::span{&one, 1});
 }
 
+Task<Status> Disk::resize(std::uint64_t) {
+  co_return make_error(ENOTSUP, "this store has a length of its own");
+}
+
 }  // namespace cdp

@@ -40,6 +40,9 @@ class Disk {
   virtual Task<Status> zero_range(std::uint64_t offset, std::uint64_t bytes,
                                   bool may_deallocate) = 0;
   virtual std::uint64_t size_bytes() const = 0;
+  // Sets the length of a regular file, durably: an existing tail is cut, a new one reads as zeroes.
+  // ENOTSUP for what has a length of its own.
+  virtual Task<Status> resize(std::uint64_t bytes);
 
   // One contiguous buffer.
   Task<Status> read(std::uint64_t offset, std::span<std::byte> into);

@@ -51,11 +51,9 @@ class FileDisk final : public Disk {
   Task<Status> sync() override;
   Task<Status> zero_range(std::uint64_t offset, std::uint64_t bytes, bool may_deallocate) override;
   std::uint64_t size_bytes() const override { return size_bytes_; }
+  Task<Status> resize(std::uint64_t bytes) override;
 
   int fd() const { return fd_.get(); }
-
-  // Sets the length of a regular file (an existing tail is cut, a new one reads as zeroes).
-  Task<Status> resize(std::uint64_t bytes);
 
  private:
   enum class Direction { kRead, kWrite };

@@ -56,9 +56,9 @@ struct Api::Route {
   }
 };
 
-Api::Api(cdp::Reactor& reactor, const cdp::Clock& clock, Appliance& appliance,
+Api::Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance,
          cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses)
-    : reactor_(reactor),
+    : scheduler_(scheduler),
       clock_(clock),
       appliance_(appliance),
       nbd_(nbd),
@@ -357,7 +357,7 @@ Task<Api::Answer> Api::get_image(HttpRequest request) {
   if (!source) co_return std::move(source).error();
   HttpResponse response;
   response.content_type = api::kExtentStreamMediaType;
-  response.source = std::make_shared<ImageBody>(reactor_, *std::move(source), in_offset_order);
+  response.source = std::make_shared<ImageBody>(scheduler_, *std::move(source), in_offset_order);
   co_return response;
 }
 

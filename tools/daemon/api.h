@@ -24,7 +24,7 @@
 #include <vector>
 
 #include "cdp/base/clock.h"
-#include "cdp/io/reactor.h"
+#include "cdp/io/scheduler.h"
 #include "cdp/io/socket.h"
 #include "cdp/nbd/server.h"
 #include "tools/api/queries.h"
@@ -36,7 +36,7 @@ namespace tools {
 class Api {
  public:
   // All must outlive it.
-  Api(cdp::Reactor& reactor, const cdp::Clock& clock, Appliance& appliance,
+  Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance,
       cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses);
 
   cdp::Task<HttpResponse> answer(HttpRequest request);
@@ -91,7 +91,7 @@ class Api {
   boost::json::array uris_of(const std::string& export_name) const;
   std::string uri_of(const cdp::SocketAddress& address, const std::string& volume) const;
 
-  cdp::Reactor& reactor_;
+  cdp::Scheduler& scheduler_;
   const cdp::Clock& clock_;
   Appliance& appliance_;
   cdp::nbd::Server& nbd_;

@@ -2,8 +2,6 @@
 #include "tools/daemon/appliance.h"
 
 #include <spdlog/spdlog.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 
@@ -21,6 +19,7 @@ using cdp::Status;
 using cdp::Task;
 using cdp::VolumeId;
 
+constexpr Host::DirectoryUse kMadeIfMissing{.create = true};
 constexpr std::size_t kReadPoolBytes = 64u << 20;
 // Payloads on their way from the sockets, beside what is dirty or waits for the journal.
 constexpr std::size_t kReceivePoolBytes = 32u << 20;
@@ -33,21 +32,24 @@ std::size_t write_pool_pages(const ApplianceOptions& options) {
 
 }  // namespace
 
-Appliance::Appliance(cdp::Reactor& reactor, const cdp::Clock& clock, ApplianceOptions options)
-    : reactor_(reactor),
+Appliance::Appliance(cdp::Scheduler& scheduler, const cdp::Clock& clock, Host& host,
+                     ApplianceOptions options)
+    : scheduler_(scheduler),
       clock_(clock),
+      host_(host),
       options_(std::move(options)),
       sequencer_(clock),
-      write_pages_(reactor, write_pool_pages(options_)),
-      read_pages_(reactor, kReadPoolBytes / cdp::kBlockBytes),
-      hydration_pages_(reactor, kHydrationPoolBytes / cdp::kBlockBytes) {}
+      write_pages_(scheduler, write_pool_pages(options_)),
+      read_pages_(scheduler, kReadPoolBytes / cdp::kBlockBytes),
+      hydration_pages_(scheduler, kHydrationPoolBytes / cdp::kBlockBytes) {}
 
 Appliance::~Appliance() { CHECK(live_.empty() && journal_ == nullptr); }
 
-Task<Result<std::unique_ptr<Appliance>>> Appliance::start(cdp::Reactor& reactor,
-                                                          const cdp::Clock& clock,
+Task<Result<std::unique_ptr<Appliance>>> Appliance::start(cdp::Scheduler& scheduler,
+                                                          const cdp::Clock& clock, Host& host,
                                                           ApplianceOptions options) {
-  std::unique_ptr<Appliance> appliance{new Appliance{reactor, clock, std::move(options)}};
+  std::unique_ptr<Appliance> appliance{
+      new Appliance{scheduler, clock, host, std::move(options)}};
   Status opened = co_await appliance->open();
   if (opened) co_return appliance;
   if (appliance->journal_ != nullptr) (void)co_await appliance->stop();
@@ -68,7 +70,7 @@ Task<Status> Appliance::open() {
     spdlog::error("volume {}: not served: {}", volume.name, served.error().message);
     live_[id].problem = std::move(served).error();
   }
-  auto exports = co_await PointExports::open(reactor_, *this, options_.state_path);
+  auto exports = co_await PointExports::open(clock_, host_, *this, options_.state_path);
   if (!exports) co_return std::move(exports).error();
   point_exports_ = *std::move(exports);
   for (const std::string& alert : alerts()) spdlog::error("{}", alert);
@@ -76,23 +78,26 @@ Task<Status> Appliance::open() {
 }
 
 Task<Status> Appliance::open_directories() {
-  auto state = cdp::FileDirectory::open(reactor_, options_.state_path, true);
+  auto state = co_await hold_directory(options_.state_path, "state directory");
   if (!state) co_return std::move(state).error();
   state_directory_ = *std::move(state);
-  if (Status locked = state_directory_->lock(); !locked) {
-    co_return make_error(EBUSY, "another daemon uses the state directory {}", options_.state_path);
-  }
-  auto vault = cdp::FileDirectory::open(reactor_, options_.vault_path, true);
+  auto vault = co_await hold_directory(options_.vault_path, "vault");
   if (!vault) co_return std::move(vault).error();
   vault_directory_ = *std::move(vault);
-  if (Status locked = vault_directory_->lock(); !locked) {
-    co_return make_error(EBUSY, "another daemon uses the vault {}", options_.vault_path);
-  }
-  const std::string volumes_path = options_.state_path + kVolumesDirectory;
-  if (mkdir(volumes_path.c_str(), 0700) != 0 && errno != EEXIST) {
-    co_return cdp::errno_error(errno, "making the directory " + volumes_path);
-  }
+  auto volumes =
+      co_await host_.open_directory(options_.state_path + kVolumesDirectory, kMadeIfMissing);
+  if (!volumes) co_return std::move(volumes).error();
   co_return Status{};
+}
+
+Task<Result<std::unique_ptr<cdp::Directory>>> Appliance::hold_directory(std::string path,
+                                                                        const char* what) {
+  const Host::DirectoryUse use{.create = true, .exclusive = true};
+  auto directory = co_await host_.open_directory(path, use);
+  if (!directory && directory.error().code == EBUSY) {
+    co_return make_error(EBUSY, "another daemon uses the {} {}", what, path);
+  }
+  co_return directory;
 }
 
 Task<Status> Appliance::open_journal() {
@@ -115,7 +120,8 @@ Task<Status> Appliance::open_journal() {
       options_.vault_path + "/" + journal::kSegmentsDirectoryName;
   // A vault whose making was cut short has its VAULT file only.
   const bool lacks_segments = is_new || names->size() == 1;
-  auto segments = cdp::FileDirectory::open(reactor_, segments_path, lacks_segments);
+  const Host::DirectoryUse use{.create = lacks_segments};
+  auto segments = co_await host_.open_directory(segments_path, use);
   if (!segments) co_return std::move(segments).error();
   segments_ = *std::move(segments);
   if (is_new) {
@@ -123,7 +129,7 @@ Task<Status> Appliance::open_journal() {
     if (!synced) co_return synced;
     spdlog::info("made a new vault {} in {}", vault->uuid.to_string(), options_.vault_path);
   }
-  auto journal = co_await journal::Journal::open(reactor_, clock_, sequencer_, *segments_,
+  auto journal = co_await journal::Journal::open(scheduler_, clock_, sequencer_, *segments_,
                                                  state_directory_.get(), *vault, options_.journal);
   if (!journal) co_return std::move(journal).error();
   journal_ = *std::move(journal);
@@ -133,17 +139,17 @@ Task<Status> Appliance::open_journal() {
 // History is looked through where the index does not know it; later it follows the journal.
 Task<Status> Appliance::open_index() {
   const std::string path = options_.vault_path + "/" + journal::index::kIndexDirectoryName;
-  auto directory = cdp::FileDirectory::open(reactor_, path, true);
+  auto directory = co_await host_.open_directory(path, kMadeIfMissing);
   if (!directory) co_return std::move(directory).error();
   index_directory_ = *std::move(directory);
   journal::index::TimeIndexOptions wanted;
   wanted.progress = [](Lsn lsn) { spdlog::info("time index: history is read up to LSN {}", lsn.value); };
   wanted.report = [](const std::string& what) { spdlog::warn("time index: {}", what); };
-  auto index = co_await journal::index::TimeIndex::open(reactor_, *index_directory_, *segments_,
+  auto index = co_await journal::index::TimeIndex::open(scheduler_, *index_directory_, *segments_,
                                                         journal_->vault(), std::move(wanted));
   if (!index) co_return std::move(index).error();
   index_ = *std::move(index);
-  blocks_ = std::make_shared<journal::BlockReader>(reactor_, *segments_, journal_->vault());
+  blocks_ = std::make_shared<journal::BlockReader>(scheduler_, *segments_, journal_->vault());
   journal_->set_listener(index_.get());
   Status known = co_await index_->catch_up(journal_->durable_lsn());
   // Volumes that need it say so themselves.

@@ -8,7 +8,7 @@
 // appliance.cc opens and stops it; appliance_volumes.cc has volumes come and go, and
 // appliance_recovery.cc has them go back to points.
 //
-// On the reactor's thread. The reactor and the clock must outlive it; `stop` must have returned
+// On the scheduler's thread. The scheduler, the clock and the host must outlive it; `stop` must have returned
 // before it is destroyed, and nobody may be using an export then.
 #pragma once
 
@@ -23,15 +23,16 @@
 #include "cdp/base/clock.h"
 #include "cdp/base/result.h"
 #include "cdp/block_device.h"
-#include "cdp/io/file_disk.h"
+#include "cdp/io/disk.h"
 #include "cdp/io/pages.h"
-#include "cdp/io/reactor.h"
+#include "cdp/io/scheduler.h"
 #include "cdp/sequencer.h"
 #include "cdp/volume.h"
 #include "journal/index/time_index.h"
 #include "journal/journal.h"
 #include "restore/point_reader.h"
 #include "tools/api/queries.h"
+#include "tools/daemon/host.h"
 #include "tools/daemon/point_exports.h"
 
 namespace tools {
@@ -53,7 +54,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   // One that is served, or would be but for `problem`.
   struct LiveVolume {
     std::string backing_path;
-    std::unique_ptr<cdp::FileDisk> backing;
+    std::unique_ptr<cdp::Disk> backing;
     std::shared_ptr<cdp::Volume> volume;  // null where `problem` kept it from being opened
     std::optional<cdp::Error> problem;
   };
@@ -73,9 +74,8 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
     std::optional<VolumePoint> origin;
   };
 
-  static cdp::Task<cdp::Result<std::unique_ptr<Appliance>>> start(cdp::Reactor& reactor,
-                                                                  const cdp::Clock& clock,
-                                                                  ApplianceOptions options);
+  static cdp::Task<cdp::Result<std::unique_ptr<Appliance>>> start(
+      cdp::Scheduler& scheduler, const cdp::Clock& clock, Host& host, ApplianceOptions options);
   ~Appliance() override;
 
   // Writes everything back, checkpoints, seals the journal. Front-ends must have ended.
@@ -114,7 +114,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   // A volume, a clone, or a view: NAME@POINT.
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> find(std::string name) override;
 
-  cdp::Scheduler& scheduler() override { return reactor_; }
+  cdp::Scheduler& scheduler() override { return scheduler_; }
   cdp::Directory& segments() override { return *segments_; }
   const journal::Vault& vault() override { return journal_->vault(); }
   std::shared_ptr<journal::BlockReader> blocks() override { return blocks_; }
@@ -122,15 +122,18 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   cdp::Task<cdp::Result<journal::index::TimeIndex*>> index() override;
 
  private:
-  Appliance(cdp::Reactor& reactor, const cdp::Clock& clock, ApplianceOptions options);
+  Appliance(cdp::Scheduler& scheduler, const cdp::Clock& clock, Host& host,
+            ApplianceOptions options);
 
   cdp::Task<cdp::Status> open();
   cdp::Task<cdp::Status> open_directories();
+  cdp::Task<cdp::Result<std::unique_ptr<cdp::Directory>>> hold_directory(std::string path,
+                                                                         const char* what);
   cdp::Task<cdp::Status> open_journal();
   cdp::Task<cdp::Status> open_index();
   cdp::Task<cdp::Status> open_volume(journal::VolumeState volume);
   cdp::Task<cdp::Result<cdp::VolumeHydration>> replay(const journal::VolumeState& volume,
-                                                      cdp::FileDisk& backing);
+                                                      cdp::Disk& backing);
   cdp::Task<cdp::Result<LiveVolume>> open_new_backing(NewVolume wanted, journal::Uuid uuid);
   cdp::Status check_not_rolling_back(cdp::VolumeId id) const;
   // Makes a file of ours long enough; an error where it is not ours and too short.
@@ -146,17 +149,18 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   cdp::Result<LiveVolume*> served_volume(cdp::VolumeId id);
   void warn_of_shared_storage(const std::string& name, const std::string& backing_path) const;
 
-  cdp::Reactor& reactor_;
+  cdp::Scheduler& scheduler_;
   const cdp::Clock& clock_;
+  Host& host_;
   const ApplianceOptions options_;
   cdp::Sequencer sequencer_;
   cdp::PagePool write_pages_;
   cdp::PagePool read_pages_;
   cdp::PagePool hydration_pages_;
-  std::unique_ptr<cdp::FileDirectory> vault_directory_;
-  std::unique_ptr<cdp::FileDirectory> state_directory_;
-  std::unique_ptr<cdp::FileDirectory> segments_;
-  std::unique_ptr<cdp::FileDirectory> index_directory_;
+  std::unique_ptr<cdp::Directory> vault_directory_;
+  std::unique_ptr<cdp::Directory> state_directory_;
+  std::unique_ptr<cdp::Directory> segments_;
+  std::unique_ptr<cdp::Directory> index_directory_;
   std::unique_ptr<journal::Journal> journal_;
   std::unique_ptr<journal::index::TimeIndex> index_;
   std::shared_ptr<journal::BlockReader> blocks_;  // of all that read at points

@@ -24,7 +24,7 @@ std::shared_ptr<cdp::HydrationSource> Appliance::hydration_source(
     std::shared_ptr<const journal::index::BlockMap> map) {
   const journal::VolumeState& volume = *state.find(id);
   auto content = std::make_shared<const restore::PointReader>(
-      restore::PointParts{reactor_, std::move(map), blocks_},
+      restore::PointParts{scheduler_, std::move(map), blocks_},
       restore::PointContent{journal::visible_at(state, id, state.lsn), volume.size_bytes,
                             volume.name});
   return std::make_shared<restore::PointHydration>(

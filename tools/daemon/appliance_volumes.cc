@@ -2,7 +2,6 @@
 //
 // Volumes come and go, and are opened at the start.
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <optional>
 
@@ -10,7 +9,6 @@
 #include "restore/history.h"
 #include "restore/image.h"
 #include "tools/daemon/appliance.h"
-#include "tools/daemon/backing.h"
 
 namespace tools {
 namespace {
@@ -22,7 +20,6 @@ using cdp::Result;
 using cdp::Status;
 using cdp::Task;
 using cdp::VolumeId;
-
 
 Status check_size(std::uint64_t size_bytes) {
   if (size_bytes == 0) return make_error(EINVAL, "a volume of 0 bytes holds nothing: give a size");
@@ -38,7 +35,7 @@ std::string Appliance::default_backing_path(const journal::Uuid& uuid) const {
 }
 
 void Appliance::warn_of_shared_storage(const std::string& name, const std::string& path) const {
-  if (!share_storage(path, options_.vault_path)) return;
+  if (!host_.share_storage(path, options_.vault_path)) return;
   spdlog::warn(
       "volume {}: its backing store {} and the vault {} are on one file system: whatever destroys "
       "one destroys both; put the vault on other disks",
@@ -48,7 +45,7 @@ void Appliance::warn_of_shared_storage(const std::string& name, const std::strin
 Task<Status> Appliance::open_volume(journal::VolumeState volume) {
   LiveVolume& live = live_[volume.id];
   live.backing_path = volume.backing.empty() ? default_backing_path(volume.uuid) : volume.backing;
-  auto backing = open_backing(reactor_, live.backing_path, volume.size_bytes);
+  auto backing = co_await host_.open_backing(live.backing_path, volume.size_bytes);
   if (!backing) co_return std::move(backing).error();
   live.backing = *std::move(backing);
   Result<cdp::VolumeHydration> hydration = co_await replay(volume, *live.backing);
@@ -62,7 +59,7 @@ Task<Status> Appliance::open_volume(journal::VolumeState volume) {
 // the volume hydrates, that is true of the blocks before the cursor, and the others come from the
 // newest state itself.
 Task<Result<cdp::VolumeHydration>> Appliance::replay(const journal::VolumeState& volume,
-                                                     cdp::FileDisk& backing) {
+                                                     cdp::Disk& backing) {
   const Lsn upto = sequencer_.last();
   Status durable = co_await journal_->flush(upto);
   if (!durable) co_return std::move(durable).error();
@@ -84,7 +81,7 @@ Task<Result<cdp::VolumeHydration>> Appliance::replay(const journal::VolumeState&
   restore::JournalRuns runs{*blocks_};
   if (range.end_block > 0) {
     Status applied =
-        co_await restore::apply_to_disk(reactor_, runs, **map, std::move(range), backing);
+        co_await restore::apply_to_disk(scheduler_, runs, **map, std::move(range), backing);
     if (!applied) co_return std::move(applied).error();
   }
   cdp::VolumeHydration hydration;
@@ -109,7 +106,7 @@ void Appliance::serve(const journal::VolumeState& volume, LiveVolume& live,
   wanted.dirty_budget_bytes = options_.dirty_bytes;
   wanted.hydration.bytes_per_second = options_.hydration_bytes_per_second;
   live.volume = std::make_shared<cdp::Volume>(
-      cdp::VolumeParts{reactor_, sequencer_, *journal_, *live.backing, write_pages_, read_pages_},
+      cdp::VolumeParts{scheduler_, sequencer_, *journal_, *live.backing, write_pages_, read_pages_},
       wanted, std::move(hydration));
   if (volume.writers_refused) live.volume->refuse_changes(true);
   warn_of_shared_storage(volume.name, live.backing_path);
@@ -120,22 +117,19 @@ Task<Result<Appliance::LiveVolume>> Appliance::open_new_backing(NewVolume wanted
   LiveVolume live;
   const bool is_ours = wanted.backing_path.empty();
   live.backing_path = is_ours ? default_backing_path(uuid) : wanted.backing_path;
-  if (!is_ours) {
-    if (wanted.backing_path.front() != '/') {
-      co_return make_error(EINVAL, "the backing store {} must be an absolute path",
-                           wanted.backing_path);
-    }
-    Status allowed = check_backing_path(wanted.backing_path, options_.vault_path);
-    if (!allowed) co_return std::move(allowed).error();
+  if (!is_ours && wanted.backing_path.front() != '/') {
+    co_return make_error(EINVAL, "the backing store {} must be an absolute path",
+                         wanted.backing_path);
   }
-  auto backing = is_ours ? create_backing(reactor_, live.backing_path, wanted.size_bytes)
-                         : open_backing(reactor_, live.backing_path, wanted.size_bytes);
+  Result<std::unique_ptr<cdp::Disk>> backing = make_error(EINVAL, "no backing store");
+  if (is_ours) {
+    backing = co_await host_.create_backing(live.backing_path, wanted.size_bytes);
+  } else {
+    backing = co_await host_.take_blank_backing(live.backing_path, wanted.size_bytes,
+                                                options_.vault_path);
+  }
   if (!backing) co_return std::move(backing).error();
   live.backing = *std::move(backing);
-  if (!is_ours) {
-    Status blank = co_await require_blank(*live.backing, live.backing_path);
-    if (!blank) co_return std::move(blank).error();
-  }
   co_return live;
 }
 
@@ -165,10 +159,14 @@ Task<Result<VolumeId>> Appliance::create_volume(NewVolume wanted) {
   if (wanted.origin) {
     auto covering = co_await index_->snapshot(wanted.origin->lsn);
     if (!covering) {
-      if (wanted.backing_path.empty()) unlink(live->backing_path.c_str());
+      if (wanted.backing_path.empty()) host_.remove_backing(live->backing_path);
       co_return std::move(covering).error();
     }
     map = *std::move(covering);
+  }
+  if (Status still = check_new_name(wanted.name); !still) {
+    if (wanted.backing_path.empty()) host_.remove_backing(live->backing_path);
+    co_return std::move(still).error();
   }
   const cdp::Stamp stamp = sequencer_.next();
   Result<VolumeId> id =
@@ -181,7 +179,7 @@ Task<Result<VolumeId>> Appliance::create_volume(NewVolume wanted) {
   Status durable;
   if (id) durable = co_await journal_->flush(stamp.lsn);
   if (!id || !durable) {
-    if (wanted.backing_path.empty()) unlink(live->backing_path.c_str());
+    if (wanted.backing_path.empty()) host_.remove_backing(live->backing_path);
     if (!id) co_return std::move(id).error();
     co_return std::move(durable).error();
   }
@@ -205,7 +203,7 @@ Result<Appliance::LiveVolume*> Appliance::served_volume(VolumeId id) {
 
 Task<Status> Appliance::lengthen_backing(VolumeId id, std::uint64_t size_bytes) {
   LiveVolume& live = live_.at(id);
-  cdp::FileDisk& backing = *live.backing;
+  cdp::Disk& backing = *live.backing;
   if (backing.size_bytes() >= backing_bytes(size_bytes)) co_return Status{};
   if (!journal_->state().find(id)->backing.empty()) {
     co_return make_error(EINVAL,

@@ -21,6 +21,7 @@
 #include "tools/daemon/appliance.h"
 #include "tools/daemon/http_server.h"
 #include "tools/daemon/options.h"
+#include "tools/daemon/system_host.h"
 
 namespace tools {
 namespace {
@@ -94,7 +95,8 @@ cdp::Task<void> run(cdp::Reactor& reactor, const cdp::Clock& clock, const Daemon
   wanted.hydration_bytes_per_second = options.hydration_bytes_per_second;
   wanted.journal.segment_bytes = options.segment_bytes;
   wanted.journal.dedup_bytes = options.dedup_bytes;
-  auto appliance = co_await Appliance::start(reactor, clock, std::move(wanted));
+  SystemHost host{reactor};
+  auto appliance = co_await Appliance::start(reactor, clock, host, std::move(wanted));
   if (!appliance) {
     outcome = std::move(appliance).error();
     co_return;

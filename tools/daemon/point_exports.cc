@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/daemon/point_exports.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <utility>
 
 #include "journal/visibility.h"
 #include "restore/point.h"
-#include "tools/daemon/backing.h"
 
 namespace tools {
 
@@ -28,22 +24,26 @@ using DevicePtr = std::shared_ptr<cdp::BlockDevice>;
 
 }  // namespace
 
-PointExports::PointExports(cdp::Reactor& reactor, api::VaultSource& source,
+PointExports::PointExports(const cdp::Clock& clock, Host& host, api::VaultSource& source,
                            std::string clones_path)
-    : reactor_(reactor),
+    : clock_(clock),
+      host_(host),
       source_(source),
       queries_(source),
       clones_path_(std::move(clones_path)),
-      view_pages_(reactor, kViewPoolBytes / cdp::kBlockBytes),
-      clone_pages_(reactor, kClonePoolBytes / cdp::kBlockBytes),
-      reading_ahead_(reactor) {}
+      view_pages_(source.scheduler(), kViewPoolBytes / cdp::kBlockBytes),
+      clone_pages_(source.scheduler(), kClonePoolBytes / cdp::kBlockBytes),
+      reading_ahead_(source.scheduler()),
+      opened_(source.scheduler()) {}
 
-Task<Result<std::unique_ptr<PointExports>>> PointExports::open(cdp::Reactor& reactor,
+Task<Result<std::unique_ptr<PointExports>>> PointExports::open(const cdp::Clock& clock,
+                                                               Host& host,
                                                                api::VaultSource& source,
                                                                std::string state_path) {
   std::unique_ptr<PointExports> exports{
-      new PointExports{reactor, source, state_path + kClonesDirectory}};
-  auto directory = cdp::FileDirectory::open(reactor, exports->clones_path_, true);
+      new PointExports{clock, host, source, state_path + kClonesDirectory}};
+  const Host::DirectoryUse use{.create = true};
+  auto directory = co_await host.open_directory(exports->clones_path_, use);
   if (!directory) co_return std::move(directory).error();
   exports->directory_ = *std::move(directory);
   Result<restore::CloneCatalogue> catalogue =
@@ -133,7 +133,7 @@ Task<Result<std::shared_ptr<restore::View>>> PointExports::view_of(cdp::VolumeId
   Result<api::VaultSource::Newest> newest = co_await source_.newest();
   if (!newest) co_return std::move(newest).error();
   auto reader = std::make_shared<const restore::PointReader>(
-      restore::PointParts{reactor_, *std::move(map), source_.blocks()},
+      restore::PointParts{source_.scheduler(), *std::move(map), source_.blocks()},
       restore::PointContent{journal::visible_at(newest->state, volume, lsn), size_bytes,
                             fmt::format("{}@lsn:{}", name, lsn.value)});
   auto view = std::make_shared<restore::View>(
@@ -149,34 +149,43 @@ std::string PointExports::file_of(const restore::CloneEntry& entry, const char* 
 }
 
 Task<Result<DevicePtr>> PointExports::open_clone(restore::CloneEntry entry) {
+  while (opening_.contains(entry.name)) co_await opened_.wait();
   if (const auto open = open_clones_.find(entry.name); open != open_clones_.end()) {
     co_return DevicePtr{open->second};
   }
+  opening_.insert(entry.name);
+  Result<std::shared_ptr<restore::Clone>> clone = co_await open_files(entry);
+  opening_.erase(entry.name);
+  opened_.notify_all();
+  if (!clone) co_return std::move(clone).error();
+  // It may have been removed meanwhile.
+  if (!has_clone(entry.name)) {
+    (void)co_await (*clone)->close();
+    co_return DevicePtr{};
+  }
+  open_clones_.emplace(entry.name, *clone);
+  co_return DevicePtr{*std::move(clone)};
+}
+
+Task<Result<std::shared_ptr<restore::Clone>>> PointExports::open_files(restore::CloneEntry entry) {
   Result<std::shared_ptr<restore::View>> base =
       co_await view_of(entry.volume, entry.lsn, entry.size_bytes, entry.name);
   if (!base) co_return std::move(base).error();
-  // Somebody else may have opened or removed it meanwhile.
-  if (const auto open = open_clones_.find(entry.name); open != open_clones_.end()) {
-    co_return DevicePtr{open->second};
-  }
-  if (!has_clone(entry.name)) co_return DevicePtr{};
-  auto data = open_backing(reactor_, file_of(entry, "data"),
-                           restore::Clone::data_bytes(entry.size_bytes));
+  auto data = co_await host_.open_backing(file_of(entry, "data"),
+                                          restore::Clone::data_bytes(entry.size_bytes));
   if (!data) co_return std::move(data).error();
-  auto map =
-      open_backing(reactor_, file_of(entry, "map"), restore::Clone::map_bytes(entry.size_bytes));
+  auto map = co_await host_.open_backing(file_of(entry, "map"),
+                                         restore::Clone::map_bytes(entry.size_bytes));
   if (!map) co_return std::move(map).error();
   auto clone = restore::Clone::open(
-      {reactor_, *std::move(base), *std::move(data), *std::move(map), clone_pages_}, entry.name);
+      {source_.scheduler(), *std::move(base), *std::move(data), *std::move(map), clone_pages_}, entry.name);
   if (!clone) co_return std::move(clone).error();
-  std::shared_ptr<restore::Clone> opened{*std::move(clone)};
-  open_clones_.emplace(entry.name, opened);
-  co_return DevicePtr{std::move(opened)};
+  co_return std::shared_ptr<restore::Clone>{*std::move(clone)};
 }
 
 Task<Result<restore::CloneEntry>> PointExports::create_clone(std::string name,
                                                              restore::ResolvedPoint at) {
-  if (clones().size() >= kClonesMax) {
+  if (clones().size() + creating_.size() >= kClonesMax) {
     co_return make_error(EBUSY, "there are {} clones, which is the most: remove one first",
                          kClonesMax);
   }
@@ -185,20 +194,28 @@ Task<Result<restore::CloneEntry>> PointExports::create_clone(std::string name,
                             .volume = at.volume.id,
                             .lsn = at.at.lsn,
                             .size_bytes = at.volume.size_bytes,
-                            .created = cdp::SystemClock{}.realtime()};
-  auto data = create_backing(reactor_, file_of(entry, "data"),
-                             restore::Clone::data_bytes(entry.size_bytes));
+                            .created = clock_.realtime()};
+  if (!creating_.insert(entry.name).second) {
+    co_return make_error(EEXIST, "a clone named {} is being made", entry.name);
+  }
+  Status made = co_await create_files(entry);
+  creating_.erase(entry.name);
+  if (made) co_return entry;
+  host_.remove_backing(file_of(entry, "data"));
+  host_.remove_backing(file_of(entry, "map"));
+  co_return std::move(made).error();
+}
+
+Task<Status> PointExports::create_files(restore::CloneEntry entry) {
+  auto data = co_await host_.create_backing(file_of(entry, "data"),
+                                            restore::Clone::data_bytes(entry.size_bytes));
   if (!data) co_return std::move(data).error();
-  auto map =
-      create_backing(reactor_, file_of(entry, "map"), restore::Clone::map_bytes(entry.size_bytes));
-  Status status;
-  if (!map) status = std::move(map).error();
-  if (status) status = co_await directory_->sync();
-  if (status) status = co_await catalogue_->add(entry);
-  if (status) co_return entry;
-  unlink(file_of(entry, "data").c_str());
-  unlink(file_of(entry, "map").c_str());
-  co_return std::move(status).error();
+  auto map = co_await host_.create_backing(file_of(entry, "map"),
+                                           restore::Clone::map_bytes(entry.size_bytes));
+  if (!map) co_return std::move(map).error();
+  Status synced = co_await directory_->sync();
+  if (!synced) co_return synced;
+  co_return co_await catalogue_->add(std::move(entry));
 }
 
 Task<Status> PointExports::remove_clone(std::string name) {
@@ -215,8 +232,8 @@ Task<Status> PointExports::remove_clone(std::string name) {
     // What it could not flush is thrown away in any case.
     (void)co_await clone->close();
   }
-  unlink(file_of(entry, "data").c_str());
-  unlink(file_of(entry, "map").c_str());
+  host_.remove_backing(file_of(entry, "data"));
+  host_.remove_backing(file_of(entry, "map"));
   co_return Status{};
 }
 

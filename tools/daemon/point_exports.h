@@ -7,25 +7,28 @@
 // A view that is open is a lease on the history that it shows: status tells how many there are and
 // the oldest point. Their number is limited.
 //
-// On the reactor's thread; the source must outlive it. `close` must have returned before it is
+// On the source's scheduler; clock, host and source must outlive it. `close` must have returned before it is
 // destroyed, with no client left.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "cdp/base/clock.h"
 #include "cdp/base/result.h"
 #include "cdp/block_device.h"
-#include "cdp/io/file_disk.h"
+#include "cdp/io/disk.h"
 #include "cdp/io/pages.h"
-#include "cdp/io/reactor.h"
+#include "cdp/io/signal.h"
 #include "restore/clone.h"
 #include "restore/clone_catalogue.h"
 #include "restore/view.h"
 #include "tools/api/queries.h"
+#include "tools/daemon/host.h"
 
 namespace tools {
 
@@ -35,16 +38,18 @@ class PointExports {
   static constexpr std::size_t kClonesMax = 256;
 
   // Reads which clones there are; their files lie in `state_path`/clones.
-  static cdp::Task<cdp::Result<std::unique_ptr<PointExports>>> open(cdp::Reactor& reactor,
-                                                                    api::VaultSource& source,
-                                                                    std::string state_path);
+  static cdp::Task<cdp::Result<std::unique_ptr<PointExports>>> open(
+      const cdp::Clock& clock, Host& host, api::VaultSource& source, std::string state_path);
   cdp::Task<cdp::Status> close();
 
   // A clone, or a view NAME@POINT (lsn:N, a time with its offset, or mark:LABEL). Null: neither.
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> find(std::string name);
 
   const std::vector<restore::CloneEntry>& clones() const { return catalogue_->clones(); }
-  bool has_clone(std::string_view name) const { return catalogue_->find(name) != nullptr; }
+  // Those that are being made included.
+  bool has_clone(const std::string& name) const {
+    return catalogue_->find(name) != nullptr || creating_.contains(name);
+  }
   // Null where no client has asked for it since the start.
   std::shared_ptr<const cdp::BlockDevice> opened_clone(std::string_view name) const {
     const auto open = open_clones_.find(name);
@@ -69,7 +74,8 @@ class PointExports {
     auto operator<=>(const ViewKey&) const = default;
   };
 
-  PointExports(cdp::Reactor& reactor, api::VaultSource& source, std::string clones_path);
+  PointExports(const cdp::Clock& clock, Host& host, api::VaultSource& source,
+               std::string clones_path);
 
   cdp::Task<cdp::Result<std::shared_ptr<restore::View>>> view_of(cdp::VolumeId volume, cdp::Lsn lsn,
                                                                  std::uint64_t size_bytes,
@@ -77,20 +83,26 @@ class PointExports {
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> open_view(std::string volume,
                                                                       std::string point);
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> open_clone(restore::CloneEntry entry);
+  cdp::Task<cdp::Result<std::shared_ptr<restore::Clone>>> open_files(restore::CloneEntry entry);
+  cdp::Task<cdp::Status> create_files(restore::CloneEntry entry);
   std::string file_of(const restore::CloneEntry& entry, const char* kind) const;
   void forget_closed_views();
 
-  cdp::Reactor& reactor_;
+  const cdp::Clock& clock_;
+  Host& host_;
   api::VaultSource& source_;
   api::VaultQueries queries_;
   const std::string clones_path_;
-  std::unique_ptr<cdp::FileDirectory> directory_;
+  std::unique_ptr<cdp::Directory> directory_;
   std::optional<restore::CloneCatalogue> catalogue_;
   cdp::PagePool view_pages_;
   cdp::PagePool clone_pages_;
   cdp::TaskGroup reading_ahead_;
   std::map<ViewKey, std::weak_ptr<restore::View>> views_;
   std::map<std::string, std::shared_ptr<restore::Clone>, std::less<>> open_clones_;
+  std::set<std::string> creating_;
+  std::set<std::string> opening_;
+  cdp::Signal opened_;  // or failed to
 };
 
 }  // namespace tools

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tools/daemon/backing.h"
+#include "tools/daemon/system_host.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -70,53 +70,7 @@ cdp::Task<cdp::Result<bool>> device_is_blank(cdp::FileDisk& disk) {
   co_return true;
 }
 
-}  // namespace
-
-std::uint64_t backing_bytes(std::uint64_t volume_bytes) {
-  return cdp::round_up(volume_bytes, cdp::kBlockBytes);
-}
-
-cdp::Result<std::unique_ptr<cdp::FileDisk>> create_backing(cdp::Reactor& reactor,
-                                                           const std::string& path,
-                                                           std::uint64_t volume_bytes) {
-  {
-    const cdp::FileDescriptor fd{open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
-    if (!fd.valid()) return cdp::errno_error(errno, "making the backing file " + path);
-    if (ftruncate(fd.get(), static_cast<off_t>(backing_bytes(volume_bytes))) != 0 ||
-        fsync(fd.get()) != 0) {
-      const int code = errno;
-      unlink(path.c_str());
-      return cdp::make_error(code, "making the backing file {} of {} bytes: {}", path,
-                             backing_bytes(volume_bytes), std::generic_category().message(code));
-    }
-  }
-  return open_backing(reactor, path, volume_bytes);
-}
-
-cdp::Result<std::unique_ptr<cdp::FileDisk>> open_backing(cdp::Reactor& reactor,
-                                                         const std::string& path,
-                                                         std::uint64_t volume_bytes) {
-  struct stat info {};
-  if (stat(path.c_str(), &info) != 0) {
-    return cdp::errno_error(errno, "opening the backing store " + path);
-  }
-  if (S_ISREG(info.st_mode) && (info.st_mode & kAnyoneMayWrite) == 0) {
-    return cdp::make_error(EROFS, "the backing file {} is read-only (mode {:04o})", path,
-                           info.st_mode & 07777u);
-  }
-  auto disk = cdp::FileDisk::open(reactor, path, cdp::OpenMode::kReadWrite, true);
-  if (!disk) {
-    return cdp::Error{disk.error().code, "the backing store cannot be used: " + disk.error().message};
-  }
-  if ((*disk)->size_bytes() < backing_bytes(volume_bytes)) {
-    return cdp::make_error(EINVAL,
-                           "the backing store {} has {} bytes, too small for a volume of {} bytes",
-                           path, (*disk)->size_bytes(), volume_bytes);
-  }
-  return disk;
-}
-
-cdp::Task<cdp::Status> require_blank(cdp::FileDisk& disk, const std::string& path) {
+cdp::Task<cdp::Status> require_blank(cdp::FileDisk& disk, std::string path) {
   struct stat info {};
   if (fstat(disk.fd(), &info) != 0) co_return cdp::errno_error(errno, "examining " + path);
   cdp::Result<bool> blank = false;
@@ -146,7 +100,78 @@ cdp::Status check_backing_path(const std::string& path, const std::string& vault
   return {};
 }
 
-bool share_storage(const std::string& a, const std::string& b) {
+}  // namespace
+
+cdp::Task<cdp::Result<std::unique_ptr<cdp::Directory>>> SystemHost::open_directory(
+    std::string path, DirectoryUse use) {
+  auto directory = cdp::FileDirectory::open(reactor_, path, use.create);
+  if (!directory) co_return std::move(directory).error();
+  if (use.exclusive) {
+    if (cdp::Status locked = (*directory)->lock(); !locked) co_return std::move(locked).error();
+  }
+  co_return std::unique_ptr<cdp::Directory>{*std::move(directory)};
+}
+
+cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> SystemHost::create_backing(
+    std::string path, std::uint64_t volume_bytes) {
+  {
+    const cdp::FileDescriptor fd{open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
+    if (!fd.valid()) co_return cdp::errno_error(errno, "making the backing file " + path);
+    if (ftruncate(fd.get(), static_cast<off_t>(backing_bytes(volume_bytes))) != 0 ||
+        fsync(fd.get()) != 0) {
+      const int code = errno;
+      unlink(path.c_str());
+      co_return cdp::make_error(code, "making the backing file {} of {} bytes: {}", path,
+                                backing_bytes(volume_bytes),
+                                std::generic_category().message(code));
+    }
+  }
+  co_return co_await open_backing(std::move(path), volume_bytes);
+}
+
+cdp::Result<std::unique_ptr<cdp::FileDisk>> SystemHost::open_disk(const std::string& path,
+                                                                  std::uint64_t volume_bytes) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) {
+    return cdp::errno_error(errno, "opening the backing store " + path);
+  }
+  if (S_ISREG(info.st_mode) && (info.st_mode & kAnyoneMayWrite) == 0) {
+    return cdp::make_error(EROFS, "the backing file {} is read-only (mode {:04o})", path,
+                           info.st_mode & 07777u);
+  }
+  auto disk = cdp::FileDisk::open(reactor_, path, cdp::OpenMode::kReadWrite, true);
+  if (!disk) {
+    return cdp::Error{disk.error().code, "the backing store cannot be used: " + disk.error().message};
+  }
+  if ((*disk)->size_bytes() < backing_bytes(volume_bytes)) {
+    return cdp::make_error(EINVAL,
+                           "the backing store {} has {} bytes, too small for a volume of {} bytes",
+                           path, (*disk)->size_bytes(), volume_bytes);
+  }
+  return disk;
+}
+
+cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> SystemHost::open_backing(
+    std::string path, std::uint64_t volume_bytes) {
+  auto disk = open_disk(path, volume_bytes);
+  if (!disk) co_return std::move(disk).error();
+  co_return std::unique_ptr<cdp::Disk>{*std::move(disk)};
+}
+
+cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> SystemHost::take_blank_backing(
+    std::string path, std::uint64_t volume_bytes, std::string vault_path) {
+  cdp::Status allowed = check_backing_path(path, vault_path);
+  if (!allowed) co_return std::move(allowed).error();
+  auto disk = open_disk(path, volume_bytes);
+  if (!disk) co_return std::move(disk).error();
+  cdp::Status blank = co_await require_blank(**disk, path);
+  if (!blank) co_return std::move(blank).error();
+  co_return std::unique_ptr<cdp::Disk>{*std::move(disk)};
+}
+
+void SystemHost::remove_backing(const std::string& path) { unlink(path.c_str()); }
+
+bool SystemHost::share_storage(const std::string& a, const std::string& b) const {
   struct stat first {};
   struct stat second {};
   if (stat(a.c_str(), &first) != 0 || stat(b.c_str(), &second) != 0) return false;
