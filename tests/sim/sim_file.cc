@@ -175,6 +175,15 @@ void SimFile::cut_and_seal(std::uint64_t bytes) {
   sealed_ = true;
 }
 
+void SimFile::resize(std::uint64_t bytes) {
+  sync(completed_);
+  if (bytes < size_bytes_) {
+    visible_.zero(bytes, size_bytes_ - bytes);
+    durable_.zero(bytes, size_bytes_ - bytes);
+  }
+  size_bytes_ = bytes;
+}
+
 std::shared_ptr<SimFile> SimFile::after_crash(Random& random) const {
   auto file = std::make_shared<SimFile>(size_bytes_);
   file->sealed_ = sealed_;

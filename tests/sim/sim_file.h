@@ -59,6 +59,8 @@ class SimFile {
   using InFlight = std::list<SimChange>::iterator;
   InFlight begin_change(SimChange change);
   void complete(InFlight change, bool durable);
+  // A change that never was.
+  void lose(InFlight change) { in_flight_.erase(change); }
   // A failed change leaves anything in its range.
   void fail(InFlight change, Random& random);
 
@@ -80,6 +82,8 @@ class SimFile {
   std::vector<std::byte> content(std::uint64_t offset, std::uint64_t bytes) const;
   void store_durably(std::uint64_t offset, std::span<const std::byte> bytes);
   void set_size(std::uint64_t bytes) { size_bytes_ = bytes; }
+  // Durable at once; what is cut is gone.
+  void resize(std::uint64_t bytes);
 
  private:
   void fold();

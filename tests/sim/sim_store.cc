@@ -16,17 +16,24 @@ using cdp::Task;
 struct SimStore::IoAwaiter {
   SimStore& store;
   IoEvent event;
+  FaultEffect* effect = nullptr;  // where what is not a failure can be told
   int fault = 0;
 
   bool await_ready() { return false; }
-  void await_suspend(std::coroutine_handle<> then) { store.issue(std::move(event), then, fault); }
+  void await_suspend(std::coroutine_handle<> then) {
+    FaultEffect ignored = FaultEffect::kFails;
+    store.issue(std::move(event), then, fault, effect != nullptr ? *effect : ignored);
+  }
   // The errno value of the failure, or 0. After a crash everything fails.
   int await_resume() { return store.crashed_ ? EIO : fault; }
 };
 
-SimStore::IoAwaiter SimStore::io(IoEvent event) { return IoAwaiter{*this, std::move(event)}; }
+SimStore::IoAwaiter SimStore::io(IoEvent event, FaultEffect* effect) {
+  return IoAwaiter{*this, std::move(event), effect};
+}
 
-void SimStore::issue(IoEvent event, std::coroutine_handle<> then, int& fault) {
+void SimStore::issue(IoEvent event, std::coroutine_handle<> then, int& fault,
+                     FaultEffect& effect) {
   if (!crashed_) {
     ++ios_;
     ++by_kind_[static_cast<std::size_t>(event.kind)];
@@ -36,11 +43,16 @@ void SimStore::issue(IoEvent event, std::coroutine_handle<> then, int& fault) {
   for (auto match = faults_.begin(); match != faults_.end(); ++match) {
     if (event.path.find(match->path_contains) == std::string::npos) continue;
     if (match->kind && *match->kind != event.kind) continue;
+    const bool changes = event.kind == IoKind::kWrite || event.kind == IoKind::kWriteDurably ||
+                         event.kind == IoKind::kZeroRange;
+    if (match->effect != FaultEffect::kFails && !changes) continue;
     if (match->skip > 0) {
       --match->skip;
       continue;
     }
-    fault = match->code;
+    effect = match->effect;
+    fault = effect == FaultEffect::kFails ? match->code : 0;
+    ++faults_struck_;
     if (!match->sticky) faults_.erase(match);
     break;
   }
@@ -112,6 +124,14 @@ class SimDisk final : public cdp::Disk {
 
   std::uint64_t size_bytes() const override { return file_->size_bytes(); }
 
+  Task<Status> resize(std::uint64_t bytes) override {
+    IoEvent event{IoKind::kResize, path_, 0, bytes, {}};
+    const int fault = co_await store_->io(std::move(event));
+    if (fault != 0) co_return failed(fault, "resizing", path_);
+    file_->resize(bytes);
+    co_return Status{};
+  }
+
  private:
   static std::uint64_t check_aligned(std::uint64_t offset, std::span<const iovec> parts) {
     std::uint64_t bytes = 0;
@@ -156,13 +176,22 @@ class SimDisk final : public cdp::Disk {
     const bool reaches = !store_->crashed();
     SimFile::InFlight in_flight{};
     if (reaches) in_flight = file_->begin_change(std::move(what));
-    const int fault = co_await store_->io(std::move(event));
+    FaultEffect effect = FaultEffect::kFails;
+    const int fault = co_await store_->io(std::move(event), &effect);
     // After a crash the change stays in flight for ever: its fate is drawn by reboot().
     if (store_->crashed()) co_return failed(EIO, "writing", path_);
     CHECK(holds(from, in_flight->data));  // nobody may change a buffer that is being written
     if (fault != 0) {
       file_->fail(in_flight, store_->random_);
       co_return failed(fault, "writing", path_);
+    }
+    if (effect == FaultEffect::kIsLost) {
+      file_->lose(in_flight);
+      co_return Status{};
+    }
+    if (effect == FaultEffect::kIsMisplaced) {
+      const std::uint64_t places = (file_->size_bytes() - bytes) / cdp::kBlockBytes + 1;
+      in_flight->offset = store_->random_.below(places) * cdp::kBlockBytes;
     }
     file_->complete(in_flight, kind == IoKind::kWriteDurably);
     co_return Status{};
@@ -184,7 +213,10 @@ class SimDirectory final : public cdp::Directory {
     if (fault != 0) co_return failed(fault, "listing", prefix_);
     std::vector<std::string> names;
     for (const auto& [path, file] : store_->names_) {
-      if (path.starts_with(prefix_)) names.push_back(path.substr(prefix_.size()));
+      if (!path.starts_with(prefix_)) continue;
+      std::string name = path.substr(prefix_.size());
+      if (const std::size_t slash = name.find('/'); slash != std::string::npos) name.resize(slash);
+      if (names.empty() || names.back() != name) names.push_back(std::move(name));
     }
     co_return names;
   }
@@ -386,6 +418,11 @@ std::uint64_t SimStore::used_bytes() const {
   std::uint64_t bytes = 0;
   for (const auto& [path, file] : names_) bytes += file->size_bytes();
   return bytes;
+}
+
+void SimStore::remove_file(const std::string& path) {
+  if (crashed_ || !names_.contains(path)) return;
+  change_names({.remove = path, .add = {}, .file = {}});
 }
 
 std::vector<std::string> SimStore::paths() const {

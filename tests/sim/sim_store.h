@@ -45,8 +45,9 @@ enum class IoKind {
   kRemove,
   kSyncNames,
   kFreeBytes,
+  kResize,
 };
-inline constexpr std::size_t kIoKinds = 15;
+inline constexpr std::size_t kIoKinds = 16;
 
 struct IoEvent {
   IoKind kind = IoKind::kRead;
@@ -56,13 +57,21 @@ struct IoEvent {
   std::vector<std::byte> data;  // of writes
 };
 
-// Makes matching I/Os fail, after the first `skip` of them: one, or all from there on.
+// What becomes of an I/O that a fault strikes.
+enum class FaultEffect {
+  kFails,        // with the fault's code
+  kIsLost,       // a write or zeroing is answered as done and reaches nothing
+  kIsMisplaced,  // a write lands elsewhere in the file, and is answered as done
+};
+
+// Strikes matching I/Os, after the first `skip` of them: one, or all from there on.
 struct Fault {
   std::string path_contains = {};
   std::optional<IoKind> kind = {};
   std::uint64_t skip = 0;
   bool sticky = false;
   int code = EIO;
+  FaultEffect effect = FaultEffect::kFails;
 };
 
 struct StoreOptions {
@@ -97,13 +106,21 @@ class SimStore : public std::enable_shared_from_this<SimStore> {
 
   void inject(Fault fault) { faults_.push_back(std::move(fault)); }
   void clear_faults() { faults_.clear(); }
+  // I/Os that a fault has struck.
+  std::uint64_t faults_struck() const { return faults_struck_; }
   void set_capacity(std::uint64_t bytes) { options_.capacity_bytes = bytes; }
+  // Of this moment on, I/Os take so long.
+  void set_latency(cdp::Nanos min, cdp::Nanos max) {
+    options_.latency_min = min;
+    options_.latency_max = max;
+  }
   // Called when an I/O is issued, before it has any effect.
   void set_observer(std::function<void(const IoEvent&)> observer) {
     observer_ = std::move(observer);
   }
 
   // Straight to the medium, without an I/O.
+  void remove_file(const std::string& path);
   bool exists(const std::string& path) const { return names_.contains(path); }
   std::vector<std::string> paths() const;
   std::uint64_t size_of(const std::string& path) const { return file(path).size_bytes(); }
@@ -126,15 +143,14 @@ class SimStore : public std::enable_shared_from_this<SimStore> {
     bool durable = false;
     std::uint64_t sequence = 0;
   };
-  enum class Outcome { kDone, kFailed, kCrashed };
   struct IoAwaiter;
 
   SimStore(SimScheduler& scheduler, std::uint64_t seed, StoreOptions options)
       : scheduler_(scheduler), random_(seed), options_(options) {}
 
   // One I/O: counted, observed, and over after a while.
-  IoAwaiter io(IoEvent event);
-  void issue(IoEvent event, std::coroutine_handle<> then, int& fault);
+  IoAwaiter io(IoEvent event, FaultEffect* effect = nullptr);
+  void issue(IoEvent event, std::coroutine_handle<> then, int& fault, FaultEffect& effect);
   const SimFile& file(const std::string& path) const;
   std::uint64_t used_bytes() const;
   void change_names(NameChange change);
@@ -149,6 +165,7 @@ class SimStore : public std::enable_shared_from_this<SimStore> {
   std::vector<NameChange> name_changes_;
   std::uint64_t name_sequence_ = 0;
   std::vector<Fault> faults_;
+  std::uint64_t faults_struck_ = 0;
   std::function<void(const IoEvent&)> observer_;
   std::uint64_t ios_ = 0;
   std::uint64_t by_kind_[kIoKinds] = {};

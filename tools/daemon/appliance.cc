@@ -142,7 +142,7 @@ Task<Status> Appliance::open_index() {
   auto directory = co_await host_.open_directory(path, kMadeIfMissing);
   if (!directory) co_return std::move(directory).error();
   index_directory_ = *std::move(directory);
-  journal::index::TimeIndexOptions wanted;
+  journal::index::TimeIndexOptions wanted = options_.index;
   wanted.progress = [](Lsn lsn) { spdlog::info("time index: history is read up to LSN {}", lsn.value); };
   wanted.report = [](const std::string& what) { spdlog::warn("time index: {}", what); };
   auto index = co_await journal::index::TimeIndex::open(scheduler_, *index_directory_, *segments_,

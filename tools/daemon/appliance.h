@@ -47,6 +47,7 @@ struct ApplianceOptions {
   std::uint64_t dirty_bytes = 128u << 20;        // of all volumes together
   std::uint64_t hydration_bytes_per_second = 0;  // of each volume; 0: no limit
   journal::JournalOptions journal;
+  journal::index::TimeIndexOptions index;
 };
 
 class Appliance final : public cdp::ExportList, public api::VaultSource {

@@ -25,7 +25,7 @@ using Bytes = std::vector<std::byte>;
 
 // The connection; the test keeps it beyond the stream.
 struct Connection {
-  explicit Connection(Scheduler& scheduler) : changed(scheduler) {}
+  explicit Connection(Scheduler& scheduler) : changed(scheduler), sent(scheduler) {}
 
   // To the server.
   void push(std::span<const std::byte> bytes) {
@@ -49,6 +49,7 @@ struct Connection {
   Bytes take() { return std::exchange(from_server, {}); }
 
   Signal changed;
+  Signal sent;  // by the server, or it has shut down
   Bytes to_server;
   std::size_t to_server_at = 0;
   Bytes from_server;
@@ -99,12 +100,14 @@ class MemoryStream final : public Stream {
       const auto* bytes = static_cast<const std::byte*>(part.iov_base);
       c.from_server.insert(c.from_server.end(), bytes, bytes + part.iov_len);
     }
+    c.sent.notify_all();
     co_return Status{};
   }
 
   void shutdown() override {
     connection_->shut_down = true;
     connection_->changed.notify_all();
+    connection_->sent.notify_all();
   }
   const std::string& peer() const override { return peer_; }
 

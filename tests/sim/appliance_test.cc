@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Lives of whole simulated appliances (appliance_life.h has the fault model and the oracles).
+#include <fmt/ranges.h>
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include "tests/sim/appliance_life.h"
+#include "tests/sim/effort.h"
+
+namespace sim {
+namespace {
+
+class ApplianceLives : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { spdlog::set_level(spdlog::level::off); }
+
+  // The first seed of a group is that of HINDSIGHT_FIRST_SEED, or 1.
+  static std::uint64_t first_seed() {
+    const char* text = std::getenv("HINDSIGHT_FIRST_SEED");
+    return text == nullptr ? 1 : std::stoull(text);
+  }
+
+  static void expect_well(std::uint64_t seeds, LifeOptions options) {
+    LifeCounts counts;
+    for (std::uint64_t seed = first_seed(); seed < first_seed() + rounds(seeds); ++seed) {
+      ApplianceLife life(seed, options);
+      life.run();
+      counts.add(life.counts());
+      ASSERT_TRUE(life.findings().empty())
+          << life.findings().front() << '\n' << fmt::format("{}", fmt::join(life.story(), "\n"));
+    }
+    fmt::print(
+        "[ counts   ] {} lives, {} starts, {} crashes, {} I/Os struck by faults, {} I/Os, {} points "
+        "taken, {} contents at points compared, {} rollbacks, {} recoveries, {} clones, {} resizes\n",
+        counts.lives, counts.starts, counts.crashes, counts.faults, counts.ios, counts.points,
+        counts.points_checked, counts.rollbacks, counts.recoveries, counts.clones, counts.resizes);
+    EXPECT_GT(counts.points_checked, counts.lives);
+  }
+};
+
+TEST_F(ApplianceLives, WithoutFaultsEverythingIsRight) {
+  expect_well(100, {.crashes = false});
+}
+
+TEST_F(ApplianceLives, CrashesLoseNothingThatWasFlushed) { expect_well(300, {}); }
+
+TEST_F(ApplianceLives, FaultsWhereASecondCopyExistsAreNotNoticed) {
+  expect_well(300, {.faults = FaultMode::kSecondCopy});
+}
+
+TEST_F(ApplianceLives, FaultsAnywhereMayStopItButNeverMakeItLie) {
+  expect_well(300, {.faults = FaultMode::kAnywhere});
+}
+
+TEST_F(ApplianceLives, OneSeedIsOneRun) {
+  for (std::uint64_t seed = 1; seed <= rounds(10); ++seed) {
+    std::uint64_t traces[2];
+    for (std::uint64_t& trace : traces) {
+      ApplianceLife life(seed, {.faults = FaultMode::kAnywhere});
+      life.run();
+      trace = life.trace();
+    }
+    ASSERT_EQ(traces[0], traces[1]) << "seed " << seed;
+  }
+}
+
+}  // namespace
+}  // namespace sim
