@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "cdp/base/planted_bug.h"
+
 namespace cdp {
 namespace {
 
@@ -288,7 +290,7 @@ Task<Status> Volume::write_blocks(std::uint64_t offset, std::uint32_t bytes, Pag
   const bool whole =
       offset % kBlockBytes == 0 && ((offset + bytes) % kBlockBytes == 0 || tail_is_end);
   std::optional<RangeLock::Guard> guard;
-  if (!whole || locks_.overlaps(first, count)) {
+  if ((!whole || locks_.overlaps(first, count)) && !planted(PlantedBug::kOverlapsAreNotOrdered)) {
     guard.emplace(locks_, first, count);
     co_await guard->acquired();
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cdp/base/planted_bug.h"
 #include "cdp/volume.h"
 
 namespace cdp {
@@ -96,7 +97,8 @@ Task<Status> Volume::pass(Work work) {
     co_return *fence_;
   }
   const Stamp stamp = sequencer_.next();
-  recorder_.record_checkpoint(options_.id, stamp, upto, hydrator_.cursor());
+  const Lsn covered = planted(PlantedBug::kCheckpointIsTooEarly) ? last_lsn_ : upto;
+  recorder_.record_checkpoint(options_.id, stamp, covered, hydrator_.cursor());
   checkpoint_lsn_ = upto;
   checkpoint_record_ = stamp.lsn;
   recorded_cursor_ = hydrator_.cursor();

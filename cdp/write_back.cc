@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "cdp/base/planted_bug.h"
+
 namespace cdp {
 namespace {
 
@@ -53,6 +55,7 @@ Task<void> WriteBack::write_blocks(Lsn upto) {
   while (outcome_.ok() && dirty_.next_blocks(next, upto, kMaxPieceBlocks, run)) {
     next = run.first + run.pages.size();
     ++issued_;
+    if (planted(PlantedBug::kSecondBackingWrite)) group_.spawn(write_only(run));
     group_.spawn(write_one(std::move(run)));
     co_await wait_for_slot();
   }
@@ -83,6 +86,12 @@ Task<void> WriteBack::write_one(DirtyMap::BlockRun run) {
   hydrator_.written(run.first, run.first + run.pages.size());
   run.pages.clear();
   freed_.notify_all();
+}
+
+Task<void> WriteBack::write_only(DirtyMap::BlockRun run) {
+  const std::vector<iovec> vectors = vectors_of(run.pages);
+  (void)co_await backing_.write(run.first * kBlockBytes, vectors);
+  run.pages.clear();
 }
 
 // Called when an operation has completed. Its task ends before who waits for a slot is resumed.

@@ -9,6 +9,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "cdp/base/planted_bug.h"
 #include "cdp/io/signal.h"
 
 namespace journal {
@@ -239,7 +240,8 @@ Task<void> FrameBuilder::compare(const Candidates* candidates, const BuiltFrame*
   for (const std::uint32_t i : candidates->blocks) {
     Block& block = blocks_[i];
     if (block.place.index < run->block_count() &&
-        std::memcmp(run->block(block.place.index).data(), block.data, cdp::kBlockBytes) == 0) {
+        (std::memcmp(run->block(block.place.index).data(), block.data, cdp::kBlockBytes) == 0 ||
+         cdp::planted(cdp::PlantedBug::kFingerprintsAreTrusted))) {
       block.fate = Fate::kReference;
     } else {
       ++counts->mismatches;
@@ -269,7 +271,8 @@ void FrameBuilder::number_new_blocks(FrameCounts& counts) {
     const auto number = static_cast<std::uint32_t>(new_blocks_.size());
     const auto [found, first] = stored.try_emplace(fingerprints_[i], number);
     if (!first) {
-      if (std::memcmp(new_blocks_[found->second], block.data, cdp::kBlockBytes) == 0) {
+      if (std::memcmp(new_blocks_[found->second], block.data, cdp::kBlockBytes) == 0 ||
+          cdp::planted(cdp::PlantedBug::kFingerprintsAreTrusted)) {
         block.fate = Fate::kRepeat;
         block.number = found->second;
         ++counts.duplicate;

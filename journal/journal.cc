@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/journal.h"
 
+#include "cdp/base/planted_bug.h"
+#include "journal/aligned_buffer.h"
 #include "journal/durable_note.h"
 #include "journal/journal_impl.h"
 
@@ -53,6 +55,19 @@ JournalImpl::JournalImpl(cdp::Scheduler& scheduler, const cdp::Clock& clock,
 
 JournalImpl::~JournalImpl() { CHECK(!started_ && !pumping_ && !appending_); }
 
+// See planted_bug.h.
+Task<void> append_after_the_cut(cdp::Directory& segments, const Recovered& recovered) {
+  for (const Recovered::Seal& seal : recovered.seals) {
+    Result<std::unique_ptr<cdp::Disk>> disk =
+        co_await segments.open(segment_name(seal.segment), cdp::OpenMode::kReadWrite);
+    if (!disk.ok()) continue;  // sealed already
+    AlignedBuffer block;
+    const std::span<const std::byte> bytes = block.reserve(cdp::kBlockBytes);
+    const std::uint64_t at = cdp::round_up(seal.bytes, cdp::kBlockBytes);
+    if (at + bytes.size() <= (*disk)->size_bytes()) (void)co_await (*disk)->write_durably(at, bytes);
+  }
+}
+
 Task<Status> JournalImpl::start() {
   std::optional<Stamp> remembered;
   if (state_directory_ != nullptr) {
@@ -70,6 +85,7 @@ Task<Status> JournalImpl::start() {
     co_return make_error(EINVAL, "segments of {} MiB are too small for this vault's state",
                          options_.segment_bytes >> 20);
 
+  if (cdp::planted(cdp::PlantedBug::kAppendAfterTheCut)) co_await append_after_the_cut(segments_, *recovered);
   // Nothing is appended to these any more (rule 2); on a full disk, what they give back is needed.
   for (const Recovered::Seal& seal : recovered->seals) files_.seal(seal.segment, seal.bytes);
   co_await files_.sealed();

@@ -4,6 +4,7 @@
 // other; and what happens when that fails.
 #include <algorithm>
 
+#include "cdp/base/planted_bug.h"
 #include "journal/durable_note.h"
 #include "journal/journal_impl.h"
 
@@ -276,7 +277,12 @@ Task<Status> JournalImpl::write(const Segment& segment, const BuiltFrame& frame)
   CHECK(tail_.segment.get() == &segment && tail_.next.offset == frame.header.offset &&
         tail_.next.sequence == frame.header.sequence);
   co_await zero_ahead_.keep_clear(end);
-  Status written = co_await segment.disk->write_durably(frame.header.offset, frame.bytes());
+  Status written;
+  if (cdp::planted(cdp::PlantedBug::kJournalSyncIsSkipped)) {
+    written = co_await segment.disk->write(frame.header.offset, frame.bytes());
+  } else {
+    written = co_await segment.disk->write_durably(frame.header.offset, frame.bytes());
+  }
   zero_ahead_.advance(end);
   ++statistics_.syncs;
   statistics_.journal_bytes += frame.header.total_bytes;

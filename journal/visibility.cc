@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "cdp/base/planted_bug.h"
+
 namespace journal {
 namespace {
 
@@ -132,6 +134,11 @@ Visibility may_differ(const JournalState& state, VolumeId volume, Lsn now) {
     differing = united(differing, visible_at(state, volume, of->created.lsn));
   for (const VolumeState::Rollback& rollback : of->rollbacks) {
     if (rollback.stamp.lsn <= base || rollback.stamp.lsn > now) continue;
+    if (cdp::planted(cdp::PlantedBug::kRollbackOfNewerLsnsOnly)) {
+      const Visibility newer{{volume, {{.after = rollback.point, .upto = rollback.stamp.lsn}}}};
+      differing = united(differing, newer);
+      continue;
+    }
     const Lsn before{rollback.stamp.lsn.value - 1};
     differing = united(differing, difference(visible_at(state, volume, before),
                                              visible_at(state, volume, rollback.stamp.lsn)));
