@@ -151,7 +151,9 @@ Task<Result<bool>> SegmentReader::next() {
     if (!found.ok()) co_return found.error();
     if (!found->has_value()) {
       const FrameHeader& header = (*later)->header;
-      damage_ = damage_upto(header.offset, header.first_lsn,
+      // A footer has the LSN of the newest record before it, which may be among what is damaged.
+      const std::uint64_t after_records = header.kind == FrameKind::kRecords ? 0 : 1;
+      damage_ = damage_upto(header.offset, {header.first_lsn.value + after_records},
                             fmt::format("{} frame(s)", header.sequence - next_sequence_));
       found = later;
     }

@@ -183,6 +183,25 @@ TEST(Rule1, DamageInTheDataOfAFrameIsFoundByRecoveryAndByDeepVerify) {
   EXPECT_TRUE(world.journal->state().crashes.back().corrupt());
 }
 
+// A footer has the LSN of the record before it: the report must say that this one is lost.
+TEST(Rule1, DamageBeforeAFooterIsReportedToItsLastLsn) {
+  JournalWorld world(9);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    world.write(volume, i, {2 * i + 1});
+    ASSERT_TRUE(world.flush().ok());
+  }
+  ASSERT_TRUE(world.close().ok());
+  const std::vector<FrameInfo> frames = world.collect().frames;
+  const FrameInfo& last = frames.back();
+  world.store->flip_bit(world.path_of(1), (std::uint64_t{last.offset} + 100) * 8);
+  const Collector history = world.collect();
+  ASSERT_EQ(history.damages.size(), 1u);
+  EXPECT_EQ(history.damages[0].after, frames[frames.size() - 2].last_lsn);
+  EXPECT_EQ(history.damages[0].before.value, last.last_lsn.value + 1);
+}
+
 TEST(Rule2, RecoveryNeverAppendsAfterACut) {
   Stopped stopped(4);
   JournalWorld& world = stopped.world;
