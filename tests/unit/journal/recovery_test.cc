@@ -202,6 +202,43 @@ TEST(Rule1, DamageBeforeAFooterIsReportedToItsLastLsn) {
   EXPECT_EQ(history.damages[0].before.value, last.last_lsn.value + 1);
 }
 
+// A state of several frames, of which one but the first cannot be read, is not taken for whole:
+// the volumes or rollbacks in it would be forgotten for good.
+TEST(Rule7, AStateOfWhichAFrameIsDamagedIsNotRecovered) {
+  JournalOptions options = small_options();
+  options.segment_bytes = 32u << 20;
+  JournalWorld world(9, options);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  const std::string author(4000, 'a');
+  for (int i = 0; i < 600; ++i) {
+    const Status marked = world.journal->record_mark(volume, world.sequencer->next(),
+                                                     fmt::format("mark {}", i), author);
+    ASSERT_TRUE(marked.ok()) << marked.error().message;
+    ASSERT_TRUE(world.flush().ok());
+  }
+  ASSERT_TRUE(world.close().ok());
+  ASSERT_TRUE(world.open().ok());
+  world.write(volume, 1, {1});
+  ASSERT_TRUE(world.close().ok());
+  const std::string newest = world.path_of(world.reader()->segments().back().number);
+  const auto header = [&](std::uint64_t at) {
+    const std::vector<std::byte> bytes = world.store->content(newest, at, kFrameHeaderBytes);
+    return cdp::value_or_throw(decode_frame_header(
+        world.vault, world.reader()->segments().back().number, at,
+        std::span<const std::byte, kFrameHeaderBytes>(bytes.data(), kFrameHeaderBytes)));
+  };
+  const FrameHeader first = header(kSegmentHeaderBytes);
+  const FrameHeader second = header(kSegmentHeaderBytes + first.total_bytes);
+  ASSERT_EQ(second.kind, FrameKind::kState) << "the state should need two frames";
+  world.store->flip_bit(newest, (std::uint64_t{second.offset} + 100) * 8);
+  const Status opened = world.open();
+  ASSERT_FALSE(opened.ok());
+  EXPECT_NE(opened.error().message.find("the state that"), std::string::npos);
+  EXPECT_FALSE(
+      world.scheduler.run(newest_state(world.scheduler, *world.segments, world.vault)).ok());
+}
+
 TEST(Rule2, RecoveryNeverAppendsAfterACut) {
   Stopped stopped(4);
   JournalWorld& world = stopped.world;
