@@ -202,6 +202,33 @@ TEST(Rule1, DamageBeforeAFooterIsReportedToItsLastLsn) {
   EXPECT_EQ(history.damages[0].before.value, last.last_lsn.value + 1);
 }
 
+// A volume that was made in it would just not be there.
+TEST(Rule1, AStateThatLacksWhatCannotBeReadIsNotGivenWithoutAWord) {
+  JournalWorld world(9);
+  ASSERT_TRUE(world.open().ok());
+  for (const char* name : {"db", "log", "tmp"}) {
+    world.create_volume(name);
+    ASSERT_TRUE(world.flush().ok());
+  }
+  ASSERT_TRUE(world.close().ok());
+  const std::vector<FrameInfo> frames = world.collect().frames;
+  // The first one, behind the state: that can still be read, and so can what came later.
+  const FrameInfo& hurt = frames.front();
+  world.store->flip_bit(world.path_of(1), (std::uint64_t{hurt.offset} + 100) * 8);
+  const auto strict =
+      world.scheduler.run(newest_state(world.scheduler, *world.segments, world.vault));
+  ASSERT_FALSE(strict.ok());
+  EXPECT_NE(strict.error().message.find("cannot be read"), std::string::npos);
+  std::vector<Damage> lost;
+  const auto state =
+      world.scheduler.run(newest_state(world.scheduler, *world.segments, world.vault, &lost));
+  ASSERT_TRUE(state.ok()) << state.error().message;
+  EXPECT_EQ(state->find("db"), nullptr);
+  EXPECT_NE(state->find("tmp"), nullptr);
+  ASSERT_EQ(lost.size(), 1u);
+  EXPECT_EQ(lost[0].before.value, hurt.last_lsn.value + 1);
+}
+
 // A state of several frames, of which one but the first cannot be read, is not taken for whole:
 // the volumes or rollbacks in it would be forgotten for good.
 TEST(Rule7, AStateOfWhichAFrameIsDamagedIsNotRecovered) {
