@@ -6,12 +6,6 @@
 #include "journal/state_codec.h"
 
 namespace journal {
-namespace {
-
-constexpr std::size_t kStateFrameRecordBytes = 1u << 20;
-
-}  // namespace
-
 void seal_frame(BuiltFrame& frame, const FramePlace& place, const Vault& vault) {
   FrameHeader& header = frame.header;
   std::byte* const bytes = frame.buffer.data();

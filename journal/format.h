@@ -35,6 +35,8 @@ inline constexpr std::size_t kRunBlocksMax = 64;
 inline constexpr std::size_t kRunBytesMax = kRunHeaderBytes + kRunBlocksMax * cdp::kBlockBytes;
 inline constexpr std::uint32_t kFrameBytesMax = 16u << 20;
 inline constexpr std::uint64_t kSegmentBytesMax = 1u << 30;
+// A state goes on in another frame only where it has so many bytes of records in one.
+inline constexpr std::size_t kStateFrameRecordBytes = 1u << 20;
 
 // "0000000042.seg"
 std::string segment_name(std::uint32_t number);

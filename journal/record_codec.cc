@@ -6,6 +6,7 @@
 #include <set>
 
 #include "cdp/base/endian.h"
+#include "journal/index/block_map.h"
 
 namespace journal {
 namespace {
@@ -13,6 +14,7 @@ namespace {
 using cdp::load_le;
 
 constexpr std::size_t kRecordUnit = 8;
+constexpr std::uint64_t kVolumeBlocksMax = index::kVolumeBlocksMax;
 constexpr std::uint8_t kTrimFlag = 1;           // of ZERO
 constexpr std::uint8_t kHydrationFlag = 1;      // of CHECKPOINT
 constexpr std::uint8_t kRefuseWritersFlag = 1;  // of ROLLBACK
@@ -246,6 +248,8 @@ bool is_older(const VolumeState::Origin& origin, VolumeId volume, Stamp created)
   return origin.volume.value != 0 && origin.volume < volume && origin.point < created.lsn;
 }
 
+bool can_be_a_size(std::uint64_t bytes) { return bytes <= kVolumeBlocksMax * cdp::kBlockBytes; }
+
 bool are_distinct(const std::vector<RollbackRecord::Volume>& volumes) {
   std::set<VolumeId> seen;
   return std::all_of(volumes.begin(), volumes.end(),
@@ -368,6 +372,12 @@ Result<AnyRecord> RecordDecoder::next() {
   if ((flags != 0 && !has_flags) || (pieces != 0 && kind != RecordType::kWrite) ||
       (first_block != 0 && kind != RecordType::kWrite && kind != RecordType::kZero))
     return damaged("has a reserved field that is not zero");
+  const bool of_no_volume = kind == RecordType::kCrash || kind == RecordType::kClock ||
+                            kind == RecordType::kFooter || kind == RecordType::kRollback ||
+                            kind == RecordType::kStateVault;
+  // A mark may be of all volumes.
+  if (kind != RecordType::kMark && (volume.value == 0) != of_no_volume)
+    return damaged("is of a volume that it cannot be of");
 
   Result<AnyRecord> record = damaged("");
   bool sane = true;
@@ -387,8 +397,8 @@ Result<AnyRecord> RecordDecoder::next() {
                       .first_block = first_block,
                       .block_count = cursor.get<std::uint64_t>()};
       sane = flags <= kTrimFlag && zero.block_count != 0 &&
-             zero.block_count <= UINT64_MAX / cdp::kBlockBytes &&
-             first_block <= UINT64_MAX / cdp::kBlockBytes - zero.block_count;
+             zero.block_count <= kVolumeBlocksMax &&
+             first_block <= kVolumeBlocksMax - zero.block_count;
       record = AnyRecord(zero);
       break;
     }
@@ -397,13 +407,16 @@ Result<AnyRecord> RecordDecoder::next() {
       created.uuid = cursor.uuid();
       created.size_bytes = cursor.get<std::uint64_t>();
       cursor.texts(created.name, created.backing);
-      sane = volume.value != 0;
+      sane = can_be_a_size(created.size_bytes);
       record = AnyRecord(std::move(created));
       break;
     }
-    case RecordType::kVolumeResized:
-      record = AnyRecord(VolumeResized{volume, stamp, cursor.get<std::uint64_t>()});
+    case RecordType::kVolumeResized: {
+      const VolumeResized resized{volume, stamp, cursor.get<std::uint64_t>()};
+      sane = can_be_a_size(resized.size_bytes);
+      record = AnyRecord(resized);
       break;
+    }
     case RecordType::kVolumeRenamed: {
       VolumeRenamed renamed{.volume = volume, .stamp = stamp};
       cursor.texts(renamed.name, none);
@@ -432,12 +445,13 @@ Result<AnyRecord> RecordDecoder::next() {
       RollbackRecord rollback{.stamp = stamp, .refuse_writers = flags == kRefuseWritersFlag};
       rollback.point = {cursor.get<std::uint64_t>()};
       const auto volumes = cursor.get<std::uint32_t>();
-      sane = cursor.get<std::uint32_t>() == 0 && flags <= kRefuseWritersFlag && volume.value == 0 &&
+      sane = cursor.get<std::uint32_t>() == 0 && flags <= kRefuseWritersFlag &&
              volumes >= 1 && volumes <= kRollbackVolumesMax && rollback.point < stamp.lsn;
       for (std::uint32_t i = 0; sane && cursor.good && i < volumes; ++i) {
         RollbackRecord::Volume rolled{.volume = {cursor.get<std::uint32_t>()}};
         sane = cursor.get<std::uint32_t>() == 0 && (rolled.volume.value != 0 || !cursor.good);
         rolled.size_bytes = cursor.get<std::uint64_t>();
+        sane = sane && can_be_a_size(rolled.size_bytes);
         rollback.volumes.push_back(rolled);
       }
       sane = sane && are_distinct(rollback.volumes);
@@ -456,7 +470,8 @@ Result<AnyRecord> RecordDecoder::next() {
         created.point = origin->point;
       }
       cursor.texts(created.name, created.backing);
-      sane = origin.has_value() && is_older(*origin, volume, stamp);
+      sane = origin.has_value() && is_older(*origin, volume, stamp) &&
+             can_be_a_size(created.size_bytes);
       record = AnyRecord(std::move(created));
       break;
     }
@@ -519,7 +534,7 @@ Result<AnyRecord> RecordDecoder::next() {
       }
       cursor.texts(state.volume.name, state.volume.backing);
       constexpr int known_flags = kRemovedFlag | kHydratingFlag | kOriginFlag | kWritersRefusedFlag;
-      sane = sane && (flags & ~known_flags) == 0 && volume.value != 0 &&
+      sane = sane && (flags & ~known_flags) == 0 && can_be_a_size(state.volume.size_bytes) &&
              (is_removed || (removed.lsn.value == 0 && removed.time.value == 0));
       record = AnyRecord(std::move(state));
       break;
@@ -545,7 +560,7 @@ Result<WriteRecord> RecordDecoder::decode_write(Cursor& cursor, WriteRecord reco
     Status piece = decode_piece(cursor, block, count);
     if (!piece.ok()) return piece.error();
     block += count;
-    if (block < record.first_block || block > UINT64_MAX / cdp::kBlockBytes)
+    if (block < record.first_block || block > kVolumeBlocksMax)
       return damaged("lies beyond any volume");
   }
   // fingerprints_ has stopped growing: now its elements can be pointed at.

@@ -16,7 +16,7 @@ constexpr std::uint64_t kTailWindowBytes = 1u << 20;
 // What a walk through the newest segment found.
 struct Walk {
   JournalState state;
-  bool has_state = false;
+  bool has_state = false;  // all of it
   bool damaged = false;
   std::optional<FooterRecord> footer;  // when it is the last frame
 };
@@ -67,10 +67,15 @@ Status apply_records(Walk& walk, const FrameHeader& frame, const Vault& vault,
 
 Task<Result<Walk>> walk_through(SegmentReader& reader, const Vault& vault, DedupTable& table) {
   Walk walk;
+  bool may_go_on = true;  // the state
   for (;;) {
     Result<bool> there = co_await reader.next();
     if (!there.ok()) co_return there.error();
-    if (reader.damage().has_value()) walk.damaged = true;
+    if (reader.damage().has_value()) {
+      walk.damaged = true;
+      // What a state lacks, nobody could tell from what never was.
+      if (may_go_on) co_return Walk{};
+    }
     if (!*there) co_return walk;
     walk.footer.reset();
     const FrameHeader frame = reader.frame();
@@ -83,8 +88,10 @@ Task<Result<Walk>> walk_through(SegmentReader& reader, const Vault& vault, Dedup
       Status added = add_state_frame(walk.state, frame, vault, metadata);
       if (!added.ok()) co_return added.error();
       walk.has_state = true;
+      may_go_on = state_may_go_on(frame);
       continue;
     }
+    may_go_on = false;
     Status applied = apply_records(walk, frame, vault, metadata, table);
     if (!applied.ok() && applied.error().code == ENOTSUP) co_return applied.error();
     if (!applied.ok()) walk.damaged = true;

@@ -151,7 +151,9 @@ Task<Result<bool>> SegmentReader::next() {
     if (!found.ok()) co_return found.error();
     if (!found->has_value()) {
       const FrameHeader& header = (*later)->header;
-      damage_ = damage_upto(header.offset, header.first_lsn,
+      // A footer has the LSN of the newest record before it, which may be among what is damaged.
+      const std::uint64_t after_records = header.kind == FrameKind::kRecords ? 0 : 1;
+      damage_ = damage_upto(header.offset, {header.first_lsn.value + after_records},
                             fmt::format("{} frame(s)", header.sequence - next_sequence_));
       found = later;
     }
@@ -169,20 +171,30 @@ Task<Result<std::span<const std::byte>>> SegmentReader::whole() {
   return bytes(frame_.offset, frame_.total_bytes, kWindowBytes);
 }
 
+bool state_may_go_on(const FrameHeader& state_frame) {
+  return state_frame.record_bytes >= kStateFrameRecordBytes;
+}
+
 Task<Result<JournalState>> read_opening_state(SegmentReader& reader, const Vault& vault) {
   JournalState state;
   bool any = false;
+  bool may_go_on = true;
   for (;;) {
     Result<bool> there = co_await reader.next();
     if (!there.ok()) co_return there.error();
-    if (!*there || reader.damage().has_value() || reader.frame().kind != FrameKind::kState) break;
+    if (reader.damage().has_value()) {
+      any = any && !may_go_on;
+      break;
+    }
+    if (!*there || reader.frame().kind != FrameKind::kState) break;
     Result<std::span<const std::byte>> metadata = co_await reader.metadata();
     if (!metadata.ok()) co_return metadata.error();
     Status added = add_state_frame(state, reader.frame(), vault, *metadata);
     if (!added.ok()) co_return added.error();
     any = true;
+    may_go_on = state_may_go_on(reader.frame());
   }
-  if (!any || reader.damage().has_value())
+  if (!any)
     co_return make_error(EIO, "the state that {} opens with cannot be read",
                          segment_name(reader.segment()));
   co_return state;

@@ -89,6 +89,9 @@ class SegmentReader {
   std::uint64_t window_bytes_ = 0;
 };
 
+// Whether another state frame may follow this one: what is damaged behind it may be one.
+bool state_may_go_on(const FrameHeader& state_frame);
+
 // The state that a segment opens with; `reader` stands at its beginning, and behind the state
 // frames afterwards (its frame() is then the one after them, if there is one). EIO where it cannot
 // be read.

@@ -9,6 +9,17 @@
 #include "journal/visit_records.h"
 
 namespace journal {
+namespace {
+
+class LossyStateBuilder final : public StateBuilder {
+ public:
+  using StateBuilder::StateBuilder;
+  void on_damage(const Damage& damage) override { lost.push_back(damage); }
+
+  std::vector<Damage> lost;
+};
+
+}  // namespace
 
 struct VaultReader::Impl {
   cdp::Scheduler& scheduler;
@@ -149,7 +160,7 @@ Task<Status> VaultReader::visit(Lsn after, Lsn upto, RecordVisitor& visitor) {
   co_return Status();
 }
 
-Task<Result<JournalState>> VaultReader::state_at(Lsn lsn) {
+Task<Result<JournalState>> VaultReader::state_at(Lsn lsn, std::vector<Damage>* lost) {
   if (impl_->infos.empty()) co_return make_error(ERANGE, "nothing has been recorded yet");
   std::size_t index = impl_->infos.size();
   while (index > 0 && impl_->infos[index - 1].base_lsn > lsn) --index;
@@ -166,14 +177,18 @@ Task<Result<JournalState>> VaultReader::state_at(Lsn lsn) {
   Result<JournalState> opening = co_await read_opening_state(reader, impl_->vault);
   if (!opening.ok()) co_return opening.error();
   JournalState state = std::move(opening).value();
-  StateBuilder builder(state);
+  LossyStateBuilder builder(state);
   Status visited = co_await visit(state.lsn, lsn, builder);
   if (!visited.ok()) co_return visited.error();
+  if (!builder.lost.empty() && lost == nullptr)
+    co_return make_error(EIO, "the state at LSN {} is not known: {}", lsn.value,
+                         builder.lost.front().what);
+  if (lost != nullptr) *lost = std::move(builder.lost);
   co_return state;
 }
 
 Task<Result<JournalState>> newest_state(cdp::Scheduler& scheduler, cdp::Directory& segments,
-                                        Vault vault) {
+                                        Vault vault, std::vector<Damage>* lost) {
   Result<std::vector<std::string>> names = co_await segments.list();
   if (!names.ok()) co_return names.error();
   std::uint32_t newest = 0;
@@ -182,7 +197,7 @@ Task<Result<JournalState>> newest_state(cdp::Scheduler& scheduler, cdp::Director
   Result<std::unique_ptr<VaultReader>> reader =
       co_await VaultReader::open(scheduler, segments, vault, newest);
   if (!reader.ok()) co_return reader.error();
-  Result<JournalState> state = co_await (*reader)->state_at({UINT64_MAX});
+  Result<JournalState> state = co_await (*reader)->state_at({UINT64_MAX}, lost);
   co_return state;
 }
 

@@ -110,8 +110,9 @@ class VaultReader {
   Task<Status> visit(Lsn after, Lsn upto, RecordVisitor& visitor);
 
   // The state at `lsn`: that of the last segment that opens at or before it, and the records from
-  // there on. ERANGE for an LSN before the oldest segment.
-  Task<Result<JournalState>> state_at(Lsn lsn);
+  // there on. ERANGE for an LSN before the oldest segment. What of those cannot be read, the state
+  // lacks: it is told in `lost`, and EIO where that is null.
+  Task<Result<JournalState>> state_at(Lsn lsn, std::vector<Damage>* lost = nullptr);
 
  private:
   struct Impl;
@@ -120,7 +121,8 @@ class VaultReader {
 };
 
 // The state at the end of history; reads the newest segment alone. ERANGE where there is none yet.
+// `lost` is as above.
 Task<Result<JournalState>> newest_state(cdp::Scheduler& scheduler, cdp::Directory& segments,
-                                        Vault vault);
+                                        Vault vault, std::vector<Damage>* lost = nullptr);
 
 }  // namespace journal

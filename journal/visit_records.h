@@ -21,7 +21,7 @@ Status visit_records(const FrameHeader& frame, const Vault& vault,
                      RecordVisitor& visitor);
 
 // Applies what history says to a state.
-class StateBuilder final : public RecordVisitor {
+class StateBuilder : public RecordVisitor {
  public:
   explicit StateBuilder(JournalState& state) : state_(state) {}
   void on_write(const WriteRecord& record) override { state_.advance(record.stamp); }

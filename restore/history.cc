@@ -49,14 +49,17 @@ class FirstNamed final : public journal::RecordVisitor {
   std::optional<Stamp> found_;
 };
 
+std::string damage_sentence(const journal::Damage& damage) {
+  return fmt::format("history between LSN {} and {} cannot be read, and its changes are missing: {}",
+                     damage.after.value, damage.before.value, damage.what);
+}
+
 // What the frames that could not be read would have changed is not known.
 class DamageSentences final : public journal::RecordVisitor {
  public:
   bool on_frame(const journal::FrameInfo&) override { return false; }
   void on_damage(const journal::Damage& damage) override {
-    sentences_.push_back(
-        fmt::format("history between LSN {} and {} cannot be read, and its changes are missing: {}",
-                    damage.after.value, damage.before.value, damage.what));
+    sentences_.push_back(damage_sentence(damage));
   }
   std::vector<std::string> take() { return std::move(sentences_); }
 
@@ -94,6 +97,7 @@ Task<Result<ResolvedPoint>> History::resolve(TimeIndex& index, std::string volum
   resolved.ends = ends_of(at_end != nullptr ? *at_end : *found);
   resolved.nearest_mark = nearest_mark(*found, resolved.at);
   add_crash_notices(point, *lsn, &resolved.notices);
+  for (Notice& of : lost()) resolved.notices.push_back(std::move(of));
   co_return std::move(resolved);
 }
 
@@ -268,6 +272,14 @@ std::vector<Notice> History::crashes_within(const Ends& ends) const {
       notices.push_back(crash_notice(crash));
     }
   }
+  for (Notice& of : lost()) notices.push_back(std::move(of));
+  return notices;
+}
+
+std::vector<Notice> History::lost() const {
+  std::vector<Notice> notices;
+  for (const journal::Damage& damage : options_.lost)
+    notices.push_back({"damage", damage_sentence(damage)});
   return notices;
 }
 

@@ -61,6 +61,7 @@ struct HistoryOptions {
   // Without it, history is known to its newest record only.
   std::optional<Nanos> complete_until;
   TimeZone zone = TimeZone::utc();  // for the times in sentences
+  std::vector<journal::Damage> lost{};  // what could not be read, and the newest state lacks
 };
 
 class History {
@@ -83,8 +84,10 @@ class History {
   // The volume of a name or id at the end of history, removed ones too.
   Result<const journal::VolumeState*> find_volume(std::string_view volume) const;
   Ends ends_of(const journal::VolumeState& volume) const;
-  // All crashes that cut the history of the volume.
+  // All crashes that cut the history of the volume, and what is lost.
   std::vector<Notice> crashes_within(const Ends& ends) const;
+  // HistoryOptions::lost: of any volume, mark or rollback in it nothing is known.
+  std::vector<Notice> lost() const;
 
  private:
   using TimeIndex = journal::index::TimeIndex;

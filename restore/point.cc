@@ -275,9 +275,12 @@ Result<ParsedPoint> parse_time_of_day(Scanner scanner, std::string_view text, bo
                                        quoted(scanner.rest())));
   }
   const CivilTime today = context.zone.civil_at(context.now);
+  if (today.year > kLastYear) return bad_point(text, "the clock stands beyond what can be named");
   const Result<Nanos> moment =
       moment_of(on_day(yesterday ? day_before(today) : today, *clock), context.zone);
   if (!moment.ok()) return moment.error();
+  // Of a clock that was never set.
+  if (moment->value < 0) return bad_point(text, "no moment before 1970 can be named");
   if (*moment > context.now) {
     return cdp::make_error(
         EINVAL, "{} is still to come today, it is {} now: did you mean \"yesterday {}\"?",

@@ -130,7 +130,7 @@ Task<void> TimeIndex::remove_strays() {
                          std::any_of(runs_.begin(), runs_.end(), [&](const KnownRun& known) {
                            return run_name(known.run->number()) == name;
                          });
-    if (!is_ours && name.ends_with(".run")) co_await directory_.remove(name);
+    if (!is_ours && name.ends_with(".run")) static_cast<void>(co_await directory_.remove(name));
   }
 }
 
@@ -366,7 +366,8 @@ Task<Status> TimeIndex::save() {
       co_return written;
     }
   }
-  for (const std::uint32_t number : removable) co_await directory_.remove(run_name(number));
+  for (const std::uint32_t number : removable)
+    static_cast<void>(co_await directory_.remove(run_name(number)));
   co_return Status();
 }
 
@@ -426,7 +427,7 @@ Task<Result<RunPtr>> TimeIndex::store_merged(std::vector<RunPtr> inputs) {
 Task<Result<RunPtr>> TimeIndex::open_written(std::uint32_t number, Status written) {
   Result<RunPtr> run = make_error(EIO, "no run was stored");
   if (written.ok()) run = co_await Run::open(directory_, vault_, cache_, number);
-  if (!run.ok()) co_await directory_.remove(run_name(number));
+  if (!run.ok()) static_cast<void>(co_await directory_.remove(run_name(number)));
   if (!written.ok()) co_return written.error();
   co_return run;
 }

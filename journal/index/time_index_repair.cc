@@ -38,7 +38,8 @@ Task<Status> TimeIndex::repair(RunPtr damaged) {
   Status status = co_await make_anew(damaged, mark, made);
   if (!status.ok()) {
     for (const KnownRun& known : made)
-      if (known.is_stored()) co_await directory_.remove(run_name(known.run->number()));
+      if (known.is_stored())
+        static_cast<void>(co_await directory_.remove(run_name(known.run->number())));
     KnownRun& failed = runs_[place_of(*damaged)];
     failed.is_repair_wanted = false;
     ++failed.repairs_failed;

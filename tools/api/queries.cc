@@ -15,14 +15,21 @@ using restore::History;
 Task<Result<History>> VaultQueries::history(restore::TimeZone zone) {
   Result<VaultSource::Newest> newest = co_await source_.newest();
   if (!newest.ok()) co_return std::move(newest).error();
-  co_return History{std::move(newest->state), {newest->complete_until, std::move(zone)}};
+  co_return History{std::move(newest->state), {newest->complete_until, std::move(zone), std::move(newest->lost)}};
+}
+
+VaultQueries::Document VaultQueries::with_lost(Document document, const History& history) {
+  const std::vector<restore::Notice> lost = history.lost();
+  if (!lost.empty()) document["notices"] = notices_document(lost);
+  return document;
 }
 
 Task<Result<VaultQueries::Document>> VaultQueries::volumes(restore::TimeZone zone,
                                                            bool with_removed) {
   const Result<History> opened = co_await history(std::move(zone));
   if (!opened.ok()) co_return opened.error();
-  co_return volume_list_document(opened->newest(), with_removed, opened->zone());
+  co_return with_lost(volume_list_document(opened->newest(), with_removed, opened->zone()),
+                      *opened);
 }
 
 Task<Result<VaultQueries::Document>> VaultQueries::volume(restore::TimeZone zone,
@@ -31,7 +38,7 @@ Task<Result<VaultQueries::Document>> VaultQueries::volume(restore::TimeZone zone
   if (!opened.ok()) co_return opened.error();
   const Result<const journal::VolumeState*> found = opened->find_volume(volume);
   if (!found.ok()) co_return found.error();
-  co_return volume_document(**found, opened->zone());
+  co_return with_lost(volume_document(**found, opened->zone()), *opened);
 }
 
 Task<Result<VaultQueries::Document>> VaultQueries::points(restore::TimeZone zone,
@@ -57,7 +64,7 @@ Task<Result<VaultQueries::Document>> VaultQueries::status(restore::TimeZone zone
   if (!opened.ok()) co_return opened.error();
   const Result<SegmentTotals> totals = co_await segment_totals();
   if (!totals.ok()) co_return totals.error();
-  co_return status_document(*opened, source_.vault(), *totals);
+  co_return with_lost(status_document(*opened, source_.vault(), *totals), *opened);
 }
 
 Task<Result<SegmentTotals>> VaultQueries::segment_totals() {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "cdp/io/disk.h"
 #include "cdp/io/scheduler.h"
@@ -40,6 +41,7 @@ class VaultSource {
   struct Newest {
     journal::JournalState state;  // an empty one where nothing was recorded yet
     std::optional<cdp::Nanos> complete_until;
+    std::vector<journal::Damage> lost{};  // what could not be read, and the state lacks
   };
   virtual cdp::Task<cdp::Result<Newest>> newest() = 0;
   // Covers what `newest` gave before. Lives as long as the source.
@@ -82,6 +84,8 @@ class VaultQueries {
 
  private:
   cdp::Task<cdp::Result<SegmentTotals>> segment_totals();
+  // With a notice of each part of history that the newest state lacks.
+  static Document with_lost(Document document, const restore::History& history);
 
   VaultSource& source_;
   std::map<std::string, std::uint64_t> ended_segments_;  // their bytes do not change any more

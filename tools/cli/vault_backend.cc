@@ -51,11 +51,12 @@ class Source final : public api::VaultSource {
   std::shared_ptr<journal::BlockReader> blocks() override { return blocks_; }
 
   Task<Result<Newest>> newest() override {
+    std::vector<journal::Damage> lost;
     Result<journal::JournalState> state =
-        co_await journal::newest_state(reactor_, segments_, vault_);
+        co_await journal::newest_state(reactor_, segments_, vault_, &lost);
     if (state.ok()) {
       newest_ = std::max(newest_, state->lsn);
-      co_return Newest{*std::move(state), std::nullopt};
+      co_return Newest{*std::move(state), std::nullopt, std::move(lost)};
     }
     if (state.error().code == ERANGE) co_return Newest{};
     co_return std::move(state).error();

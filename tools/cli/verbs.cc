@@ -87,7 +87,7 @@ int list_volumes(const CommandLine& line, const TimeZone& zone, Backend& backend
     print(volume_table(*volumes, zone));
   else
     say("there are no volumes: `hindsight volume create NAME --size SIZE` makes one");
-  return kDone;
+  return with_notices(*reply);
 }
 
 int show_volume(const CommandLine& line, const TimeZone& zone, Backend& backend) {
@@ -97,7 +97,7 @@ int show_volume(const CommandLine& line, const TimeZone& zone, Backend& backend)
     print_document(*reply);
   else
     print(volume_fields(*reply, zone));
-  return kDone;
+  return with_notices(*reply);
 }
 
 int verify(const CommandLine& line, Backend& backend) {
@@ -132,8 +132,9 @@ int status(const CommandLine& line, const TimeZone& zone, Backend& backend) {
     print_document(*reply);
   else
     print(status_text(*reply, zone));
+  const int noticed = with_notices(*reply);
   const json::array* alerts = array_of(*reply, "alerts");
-  if (alerts == nullptr || alerts->empty()) return kDone;
+  if (alerts == nullptr || alerts->empty()) return noticed;
   for (const json::value& alert : *alerts) {
     if (alert.is_string()) say("alert: " + std::string{alert.as_string()});
   }

@@ -183,6 +183,89 @@ TEST(Rule1, DamageInTheDataOfAFrameIsFoundByRecoveryAndByDeepVerify) {
   EXPECT_TRUE(world.journal->state().crashes.back().corrupt());
 }
 
+// A footer has the LSN of the record before it: the report must say that this one is lost.
+TEST(Rule1, DamageBeforeAFooterIsReportedToItsLastLsn) {
+  JournalWorld world(9);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  for (std::uint64_t i = 0; i < 3; ++i) {
+    world.write(volume, i, {2 * i + 1});
+    ASSERT_TRUE(world.flush().ok());
+  }
+  ASSERT_TRUE(world.close().ok());
+  const std::vector<FrameInfo> frames = world.collect().frames;
+  const FrameInfo& last = frames.back();
+  world.store->flip_bit(world.path_of(1), (std::uint64_t{last.offset} + 100) * 8);
+  const Collector history = world.collect();
+  ASSERT_EQ(history.damages.size(), 1u);
+  EXPECT_EQ(history.damages[0].after, frames[frames.size() - 2].last_lsn);
+  EXPECT_EQ(history.damages[0].before.value, last.last_lsn.value + 1);
+}
+
+// A volume that was made in it would just not be there.
+TEST(Rule1, AStateThatLacksWhatCannotBeReadIsNotGivenWithoutAWord) {
+  JournalWorld world(9);
+  ASSERT_TRUE(world.open().ok());
+  for (const char* name : {"db", "log", "tmp"}) {
+    world.create_volume(name);
+    ASSERT_TRUE(world.flush().ok());
+  }
+  ASSERT_TRUE(world.close().ok());
+  const std::vector<FrameInfo> frames = world.collect().frames;
+  // The first one, behind the state: that can still be read, and so can what came later.
+  const FrameInfo& hurt = frames.front();
+  world.store->flip_bit(world.path_of(1), (std::uint64_t{hurt.offset} + 100) * 8);
+  const auto strict =
+      world.scheduler.run(newest_state(world.scheduler, *world.segments, world.vault));
+  ASSERT_FALSE(strict.ok());
+  EXPECT_NE(strict.error().message.find("cannot be read"), std::string::npos);
+  std::vector<Damage> lost;
+  const auto state =
+      world.scheduler.run(newest_state(world.scheduler, *world.segments, world.vault, &lost));
+  ASSERT_TRUE(state.ok()) << state.error().message;
+  EXPECT_EQ(state->find("db"), nullptr);
+  EXPECT_NE(state->find("tmp"), nullptr);
+  ASSERT_EQ(lost.size(), 1u);
+  EXPECT_EQ(lost[0].before.value, hurt.last_lsn.value + 1);
+}
+
+// A state of several frames, of which one but the first cannot be read, is not taken for whole:
+// the volumes or rollbacks in it would be forgotten for good.
+TEST(Rule7, AStateOfWhichAFrameIsDamagedIsNotRecovered) {
+  JournalOptions options = small_options();
+  options.segment_bytes = 32u << 20;
+  JournalWorld world(9, options);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  const std::string author(4000, 'a');
+  for (int i = 0; i < 600; ++i) {
+    const Status marked = world.journal->record_mark(volume, world.sequencer->next(),
+                                                     fmt::format("mark {}", i), author);
+    ASSERT_TRUE(marked.ok()) << marked.error().message;
+    ASSERT_TRUE(world.flush().ok());
+  }
+  ASSERT_TRUE(world.close().ok());
+  ASSERT_TRUE(world.open().ok());
+  world.write(volume, 1, {1});
+  ASSERT_TRUE(world.close().ok());
+  const std::string newest = world.path_of(world.reader()->segments().back().number);
+  const auto header = [&](std::uint64_t at) {
+    const std::vector<std::byte> bytes = world.store->content(newest, at, kFrameHeaderBytes);
+    return cdp::value_or_throw(decode_frame_header(
+        world.vault, world.reader()->segments().back().number, at,
+        std::span<const std::byte, kFrameHeaderBytes>(bytes.data(), kFrameHeaderBytes)));
+  };
+  const FrameHeader first = header(kSegmentHeaderBytes);
+  const FrameHeader second = header(kSegmentHeaderBytes + first.total_bytes);
+  ASSERT_EQ(second.kind, FrameKind::kState) << "the state should need two frames";
+  world.store->flip_bit(newest, (std::uint64_t{second.offset} + 100) * 8);
+  const Status opened = world.open();
+  ASSERT_FALSE(opened.ok());
+  EXPECT_NE(opened.error().message.find("the state that"), std::string::npos);
+  EXPECT_FALSE(
+      world.scheduler.run(newest_state(world.scheduler, *world.segments, world.vault)).ok());
+}
+
 TEST(Rule2, RecoveryNeverAppendsAfterACut) {
   Stopped stopped(4);
   JournalWorld& world = stopped.world;

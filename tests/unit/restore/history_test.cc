@@ -309,6 +309,25 @@ class MemoryTarget final : public ImageTarget {
 };
 
 // The whole line: what was recorded, at any LSN of it, byte for byte.
+// The newest state of a segment with rot in it may lack a volume, a mark or a rollback.
+TEST_F(HistoryTest, WhatTheNewestStateLacksIsToldWhateverIsAsked) {
+  const auto shop = world_.create("shop", kMiB);
+  world_.write(shop, 0, {1});
+  world_.flush();
+  const journal::Damage damage{.segment = 1, .after = {7}, .before = {9}, .what = "a sentence"};
+  HistoryOptions options;
+  options.lost.push_back(damage);
+  const auto resolved = resolve("shop", Point::now(), options);
+  ASSERT_TRUE(resolved.ok()) << resolved.error().message;
+  ASSERT_EQ(resolved->notices.size(), 1u);
+  EXPECT_EQ(resolved->notices[0].kind, "damage");
+  EXPECT_TRUE(contains(resolved->notices[0].message, "between LSN 7 and 9"));
+  const History history = world_.history(options);
+  const auto overview = history.crashes_within(history.ends_of(**history.find_volume("shop")));
+  EXPECT_EQ(overview, resolved->notices);
+  EXPECT_EQ(history.lost(), resolved->notices);
+}
+
 TEST_F(HistoryTest, EveryPointOfARandomHistoryComesBackAsItWas) {
   struct Live {
     cdp::VolumeId id;
