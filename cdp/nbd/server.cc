@@ -14,6 +14,8 @@ namespace {
 
 // After a failed accept (no descriptors or memory left, mostly).
 constexpr Nanos kAcceptRetryDelay = milliseconds(100);
+// Sessions that were ended for another may take a moment to go.
+constexpr std::size_t kEndingMax = 64;
 
 }  // namespace
 
@@ -21,6 +23,8 @@ Server::Server(Scheduler& scheduler, ExportList& exports, Limits limits)
     : scheduler_(scheduler),
       exports_(exports),
       limits_(limits),
+      shared_{.admits = [this](const BlockDevice& device) { return admits(device); },
+              .log = LogBudget{scheduler}},
       ended_(scheduler),
       running_(scheduler) {}
 
@@ -33,7 +37,9 @@ Task<void> Server::serve(std::unique_ptr<Listener> listener) {
     Result<std::unique_ptr<Stream>> stream = co_await listener->accept();
     if (!stream.ok() && (shut_down_ || stream.error().code == ECANCELED)) break;
     if (!stream.ok()) {
-      spdlog::error("nbd: accepting a connection failed: {}", stream.error().message);
+      if (shared_.log.take()) {
+        spdlog::error("nbd: accepting a connection failed: {}", stream.error().message);
+      }
       co_await sleep_for(scheduler_, kAcceptRetryDelay);
       if (shut_down_) break;
       continue;
@@ -42,9 +48,11 @@ Task<void> Server::serve(std::unique_ptr<Listener> listener) {
       (*stream)->shutdown();
       break;
     }
-    if (running_.running() >= limits_.connections_max) {
-      spdlog::warn("nbd client {}: refused, as all {} connections are in use", (*stream)->peer(),
-                   limits_.connections_max);
+    if (running_.running() >= limits_.connections_max && !make_room()) {
+      if (shared_.log.take()) {
+        spdlog::warn("nbd client {}: refused, as all {} connections are in use", (*stream)->peer(),
+                     limits_.connections_max);
+      }
       (*stream)->shutdown();
       continue;
     }
@@ -54,8 +62,41 @@ Task<void> Server::serve(std::unique_ptr<Listener> listener) {
   ended_.notify_all();
 }
 
+bool Server::make_room() {
+  if (running_.running() >= limits_.connections_max + kEndingMax) return false;
+  // In the order of their coming.
+  const auto oldest = std::find_if(sessions_.begin(), sessions_.end(),
+                                   [](const Session* session) { return session->negotiates(); });
+  if (oldest == sessions_.end()) return false;
+  if (shared_.log.take()) {
+    spdlog::warn("nbd client {}: ended within its negotiation, as all {} connections are in use",
+                 (*oldest)->peer(), limits_.connections_max);
+  }
+  (*oldest)->stop();
+  return true;
+}
+
+Status Server::admits(const BlockDevice& device) const {
+  std::size_t same = 0;
+  std::size_t read_only = 0;
+  for (const Session* session : sessions_) {
+    const BlockDevice* const other = session->device();
+    if (other == nullptr) continue;
+    same += other == &device ? 1 : 0;
+    read_only += other->read_only() ? 1 : 0;
+  }
+  if (same >= limits_.device_connections_max) {
+    return make_error(EBUSY, "the export has {} connections, which is the limit of one", same);
+  }
+  if (device.read_only() && read_only >= limits_.read_only_connections_max) {
+    return make_error(EBUSY, "read-only exports have {} connections, which is the limit of all",
+                      read_only);
+  }
+  return {};
+}
+
 Task<void> Server::run_session(std::unique_ptr<Stream> stream) {
-  Session session{scheduler_, std::move(stream), exports_, limits_};
+  Session session{scheduler_, std::move(stream), exports_, limits_, &shared_};
   const auto self = sessions_.insert(sessions_.end(), &session);
   if (shut_down_) session.stop();
   co_await session.run();
@@ -69,6 +110,7 @@ Task<void> Server::shutdown() {
   for (Session* session : sessions_) session->stop();
   while (!listeners_.empty()) co_await ended_.wait();
   co_await running_.join();
+  shared_.log.tell_left_out();
 }
 
 Task<void> Server::disconnect(std::shared_ptr<const BlockDevice> device) {

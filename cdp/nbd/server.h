@@ -39,8 +39,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Accepts connections until `shutdown`; call once per listener, side by side. A connection
-  // beyond the limit is closed at once.
+  // Accepts connections until `shutdown`; call once per listener, side by side. For a connection
+  // beyond the limit, the one that has negotiated for longest is ended, so that clients that never
+  // come to the point keep nobody out; where all have an export, the new one is closed at once.
   Task<void> serve(std::unique_ptr<Listener> listener);
 
   // Stops listening, ends all sessions (Session::stop), and returns when they have ended.
@@ -54,10 +55,13 @@ class Server {
 
  private:
   Task<void> run_session(std::unique_ptr<Stream> stream);
+  bool make_room();
+  Status admits(const BlockDevice& device) const;
 
   Scheduler& scheduler_;
   ExportList& exports_;
   const Limits limits_;
+  ServerShared shared_;
   std::list<Listener*> listeners_;
   std::list<Session*> sessions_;
   Signal ended_;  // a session, or a `serve`
