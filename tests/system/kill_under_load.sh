@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # kill -9 of the daemon under fio, again and again: it starts again by itself, what was flushed is
 # there, the volume equals what the journal gives back, and every mark made before is what it was
-# when it was made. 90 kills take some 3 minutes; kill_under_postgres.sh has the others.
+# when it was made. 90 kills take some 3 minutes; kill_under_postgres.sh makes the others.
 #
 # HINDSIGHT_KILL_CYCLES   how many kills both make together (100), one in ten of them there
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -12,8 +12,8 @@ total=${HINDSIGHT_KILL_CYCLES:-100}
 cycles=$((total - total / 10))
 # Small regions: a cycle's time is in its programs' starts, and marks are read from end to end in
 # every cycle.
-regions=6
-region_kib=512
+regions=4
+region_kib=256
 witness_at=$((regions * region_kib * 1024))
 size_mib=$((regions * region_kib / 1024 + 1))
 start
