@@ -9,6 +9,7 @@
 #     guest_modules         modules beside those that it always has
 #     guest_programs        programs of this machine, which are copied with their libraries
 #     guest_disks           files that are /dev/vda and so on there
+#     guest_root            where the kernel and its modules are (build/guest, Debian 12's own 6.1)
 #   guest_try COMMAND     runs a line of shell in it; its output is $guest_said, its status returned
 #   guest COMMAND         the same, and must succeed
 #   guest_stop            switches it off, as a power cut does
@@ -20,8 +21,12 @@ guest_disks=()
 guest_needs() {
   [ "$(uname -m)" = x86_64 ] || skip "the guest's kernel is one for x86_64"
   needs qemu-system-x86_64 busybox nbd-client cpio modprobe
+  guest_choose_kernel || fail "no kernel in $guest_root; tools/setup --tests fetches it"
+}
+
+guest_choose_kernel() {
   guest_kernel=$(echo "$guest_root"/boot/vmlinuz-*)
-  [ -e "$guest_kernel" ] || fail "no kernel in $guest_root; tools/setup --tests fetches it"
+  [ -e "$guest_kernel" ]
 }
 
 # guest_copy_programs DIRECTORY PROGRAM...: each with its libraries, where it is on this machine.
@@ -84,7 +89,7 @@ guest_start() {
   guest_memory_disk
   rm -f "$work/guest.in" "$work/guest.out"
   mkfifo "$work/guest.in" "$work/guest.out"
-  qemu-system-x86_64 -accel tcg -cpu max,cx16=off -m 512 -smp 1 -nodefaults -no-reboot \
+  qemu-system-x86_64 -accel tcg -cpu max,cx16=off -m 768 -smp 1 -nodefaults -no-reboot \
     -display none -serial stdio -kernel "$guest_kernel" -initrd "$work/guest.initrd" \
     -append "console=ttyS0 quiet loglevel=1 panic=-1 oops=panic" \
     -netdev user,id=net \
