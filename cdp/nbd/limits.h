@@ -43,8 +43,10 @@ struct Limits {
   // ... and payload bytes from their receipt until written, or from before they are read until
   // sent. At least kMaxPieceBytes.
   std::uint64_t bytes_in_flight_max = 32 << 20;
-  // From the connection to the end of the negotiation.
+  // From the connection to the end of the negotiation; and how much of that a client has for
+  // certain, however many others want its place.
   Nanos handshake_ns_max = seconds(10);
+  Nanos handshake_ns_min = seconds(1);
   // For a piece (up to 1 MiB) of a payload to arrive once its request has, and for one send (up
   // to 4 MiB) to be taken by the client.
   Nanos stall_ns_max = seconds(30);

@@ -14,8 +14,8 @@ namespace {
 
 // After a failed accept (no descriptors or memory left, mostly).
 constexpr Nanos kAcceptRetryDelay = milliseconds(100);
-// Sessions that were ended for another may take a moment to go.
-constexpr std::size_t kEndingMax = 64;
+// For a session to end; after it, another is looked for.
+constexpr Nanos kEndingDelay = milliseconds(100);
 
 }  // namespace
 
@@ -44,11 +44,12 @@ Task<void> Server::serve(std::unique_ptr<Listener> listener) {
       if (shut_down_) break;
       continue;
     }
+    const bool has_room = co_await room_for_one();
     if (shut_down_) {
       (*stream)->shutdown();
       break;
     }
-    if (running_.running() >= limits_.connections_max && !make_room()) {
+    if (!has_room) {
       if (shared_.log.take()) {
         spdlog::warn("nbd client {}: refused, as all {} connections are in use", (*stream)->peer(),
                      limits_.connections_max);
@@ -62,18 +63,29 @@ Task<void> Server::serve(std::unique_ptr<Listener> listener) {
   ended_.notify_all();
 }
 
-bool Server::make_room() {
-  if (running_.running() >= limits_.connections_max + kEndingMax) return false;
-  // In the order of their coming.
-  const auto oldest = std::find_if(sessions_.begin(), sessions_.end(),
-                                   [](const Session* session) { return session->negotiates(); });
-  if (oldest == sessions_.end()) return false;
-  if (shared_.log.take()) {
-    spdlog::warn("nbd client {}: ended within its negotiation, as all {} connections are in use",
-                 (*oldest)->peer(), limits_.connections_max);
+Task<bool> Server::room_for_one() {
+  while (!shut_down_ && running_.running() >= limits_.connections_max) {
+    Session* oldest = nullptr;
+    std::size_t serving = 0;
+    for (Session* session : sessions_) {  // in the order of their coming
+      serving += session->device() != nullptr ? 1 : 0;
+      if (oldest == nullptr && session->negotiates()) oldest = session;
+    }
+    if (serving >= limits_.connections_max) co_return false;
+    const Nanos now = scheduler_.now();
+    Nanos until = now + kEndingDelay;
+    if (oldest != nullptr && now >= oldest->began() + limits_.handshake_ns_min) {
+      if (shared_.log.take()) {
+        spdlog::warn("nbd client {}: ended within its negotiation, as all {} connections are in use",
+                     oldest->peer(), limits_.connections_max);
+      }
+      oldest->stop();
+    } else if (oldest != nullptr) {
+      until = std::min(until, oldest->began() + limits_.handshake_ns_min);
+    }
+    co_await ended_.wait_until(until);
   }
-  (*oldest)->stop();
-  return true;
+  co_return true;
 }
 
 Status Server::admits(const BlockDevice& device) const {
@@ -108,6 +120,7 @@ Task<void> Server::shutdown() {
   shut_down_ = true;
   for (Listener* listener : listeners_) listener->close();
   for (Session* session : sessions_) session->stop();
+  ended_.notify_all();
   while (!listeners_.empty()) co_await ended_.wait();
   co_await running_.join();
   shared_.log.tell_left_out();

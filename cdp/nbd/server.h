@@ -39,9 +39,11 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Accepts connections until `shutdown`; call once per listener, side by side. For a connection
-  // beyond the limit, the one that has negotiated for longest is ended, so that clients that never
-  // come to the point keep nobody out; where all have an export, the new one is closed at once.
+  // Accepts connections until `shutdown`; call once per listener, side by side. A connection beyond
+  // the limit waits, and those behind it in the listener's queue, until another ends; the one that
+  // has negotiated for longest is ended for it after Limits::handshake_ns_min. So clients that never
+  // come to the point keep nobody out, and nobody is ended in a negotiation that goes on. Where all
+  // have an export, the new connection is closed at once.
   Task<void> serve(std::unique_ptr<Listener> listener);
 
   // Stops listening, ends all sessions (Session::stop), and returns when they have ended.
@@ -55,7 +57,7 @@ class Server {
 
  private:
   Task<void> run_session(std::unique_ptr<Stream> stream);
-  bool make_room();
+  Task<bool> room_for_one();
   Status admits(const BlockDevice& device) const;
 
   Scheduler& scheduler_;

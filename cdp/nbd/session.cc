@@ -19,6 +19,7 @@ Session::Session(Scheduler& scheduler, std::unique_ptr<Stream> stream, ExportLis
       exports_(exports),
       limits_(limits),
       shared_(shared),
+      began_(scheduler.now()),
       input_(*stream_),
       flow_(scheduler, limits),
       output_(scheduler, *stream_, flow_, limits),

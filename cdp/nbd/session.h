@@ -51,6 +51,7 @@ class Session {
   // Limits::drain_ns_max; those that come meanwhile are refused with ESHUTDOWN.
   void stop();
 
+  Nanos began() const { return began_; }
   // Neither has it agreed on an export yet, nor is it about to end.
   bool negotiates() const { return !transmitting_ && !stopping_ && device() == nullptr; }
   const std::string& peer() const { return stream_->peer(); }
@@ -111,6 +112,7 @@ class Session {
   ExportList& exports_;
   const Limits& limits_;
   ServerShared* const shared_;
+  const Nanos began_;
   Input input_;
   Flow flow_;
   Output output_;

@@ -5,7 +5,7 @@
 # there: its data is right, it gets in whenever it comes back, and it waits little. About 90 s.
 #
 # HINDSIGHT_SESSIONS   how many hostile sessions (200,000)
-# HINDSIGHT_SEED       of the first of them (by the clock); printed
+# HINDSIGHT_SEED       what they are made from (by the clock); printed
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 needs nbdcopy jq
 

@@ -379,11 +379,35 @@ TEST_F(NbdServer, ConnectionsThatNeverChooseAnExportKeepNobodyOut) {
   std::vector<std::shared_ptr<Connection>> silent;
   for (int i = 0; i < 3; ++i) silent.push_back(connect());
   const auto polite = connect_to("one");
+  EXPECT_FALSE(silent[0]->shut_down) << "it has a second to come to the point";
+  scheduler_.run_for(seconds(1));
   EXPECT_FALSE(polite->shut_down);
   ASSERT_EQ(server_->connections().size(), 3u);
   EXPECT_EQ(server_->connections()[2].export_name, "one");
   EXPECT_TRUE(silent[0]->shut_down) << "the one that has negotiated for longest makes room";
   EXPECT_FALSE(silent[1]->shut_down || silent[2]->shut_down);
+  shutdown();
+}
+
+// Found by the same storm, in which connections came faster than a polite client could negotiate.
+TEST_F(NbdServer, AClientThatNegotiatesIsNotEndedForThoseThatComeAfterIt) {
+  limits_.connections_max = 3;
+  serve();
+  const auto polite = connect();
+  for (int i = 0; i < 20; ++i) {
+    queue_->connect(std::make_shared<Connection>(scheduler_));
+  }
+  settle();
+  polite->push(Out{}.u32(3));
+  settle();
+  polite->push(option(7, info_data("one")));
+  settle();
+  EXPECT_FALSE(polite->shut_down);
+  EXPECT_EQ(server_->connections()[0].export_name, "one");
+  // The others have their turns, a second each, and the server stops with some still waiting.
+  scheduler_.run_for(seconds(3));
+  EXPECT_EQ(server_->connections().size(), 3u);
+  EXPECT_FALSE(polite->shut_down);
   shutdown();
 }
 
