@@ -76,8 +76,9 @@ Task<bool> Server::room_for_one() {
     Nanos until = now + kEndingDelay;
     if (oldest != nullptr && now >= oldest->began() + limits_.handshake_ns_min) {
       if (shared_.log.take()) {
-        spdlog::warn("nbd client {}: ended within its negotiation, as all {} connections are in use",
-                     oldest->peer(), limits_.connections_max);
+        spdlog::warn(
+            "nbd client {}: ended within its negotiation, as all {} connections are in use",
+            oldest->peer(), limits_.connections_max);
       }
       oldest->stop();
     } else if (oldest != nullptr) {
@@ -128,9 +129,7 @@ Task<void> Server::shutdown() {
 
 Task<void> Server::disconnect(std::shared_ptr<const BlockDevice> device) {
   CHECK(device != nullptr);
-  const auto serves_it = [&](const Session* session) {
-    return session->device() == device.get();
-  };
+  const auto serves_it = [&](const Session* session) { return session->device() == device.get(); };
   for (Session* session : sessions_) {
     if (serves_it(session)) session->stop();
   }

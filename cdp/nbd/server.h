@@ -41,9 +41,9 @@ class Server {
 
   // Accepts connections until `shutdown`; call once per listener, side by side. A connection beyond
   // the limit waits, and those behind it in the listener's queue, until another ends; the one that
-  // has negotiated for longest is ended for it after Limits::handshake_ns_min. So clients that never
-  // come to the point keep nobody out, and nobody is ended in a negotiation that goes on. Where all
-  // have an export, the new connection is closed at once.
+  // has negotiated for longest is ended for it after Limits::handshake_ns_min. So clients that
+  // never come to the point keep nobody out, and nobody is ended in a negotiation that goes on.
+  // Where all have an export, the new connection is closed at once.
   Task<void> serve(std::unique_ptr<Listener> listener);
 
   // Stops listening, ends all sessions (Session::stop), and returns when they have ended.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A polite NBD client on a volume of its own, in a thread: one request at a time, about a thousand a
-// second, each block that it reads compared with what it wrote last; now and then it flushes, or
+// A polite NBD client on a volume of its own, in a thread: one request at a time, about a thousand
+// a second, each block that it reads compared with what it wrote last; now and then it flushes, or
 // leaves and comes back by a new connection. What happens to its data and to the time of its
 // requests while others misbehave is what it is there to tell.
 #pragma once

@@ -28,10 +28,24 @@ std::string noise(Random& random, std::size_t bytes) {
 
 // Numbers at which 32-bit arithmetic goes wrong, and some that are merely odd.
 std::uint32_t odd_length(Random& random) {
-  constexpr std::array<std::uint32_t, 16> kOdd{
-      0,       1,        3,          511,        513,        4095,       4097,       65535,
-      65536,   65537,    1u << 20,   32u << 20,  (32u << 20) + 1, 0x7fffffff, 0x80000000, 0xffffffff};
-  return one_in(random, 8) ? static_cast<std::uint32_t>(random()) : kOdd[below(random, kOdd.size())];
+  constexpr std::array<std::uint32_t, 16> kOdd{0,
+                                               1,
+                                               3,
+                                               511,
+                                               513,
+                                               4095,
+                                               4097,
+                                               65535,
+                                               65536,
+                                               65537,
+                                               1u << 20,
+                                               32u << 20,
+                                               (32u << 20) + 1,
+                                               0x7fffffff,
+                                               0x80000000,
+                                               0xffffffff};
+  return one_in(random, 8) ? static_cast<std::uint32_t>(random())
+                           : kOdd[below(random, kOdd.size())];
 }
 
 std::uint64_t odd_offset(Random& random, std::uint64_t size_bytes) {
@@ -83,7 +97,8 @@ std::string meta_context_data(Random& random, const Target& target) {
   const auto queries = static_cast<std::uint32_t>(below(random, one_in(random, 8) ? 1500 : 4));
   put(data, one_in(random, 8) ? odd_length(random) : queries);
   for (std::uint32_t i = 0; i < queries; ++i) {
-    constexpr std::array<std::string_view, 4> kQueries{"base:allocation", "base:", "", "qemu:dirty-bitmap:x"};
+    constexpr std::array<std::string_view, 4> kQueries{"base:allocation", "base:", "",
+                                                       "qemu:dirty-bitmap:x"};
     const std::string_view query = kQueries[below(random, kQueries.size())];
     put(data, static_cast<std::uint32_t>(one_in(random, 32) ? odd_length(random) : query.size()));
     data += query;
@@ -128,7 +143,8 @@ void put_negotiation(std::string& to, Random& random, const Target& target) {
   put_client_flags(to, one_in(random, 12) ? static_cast<std::uint32_t>(random())
                                           : static_cast<std::uint32_t>(below(random, 4)));
   if (one_in(random, 300)) {
-    for (unsigned i = 0; i < 5000; ++i) put_option(to, kOptList, {});  // beyond the limit of options
+    for (unsigned i = 0; i < 5000; ++i)
+      put_option(to, kOptList, {});  // beyond the limit of options
   }
   for (auto left = below(random, one_in(random, 20) ? 200 : 4); left > 0; --left) {
     put_hostile_option(to, random, target);
@@ -156,7 +172,8 @@ void put_negotiation(std::string& to, Random& random, const Target& target) {
 void put_hostile_request(std::string& to, Random& random, const Target& target) {
   auto command = static_cast<std::uint16_t>(below(random, 8));
   if (one_in(random, 12)) command = static_cast<std::uint16_t>(random());
-  if (command == static_cast<std::uint16_t>(Command::kDisconnect) && !one_in(random, 8)) command = 0;
+  if (command == static_cast<std::uint16_t>(Command::kDisconnect) && !one_in(random, 8))
+    command = 0;
   const auto flags = static_cast<std::uint16_t>(
       one_in(random, 3) ? (one_in(random, 4) ? random() : below(random, 32)) : 0);
   auto length = static_cast<std::uint32_t>(below(random, 6) * 512);
@@ -183,7 +200,8 @@ void damage(std::string& bytes, Random& random) {
       bytes[at] = static_cast<char>(random());
       break;
     case 3:
-      bytes[at] = static_cast<char>(static_cast<unsigned char>(bytes[at]) ^ (1u << below(random, 8)));
+      bytes[at] =
+          static_cast<char>(static_cast<unsigned char>(bytes[at]) ^ (1u << below(random, 8)));
       break;
     case 4:
       bytes.insert(at, noise(random, 1 + below(random, 40)));

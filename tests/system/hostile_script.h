@@ -34,10 +34,10 @@ struct Script {
     kHold,       // stays open, silent, until its time is over
   };
   bool tcp = false;
-  bool listens = false;         // takes replies from its socket
-  std::size_t step_bytes = 0;   // of each send of a slow client; 0: everything at once
-  unsigned pause_ms = 0;        // between those
-  unsigned linger_ms = 0;       // from the last byte sent to the end
+  bool listens = false;        // takes replies from its socket
+  std::size_t step_bytes = 0;  // of each send of a slow client; 0: everything at once
+  unsigned pause_ms = 0;       // between those
+  unsigned linger_ms = 0;      // from the last byte sent to the end
   End end = End::kClose;
   std::string bytes;
 };

@@ -62,8 +62,9 @@ struct Options {
 
 struct Counts {
   std::uint64_t started = 0, ended = 0;
-  std::uint64_t greeted = 0;        // the server's greeting came; not looked for by those that leave at once
-  std::uint64_t turned_away = 0;    // closed by the server before a greeting
+  std::uint64_t greeted =
+      0;  // the server's greeting came; not looked for by those that leave at once
+  std::uint64_t turned_away = 0;  // closed by the server before a greeting
   std::uint64_t ended_by_server = 0;
   std::uint64_t bytes_sent = 0;
   std::uint64_t in_flight_most = 0;
@@ -71,7 +72,8 @@ struct Counts {
 
 class Storm {
  public:
-  explicit Storm(const Options& options) : options_(options), epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
+  explicit Storm(const Options& options)
+      : options_(options), epoll_(epoll_create1(EPOLL_CLOEXEC)) {}
 
   // Starts `sessions` sessions of `make` at `rate` a second, up to `in_flight_max` at a time.
   Counts run(std::uint64_t sessions, std::uint64_t rate, std::size_t in_flight_max,
@@ -125,7 +127,8 @@ class Storm {
       setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
       sockaddr_in from{};
       from.sin_family = AF_INET;
-      from.sin_addr.s_addr = htonl(0x7f000100u + static_cast<std::uint32_t>(counts_.started % 4096));
+      from.sin_addr.s_addr =
+          htonl(0x7f000100u + static_cast<std::uint32_t>(counts_.started % 4096));
       outcome = bind(fd, reinterpret_cast<const sockaddr*>(&from), sizeof from);
       sockaddr_in to{};
       to.sin_family = AF_INET;
@@ -296,10 +299,11 @@ Script idle_script(std::uint64_t number, const Target& target) {
 }
 
 void say(const char* phase, const Bystander::Latencies& bystander) {
-  fmt::print("{}: the bystander's p50 {} us, p99 {} us of {} requests; flush p99 {} us of {}; "
-             "connected {} times in {} us at most\n",
-             phase, bystander.request_p50, bystander.request_p99, bystander.requests,
-             bystander.flush_p99, bystander.flushes, bystander.connections, bystander.connect_most);
+  fmt::print(
+      "{}: the bystander's p50 {} us, p99 {} us of {} requests; flush p99 {} us of {}; "
+      "connected {} times in {} us at most\n",
+      phase, bystander.request_p50, bystander.request_p99, bystander.requests, bystander.flush_p99,
+      bystander.flushes, bystander.connections, bystander.connect_most);
   std::fflush(stdout);
 }
 
@@ -311,10 +315,11 @@ void rage(Storm& storm, const Options& options) {
   };
   const Counts counts = storm.run(options.sessions, options.rate, 230, make);
   const double took = std::chrono::duration<double>(SteadyClock::now() - start).count();
-  fmt::print("storm: {} hostile sessions in {:.0f} s, up to {} at a time, {} MB sent; {} ended by "
-             "the server, {} turned away at the door\n",
-             counts.ended, took, counts.in_flight_most, counts.bytes_sent >> 20,
-             counts.ended_by_server, counts.turned_away);
+  fmt::print(
+      "storm: {} hostile sessions in {:.0f} s, up to {} at a time, {} MB sent; {} ended by "
+      "the server, {} turned away at the door\n",
+      counts.ended, took, counts.in_flight_most, counts.bytes_sent >> 20, counts.ended_by_server,
+      counts.turned_away);
 }
 
 int run(const Options& options) {
@@ -345,9 +350,8 @@ int run(const Options& options) {
   const Bystander::Latencies beside = bystander.take();
   say("in the storm", beside);
 
-  const Counts crowd = storm.run(options.crowd, 1'000, options.crowd, [&](std::uint64_t number) {
-    return idle_script(number, target);
-  });
+  const Counts crowd = storm.run(options.crowd, 1'000, options.crowd,
+                                 [&](std::uint64_t number) { return idle_script(number, target); });
   say("beside a crowd", bystander.take());
   fmt::print("crowd: {} connections that do nothing; {} ended by the server\n", crowd.ended,
              crowd.ended_by_server);
@@ -359,9 +363,10 @@ int run(const Options& options) {
   const auto ratio = [](std::uint64_t storm_us, std::uint64_t before_us, std::uint64_t after_us) {
     return 2.0 * static_cast<double>(storm_us) / static_cast<double>(before_us + after_us + 1);
   };
-  fmt::print("ratio: {:.2f} of the bystander's p99 in the storm to its p99 alone; {:.2f} of flushes\n",
-             ratio(beside.request_p99, alone.request_p99, after.request_p99),
-             ratio(beside.flush_p99, alone.flush_p99, after.flush_p99));
+  fmt::print(
+      "ratio: {:.2f} of the bystander's p99 in the storm to its p99 alone; {:.2f} of flushes\n",
+      ratio(beside.request_p99, alone.request_p99, after.request_p99),
+      ratio(beside.flush_p99, alone.flush_p99, after.flush_p99));
   std::fflush(stdout);
   if (polite.turned_away != 0 || polite.greeted != polite.ended) {
     fmt::print(stderr, "hostile_sessions: of {} polite sessions {} were turned away, {} greeted\n",

@@ -26,6 +26,13 @@ mark() { # LABEL
   python3 "$tests/mark_witness.py" remember "$nbd_socket" "disk@$lsn" "$1" "${lsn#lsn:}" "$work/marks" || fail "reading disk@$lsn"
 }
 
+attach() {
+  attach_volume disk
+  [[ $device == /dev/loop* ]] || skip "this test takes nbdfuse away under a loop device; here $attached_by would serve"
+  # It aborts when its server dies; the shell is not to tell that each time.
+  disown "$fuse_pid"
+}
+
 # After the server's death the loop device answers with errors, and the file system above it too.
 tear_down() {
   local children child
@@ -39,13 +46,11 @@ tear_down() {
   losetup -d "$device" 2>/dev/null || true
   unmount "$work/attached"
   kill -KILL "$fuse_pid" 2>/dev/null || true
-  wait "$fuse_pid" 2>/dev/null || true # says that nbdfuse aborted, which it does when its server dies
   rm -f "$work/nbdfuse.pid"
 }
 
 say "PostgreSQL on the volume"
-attach_volume disk
-[[ $device == /dev/loop* ]] || skip "this test takes nbdfuse away under a loop device; here $attached_by would serve"
+attach
 mkfs.ext4 -q -F "$device"
 mount "$device" "$work/mnt"
 postgres_create "$work/mnt/pg"
@@ -80,7 +85,7 @@ for ((cycle = 1; cycle <= cycles; cycle++)); do
   compared=$(python3 "$tests/mark_witness.py" check "$nbd_socket" disk "$work/marks" 2>&1) ||
     fail "after kill $cycle: $compared"
   marks_compared=$((marks_compared + compared))
-  attach_volume disk
+  attach
   mount "$device" "$work/mnt" || fail "the volume does not mount after kill $cycle"
   postgres_start "$work/mnt/pg" || fail "PostgreSQL does not start after kill $cycle"
   sql shop "SELECT serial FROM ledger" | sort >"$work/rows"
