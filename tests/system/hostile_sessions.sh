@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A daemon under 200,000 hostile NBD sessions, on its unix socket and over TCP, lives, forgets them
 # all, says little of them in its log, and serves a client on another volume as if they were not
-# there: its data is right, it gets in whenever it comes back, and it waits little. About 90 s.
+# there: its data is right, it gets in whenever it comes back, and it waits little. About 2 minutes.
 #
 # HINDSIGHT_SESSIONS   how many hostile sessions (200,000)
 # HINDSIGHT_SEED       what they are made from (by the clock); printed
@@ -61,8 +61,8 @@ assert_same_bytes "$work/before.img" "$work/view.img" "the view of before the st
 stop
 hindsight --vault "$vault" verify >"$work/verify.out" 2>&1 || fail "verify: $(cat "$work/verify.out")"
 
-# With one processor for three busy programs, what the bystander waits is what the kernel's
-# scheduler makes of it: the ratio is printed, and 3 is what it should not exceed; the bound catches
-# a bystander that waits for hostile sessions, not one that waits for a processor.
+# On a machine with other work the bystander's p99 alone varies tenfold by itself, so the ratio is
+# printed, and should not exceed 3 on one without; the bound catches a bystander that waits for
+# hostile sessions, not one that waits for a processor.
 ratio=$(sed -n 's/^ratio: \([0-9.]*\) .*/\1/p' "$work/storm.out")
 awk -v ratio="$ratio" 'BEGIN { exit !(ratio <= 20) }' || fail "the bystander's p99 grew $ratio times"
