@@ -80,8 +80,8 @@ class Message {
 
 class Negotiation {
  public:
-  Negotiation(Input& input, Stream& stream, ExportList& exports)
-      : input_(input), stream_(stream), exports_(exports) {}
+  Negotiation(Input& input, Stream& stream, ExportList& exports, const ServerShared* shared)
+      : input_(input), stream_(stream), exports_(exports), shared_(shared) {}
 
   Task<Result<std::optional<Agreement>>> run();
 
@@ -111,11 +111,14 @@ class Negotiation {
   // The last export asked for stays open, so that INFO and the GO after it meet the same one. The
   // error's sentence is for the client.
   Task<Status> open(std::string name);
+  // The same for what the connection is to serve, where there is room for it.
+  Task<Status> enter(std::string name);
   std::string description() const;
 
   Input& input_;
   Stream& stream_;
   ExportList& exports_;
+  const ServerShared* const shared_;
   bool no_zeroes_ = false;
   Agreement agreement_;
   std::optional<std::string> context_export_;  // that base:allocation was selected for
@@ -139,6 +142,12 @@ Task<Status> Negotiation::open(std::string name) {
   }
   agreement_.device = *std::move(found);
   co_return Status{};
+}
+
+Task<Status> Negotiation::enter(std::string name) {
+  Status opened = co_await open(std::move(name));
+  if (!opened.ok() || shared_ == nullptr) co_return opened;
+  co_return shared_->admits(*agreement_.device);
 }
 
 std::string Negotiation::description() const {
@@ -256,7 +265,7 @@ Task<Result<Negotiation::Next>> Negotiation::enter_by_export_name(std::uint32_t 
   const std::string name{fields.string(length)};
   input_.consume(length);
   Status opened;
-  if (fields.ok()) opened = co_await open(name);
+  if (fields.ok()) opened = co_await enter(name);
   if (!fields.ok() || !opened.ok()) {
     co_return make_error(ENOENT, "the client asked for an export that is not there: '{}'{}{}",
                          printable(name), opened.ok() ? "" : ": ",
@@ -299,9 +308,15 @@ Task<Negotiation::Next> Negotiation::info_or_go(std::uint32_t option,
     reply(option, kReplyErrorInvalid, "the option's lengths do not agree, or its name is invalid");
     co_return Next::kOption;
   }
-  Status opened = co_await open(name);
+  Status opened;
+  if (option == kOptGo) {
+    opened = co_await enter(name);
+  } else {
+    opened = co_await open(name);
+  }
   if (!opened.ok()) {
-    reply(option, kReplyErrorUnknown, opened.error().message);
+    const bool full = opened.error().code == EBUSY;
+    reply(option, full ? kReplyErrorPolicy : kReplyErrorUnknown, opened.error().message);
     co_return Next::kOption;
   }
   reply_header(option, kReplyInfo, 12)
@@ -386,8 +401,8 @@ std::uint16_t transmission_flags(const BlockDevice& device, bool structured_repl
 }
 
 Task<Result<std::optional<Agreement>>> negotiate(Input& input, Stream& stream,
-                                                 ExportList& exports) {
-  Negotiation negotiation{input, stream, exports};
+                                                 ExportList& exports, const ServerShared* shared) {
+  Negotiation negotiation{input, stream, exports, shared};
   co_return co_await negotiation.run();
 }
 

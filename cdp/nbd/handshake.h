@@ -15,6 +15,7 @@
 #include "cdp/io/stream.h"
 #include "cdp/io/task.h"
 #include "cdp/nbd/input.h"
+#include "cdp/nbd/server_shared.h"
 
 namespace cdp::nbd {
 
@@ -28,7 +29,9 @@ struct Agreement {
 
 // Nothing: the client left in an orderly way (NBD_OPT_ABORT, or the end of its stream between two
 // options). An Error: why the connection must be closed. All arguments must outlive the call.
-Task<Result<std::optional<Agreement>>> negotiate(Input& input, Stream& stream, ExportList& exports);
+// Without `shared`, every device has room for this connection.
+Task<Result<std::optional<Agreement>>> negotiate(Input& input, Stream& stream, ExportList& exports,
+                                                 const ServerShared* shared = nullptr);
 
 // Transmission flags of an export.
 std::uint16_t transmission_flags(const BlockDevice& device, bool structured_replies);

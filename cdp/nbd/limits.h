@@ -34,13 +34,19 @@ inline constexpr std::size_t kErrorTextBytesMax = 512;
 
 struct Limits {
   std::size_t connections_max = 256;
+  // Of those, to one device, and to all read-only devices (views) together: whoever keeps
+  // connections open cannot keep the clients of another volume out.
+  std::size_t device_connections_max = 96;
+  std::size_t read_only_connections_max = 96;
   // Per connection: requests between their parsing and the sending of their reply, ...
   std::uint32_t requests_in_flight_max = 512;
   // ... and payload bytes from their receipt until written, or from before they are read until
   // sent. At least kMaxPieceBytes.
   std::uint64_t bytes_in_flight_max = 32 << 20;
-  // From the connection to the end of the negotiation.
+  // From the connection to the end of the negotiation; and how much of that a client has for
+  // certain, however many others want its place.
   Nanos handshake_ns_max = seconds(10);
+  Nanos handshake_ns_min = seconds(1);
   // For a piece (up to 1 MiB) of a payload to arrive once its request has, and for one send (up
   // to 4 MiB) to be taken by the client.
   Nanos stall_ns_max = seconds(30);

@@ -38,6 +38,7 @@ inline constexpr std::uint32_t kReplyServer = 2;
 inline constexpr std::uint32_t kReplyInfo = 3;
 inline constexpr std::uint32_t kReplyMetaContext = 4;
 inline constexpr std::uint32_t kReplyErrorUnsupported = (1u << 31) + 1;
+inline constexpr std::uint32_t kReplyErrorPolicy = (1u << 31) + 2;
 inline constexpr std::uint32_t kReplyErrorInvalid = (1u << 31) + 3;
 inline constexpr std::uint32_t kReplyErrorUnknown = (1u << 31) + 6;
 inline constexpr std::uint32_t kReplyErrorTooBig = (1u << 31) + 9;

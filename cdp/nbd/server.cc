@@ -14,6 +14,8 @@ namespace {
 
 // After a failed accept (no descriptors or memory left, mostly).
 constexpr Nanos kAcceptRetryDelay = milliseconds(100);
+// For a session to end; after it, another is looked for.
+constexpr Nanos kEndingDelay = milliseconds(100);
 
 }  // namespace
 
@@ -21,6 +23,8 @@ Server::Server(Scheduler& scheduler, ExportList& exports, Limits limits)
     : scheduler_(scheduler),
       exports_(exports),
       limits_(limits),
+      shared_{.admits = [this](const BlockDevice& device) { return admits(device); },
+              .log = LogBudget{scheduler}},
       ended_(scheduler),
       running_(scheduler) {}
 
@@ -33,18 +37,23 @@ Task<void> Server::serve(std::unique_ptr<Listener> listener) {
     Result<std::unique_ptr<Stream>> stream = co_await listener->accept();
     if (!stream.ok() && (shut_down_ || stream.error().code == ECANCELED)) break;
     if (!stream.ok()) {
-      spdlog::error("nbd: accepting a connection failed: {}", stream.error().message);
+      if (shared_.log.take()) {
+        spdlog::error("nbd: accepting a connection failed: {}", stream.error().message);
+      }
       co_await sleep_for(scheduler_, kAcceptRetryDelay);
       if (shut_down_) break;
       continue;
     }
+    const bool has_room = co_await room_for_one();
     if (shut_down_) {
       (*stream)->shutdown();
       break;
     }
-    if (running_.running() >= limits_.connections_max) {
-      spdlog::warn("nbd client {}: refused, as all {} connections are in use", (*stream)->peer(),
-                   limits_.connections_max);
+    if (!has_room) {
+      if (shared_.log.take()) {
+        spdlog::warn("nbd client {}: refused, as all {} connections are in use", (*stream)->peer(),
+                     limits_.connections_max);
+      }
       (*stream)->shutdown();
       continue;
     }
@@ -54,8 +63,53 @@ Task<void> Server::serve(std::unique_ptr<Listener> listener) {
   ended_.notify_all();
 }
 
+Task<bool> Server::room_for_one() {
+  while (!shut_down_ && running_.running() >= limits_.connections_max) {
+    Session* oldest = nullptr;
+    std::size_t serving = 0;
+    for (Session* session : sessions_) {  // in the order of their coming
+      serving += session->device() != nullptr ? 1 : 0;
+      if (oldest == nullptr && session->negotiates()) oldest = session;
+    }
+    if (serving >= limits_.connections_max) co_return false;
+    const Nanos now = scheduler_.now();
+    Nanos until = now + kEndingDelay;
+    if (oldest != nullptr && now >= oldest->began() + limits_.handshake_ns_min) {
+      if (shared_.log.take()) {
+        spdlog::warn(
+            "nbd client {}: ended within its negotiation, as all {} connections are in use",
+            oldest->peer(), limits_.connections_max);
+      }
+      oldest->stop();
+    } else if (oldest != nullptr) {
+      until = std::min(until, oldest->began() + limits_.handshake_ns_min);
+    }
+    co_await ended_.wait_until(until);
+  }
+  co_return true;
+}
+
+Status Server::admits(const BlockDevice& device) const {
+  std::size_t same = 0;
+  std::size_t read_only = 0;
+  for (const Session* session : sessions_) {
+    const BlockDevice* const other = session->device();
+    if (other == nullptr) continue;
+    same += other == &device ? 1 : 0;
+    read_only += other->read_only() ? 1 : 0;
+  }
+  if (same >= limits_.device_connections_max) {
+    return make_error(EBUSY, "the export has {} connections, which is the limit of one", same);
+  }
+  if (device.read_only() && read_only >= limits_.read_only_connections_max) {
+    return make_error(EBUSY, "read-only exports have {} connections, which is the limit of all",
+                      read_only);
+  }
+  return {};
+}
+
 Task<void> Server::run_session(std::unique_ptr<Stream> stream) {
-  Session session{scheduler_, std::move(stream), exports_, limits_};
+  Session session{scheduler_, std::move(stream), exports_, limits_, &shared_};
   const auto self = sessions_.insert(sessions_.end(), &session);
   if (shut_down_) session.stop();
   co_await session.run();
@@ -67,15 +121,15 @@ Task<void> Server::shutdown() {
   shut_down_ = true;
   for (Listener* listener : listeners_) listener->close();
   for (Session* session : sessions_) session->stop();
+  ended_.notify_all();
   while (!listeners_.empty()) co_await ended_.wait();
   co_await running_.join();
+  shared_.log.tell_left_out();
 }
 
 Task<void> Server::disconnect(std::shared_ptr<const BlockDevice> device) {
   CHECK(device != nullptr);
-  const auto serves_it = [&](const Session* session) {
-    return session->device() == device.get();
-  };
+  const auto serves_it = [&](const Session* session) { return session->device() == device.get(); };
   for (Session* session : sessions_) {
     if (serves_it(session)) session->stop();
   }

@@ -39,8 +39,11 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Accepts connections until `shutdown`; call once per listener, side by side. A connection
-  // beyond the limit is closed at once.
+  // Accepts connections until `shutdown`; call once per listener, side by side. A connection beyond
+  // the limit waits, and those behind it in the listener's queue, until another ends; the one that
+  // has negotiated for longest is ended for it after Limits::handshake_ns_min. So clients that
+  // never come to the point keep nobody out, and nobody is ended in a negotiation that goes on.
+  // Where all have an export, the new connection is closed at once.
   Task<void> serve(std::unique_ptr<Listener> listener);
 
   // Stops listening, ends all sessions (Session::stop), and returns when they have ended.
@@ -54,10 +57,13 @@ class Server {
 
  private:
   Task<void> run_session(std::unique_ptr<Stream> stream);
+  Task<bool> room_for_one();
+  Status admits(const BlockDevice& device) const;
 
   Scheduler& scheduler_;
   ExportList& exports_;
   const Limits limits_;
+  ServerShared shared_;
   std::list<Listener*> listeners_;
   std::list<Session*> sessions_;
   Signal ended_;  // a session, or a `serve`

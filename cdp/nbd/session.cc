@@ -13,11 +13,13 @@
 namespace cdp::nbd {
 
 Session::Session(Scheduler& scheduler, std::unique_ptr<Stream> stream, ExportList& exports,
-                 const Limits& limits)
+                 const Limits& limits, ServerShared* shared)
     : scheduler_(scheduler),
       stream_(std::move(stream)),
       exports_(exports),
       limits_(limits),
+      shared_(shared),
+      began_(scheduler.now()),
       input_(*stream_),
       flow_(scheduler, limits),
       output_(scheduler, *stream_, flow_, limits),
@@ -41,9 +43,9 @@ Task<void> Session::run() {
 
 Task<bool> Session::agree() {
   stall_.start(limits_.handshake_ns_max);
-  Result<std::optional<Agreement>> agreed = co_await negotiate(input_, *stream_, exports_);
+  Result<std::optional<Agreement>> agreed = co_await negotiate(input_, *stream_, exports_, shared_);
   stall_.stop();
-  if (!agreed.ok() && !stopping_) {
+  if (!agreed.ok() && !stopping_ && may_log()) {
     spdlog::warn("nbd client {}: negotiation failed: {}", peer(),
                  stall_.expired() ? fmt::format("it was not done within {} s",
                                                 limits_.handshake_ns_max.value / 1'000'000'000)
@@ -51,8 +53,10 @@ Task<bool> Session::agree() {
   }
   if (!agreed.ok() || !agreed->has_value() || stopping_) co_return false;
   agreement_ = std::move(**agreed);
-  spdlog::info("nbd client {}: opened '{}'{}", peer(), printable(export_name()),
-               device()->read_only() ? " read-only" : "");
+  if (may_log()) {
+    spdlog::info("nbd client {}: opened '{}'{}", peer(), printable(export_name()),
+                 device()->read_only() ? " read-only" : "");
+  }
   co_return true;
 }
 
@@ -85,6 +89,7 @@ Task<void> Session::drain_and_end() {
   output_.close();
   co_await helpers_.join();
   transmitting_ = false;
+  if (!may_log()) co_return;
   const std::string reason = output_.failed() ? output_.failure() : why_ended_;
   spdlog::info("nbd client {}: closed '{}' after {} requests, {} of them failed: {}", peer(),
                printable(export_name()), requests_, failures_, reason);

@@ -31,14 +31,15 @@
 #include "cdp/nbd/limits.h"
 #include "cdp/nbd/output.h"
 #include "cdp/nbd/request.h"
+#include "cdp/nbd/server_shared.h"
 
 namespace cdp::nbd {
 
 class Session {
  public:
-  // All must outlive the session.
+  // All must outlive the session. Without `shared`, it is let in everywhere and logs all it does.
   Session(Scheduler& scheduler, std::unique_ptr<Stream> stream, ExportList& exports,
-          const Limits& limits);
+          const Limits& limits, ServerShared* shared = nullptr);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -50,6 +51,9 @@ class Session {
   // Limits::drain_ns_max; those that come meanwhile are refused with ESHUTDOWN.
   void stop();
 
+  Nanos began() const { return began_; }
+  // Neither has it agreed on an export yet, nor is it about to end.
+  bool negotiates() const { return !transmitting_ && !stopping_ && device() == nullptr; }
   const std::string& peer() const { return stream_->peer(); }
   // Null and "" until an export was agreed on.
   const BlockDevice* device() const { return agreement_.device.get(); }
@@ -101,11 +105,14 @@ class Session {
   void close_failed_run(const Request& request, const Error& error, std::uint64_t unsent_bytes);
   void log_failure(const Request& request, const Error& error);
   bool ends(std::string why);
+  bool may_log() { return shared_ == nullptr || shared_->log.take(); }
 
   Scheduler& scheduler_;
   std::unique_ptr<Stream> stream_;
   ExportList& exports_;
   const Limits& limits_;
+  ServerShared* const shared_;
+  const Nanos began_;
   Input input_;
   Flow flow_;
   Output output_;

@@ -5,17 +5,40 @@
 # driver, ext4 and their page cache. It runs from memory, and sees the loopback of this machine as
 # 10.0.2.2. Sourced after lib.sh.
 #
-#   guest_start           builds the guest's memory disk and boots it
+#   guest_start           builds the guest's memory disk and boots it; before it may be set:
+#     guest_modules         modules beside those that it always has
+#     guest_programs        programs of this machine, which are copied with their libraries
+#     guest_disks           files that are /dev/vda and so on there
+#     guest_root            where the kernel and its modules are (build/guest, Debian 12's own 6.1)
 #   guest_try COMMAND     runs a line of shell in it; its output is $guest_said, its status returned
 #   guest COMMAND         the same, and must succeed
 #   guest_stop            switches it off, as a power cut does
 guest_root=$tests/../../build/guest
+guest_modules=()
+guest_programs=()
+guest_disks=()
 
 guest_needs() {
   [ "$(uname -m)" = x86_64 ] || skip "the guest's kernel is one for x86_64"
   needs qemu-system-x86_64 busybox nbd-client cpio modprobe
+  guest_choose_kernel || fail "no kernel in $guest_root; tools/setup --tests fetches it"
+}
+
+guest_choose_kernel() {
   guest_kernel=$(echo "$guest_root"/boot/vmlinuz-*)
-  [ -e "$guest_kernel" ] || fail "no kernel in $guest_root; tools/setup --tests fetches it"
+  [ -e "$guest_kernel" ]
+}
+
+# guest_copy_programs DIRECTORY PROGRAM...: each with its libraries, where it is on this machine.
+guest_copy_programs() {
+  local dir=$1 program file
+  shift
+  for program in "$@"; do
+    program=$(command -v "$program")
+    for file in "$program" $(ldd "$program" | grep -o '/[^ ]*'); do
+      [ -e "$dir/$file" ] || cp -L --parents "$file" "$dir"
+    done
+  done
 }
 
 # The kernel's modules in the order in which they are to be loaded, nbd-client with its libraries,
@@ -23,14 +46,12 @@ guest_needs() {
 guest_memory_disk() {
   local dir=$work/guest modules module
   mkdir -p "$dir"/{bin,dev,mnt,proc,sys,modules}
-  modules=$(for module in virtio_pci virtio_net nbd; do
+  modules=$(for module in virtio_pci virtio_net virtio_blk nbd "${guest_modules[@]}"; do
     modprobe -d "$guest_root" -S "${guest_kernel##*/vmlinuz-}" --show-depends "$module"
   done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }')
   for module in $modules; do cp "$module" "$dir/modules/"; done
   cp "$(command -v busybox)" "$dir/bin/"
-  for module in "$(command -v nbd-client)" $(ldd "$(command -v nbd-client)" | grep -o '/[^ ]*'); do
-    cp -L --parents "$module" "$dir"
-  done
+  guest_copy_programs "$dir" nbd-client "${guest_programs[@]}"
   {
     cat <<'INIT'
 #!/bin/busybox sh
@@ -60,13 +81,19 @@ INIT
 }
 
 guest_start() {
+  local i disks=()
+  for i in "${!guest_disks[@]}"; do
+    disks+=(-drive "file=${guest_disks[i]},format=raw,if=none,id=disk$i"
+      -device "virtio-blk-pci,drive=disk$i,romfile=")
+  done
   guest_memory_disk
+  rm -f "$work/guest.in" "$work/guest.out"
   mkfifo "$work/guest.in" "$work/guest.out"
-  qemu-system-x86_64 -accel tcg -cpu max,cx16=off -m 512 -smp 1 -nodefaults -no-reboot \
+  qemu-system-x86_64 -accel tcg -cpu max,cx16=off -m 768 -smp 1 -nodefaults -no-reboot \
     -display none -serial stdio -kernel "$guest_kernel" -initrd "$work/guest.initrd" \
     -append "console=ttyS0 quiet loglevel=1 panic=-1 oops=panic" \
     -netdev user,id=net \
-    -device virtio-net-pci,netdev=net,romfile= \
+    -device virtio-net-pci,netdev=net,romfile= "${disks[@]}" \
     <"$work/guest.in" >"$work/guest.out" 2>"$work/guest.err" &
   guest_pid=$!
   remember_process clients "$guest_pid"

@@ -48,11 +48,12 @@ postgres_stop() {
 # sql DATABASE QUERY: bare rows, columns separated by |.
 sql() { "$pg_bin/psql" -XqAt -v ON_ERROR_STOP=1 -d "$1" -c "$2"; }
 
-# The ledger is what an outside witness knows: the table `ledger` in the database gets one row a
-# transaction, and FILE gets "SERIAL SENT ACKNOWLEDGED" (microseconds since 1970) for each commit
-# that the database acknowledged. It ends when the database goes away.
+# ledger_write DATABASE FILE [SERIAL]: the ledger is what an outside witness knows. The table `ledger`
+# in the database gets one row a transaction, with the serials after SERIAL (0), and FILE gets
+# "SERIAL SENT ACKNOWLEDGED" (microseconds since 1970) for each commit that the database
+# acknowledged. It ends when the database goes away.
 ledger_write() {
-  local serial=0 got sent acknowledged
+  local serial=${3:-0} got sent acknowledged
   coproc PSQL { exec "$pg_bin/psql" -XqAt -d "$1" 2>/dev/null; }
   while :; do
     serial=$((serial + 1))

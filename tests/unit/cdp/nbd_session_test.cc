@@ -362,16 +362,106 @@ TEST_F(NbdServer, ConnectionsBeyondTheLimitAreClosedAtOnce) {
   limits_.connections_max = 3;
   serve();
   std::vector<std::shared_ptr<Connection>> connections;
-  for (int i = 0; i < 5; ++i) connections.push_back(connect());
-  for (int i = 0; i < 5; ++i) {
-    EXPECT_EQ(connections[static_cast<std::size_t>(i)]->shut_down, i >= 3) << i;
-    EXPECT_EQ(connections[static_cast<std::size_t>(i)]->from_server.empty(), i >= 3) << i;
-  }
+  for (int i = 0; i < 3; ++i) connections.push_back(connect_to("one"));
+  for (int i = 0; i < 2; ++i) connections.push_back(connect());
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(connections[i]->shut_down, i >= 3) << i;
+  EXPECT_TRUE(connections[4]->from_server.empty());
   connections[0]->vanish();
   settle();
   EXPECT_FALSE(connect()->shut_down);
   shutdown();
   EXPECT_EQ(server_->connections().size(), 0u);
+}
+
+// Found by a crowd of silent connections, which kept the bystander of hostile_sessions.sh out.
+TEST_F(NbdServer, ConnectionsThatNeverChooseAnExportKeepNobodyOut) {
+  limits_.connections_max = 3;
+  serve();
+  std::vector<std::shared_ptr<Connection>> silent;
+  for (int i = 0; i < 3; ++i) silent.push_back(connect());
+  const auto polite = connect_to("one");
+  EXPECT_FALSE(silent[0]->shut_down) << "it has a second to come to the point";
+  scheduler_.run_for(seconds(1));
+  EXPECT_FALSE(polite->shut_down);
+  ASSERT_EQ(server_->connections().size(), 3u);
+  EXPECT_EQ(server_->connections()[2].export_name, "one");
+  EXPECT_TRUE(silent[0]->shut_down) << "the one that has negotiated for longest makes room";
+  EXPECT_FALSE(silent[1]->shut_down || silent[2]->shut_down);
+  shutdown();
+}
+
+// Found by the same storm, in which connections came faster than a polite client could negotiate.
+TEST_F(NbdServer, AClientThatNegotiatesIsNotEndedForThoseThatComeAfterIt) {
+  limits_.connections_max = 3;
+  serve();
+  const auto polite = connect();
+  for (int i = 0; i < 20; ++i) {
+    queue_->connect(std::make_shared<Connection>(scheduler_));
+  }
+  settle();
+  polite->push(Out{}.u32(3));
+  settle();
+  polite->push(option(7, info_data("one")));
+  settle();
+  EXPECT_FALSE(polite->shut_down);
+  EXPECT_EQ(server_->connections()[0].export_name, "one");
+  // The others have their turns, a second each, and the server stops with some still waiting.
+  scheduler_.run_for(seconds(3));
+  EXPECT_EQ(server_->connections().size(), 3u);
+  EXPECT_FALSE(polite->shut_down);
+  shutdown();
+}
+
+TEST_F(NbdServer, AConnectionBeyondTheLimitOfItsExportIsToldSo) {
+  limits_.device_connections_max = 2;
+  serve();
+  connect_to("one");
+  connect_to("one");
+  const auto third = connect();
+  third->take();
+  third->push(Out{}.u32(3));
+  third->push(option(6, info_data("one")));
+  third->push(option(7, info_data("one")));
+  third->push(option(7, info_data("two")));
+  settle();
+  EXPECT_FALSE(third->shut_down);
+  ASSERT_EQ(server_->connections().size(), 3u);
+  EXPECT_EQ(server_->connections()[2].export_name, "two");
+  const Bytes said = third->take();
+  const std::string text{reinterpret_cast<const char*>(said.data()), said.size()};
+  EXPECT_NE(text.find("the export has 2 connections"), std::string::npos);
+  shutdown();
+}
+
+TEST_F(NbdServer, ReadOnlyExportsShareALimit) {
+  limits_.read_only_connections_max = 2;
+  for (auto& [entry, device] : exports_.all) {
+    dynamic_cast<MemoryDevice&>(*device).is_read_only = true;
+  }
+  exports_.all.push_back(
+      {{"live", ""}, std::make_shared<MemoryDevice>(scheduler_, 4 * kMiB, 4096)});
+  serve();
+  for (const char* name : {"one", "two", "one", "two", "live"}) connect_to(name);
+  std::size_t agreed = 0;
+  for (const auto& connection : server_->connections()) {
+    agreed += connection.device != nullptr ? 1 : 0;
+  }
+  EXPECT_EQ(agreed, 3u) << "two views, and the volume";
+  shutdown();
+}
+
+TEST(NbdLogBudget, IsSpentEarnedAgainAndCountsWhatItLeftOut) {
+  sim::SimScheduler scheduler{kSeed};
+  nbd::LogBudget budget{scheduler};
+  std::uint64_t lines = 0;
+  for (int i = 0; i < 1000; ++i) lines += budget.take() ? 1 : 0;
+  EXPECT_EQ(lines, nbd::LogBudget::kBurst);
+  scheduler.run_for(seconds(10));
+  for (int i = 0; i < 1000; ++i) lines += budget.take() ? 1 : 0;
+  EXPECT_EQ(lines, nbd::LogBudget::kBurst + 10);
+  scheduler.run_for(seconds(100'000));
+  for (int i = 0; i < 1000; ++i) lines += budget.take() ? 1 : 0;
+  EXPECT_EQ(lines, 2 * nbd::LogBudget::kBurst + 10);
 }
 
 TEST_F(NbdServer, ShutdownEndsEverySessionAndTheListener) {
