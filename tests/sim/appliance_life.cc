@@ -7,6 +7,7 @@
 
 #include "cdp/base/random_bytes.h"
 #include "tests/sim/same_bytes.h"
+#include "tests/sim/tally.h"
 
 namespace sim {
 
@@ -91,6 +92,8 @@ void ApplianceLife::reset(Tracked& volume, Content content) {
 void ApplianceLife::run() {
   const cdp::SimulatedRandomBytes identities(bytes_of(seed_));
   ++counts_.lives;
+  tally("simulated lives (seeds)");
+  if (!options_.script.empty()) return live_by_script();
   begin_history();
   for (unsigned phase = 0; phase < options_.phases && !over() && world_ != nullptr; ++phase) {
     busy_phase();
@@ -105,6 +108,53 @@ void ApplianceLife::run() {
     (void)world_->stop();
   }
   leave_store();
+}
+
+// ---------------------------------------------------------------- sweeps
+
+// A sweep strikes one I/O of the script. Whatever that ends, the appliance is started again on a
+// store that has come to itself, and judged.
+void ApplianceLife::live_by_script() {
+  is_sweeping_ = true;
+  arm_sweep();
+  if (options_.failing_io) expect_errors();
+  begin_history();
+  for (const Act act : options_.script) {
+    if (over()) break;
+    if (store_->crashed() || world_ == nullptr) come_to_itself();
+    if (over() || world_ == nullptr) continue;
+    make_first_volumes();
+    perform(act);
+  }
+  is_sweeping_ = false;
+  if (!over() && (options_.failing_io || store_->crashed() || world_ == nullptr)) come_to_itself();
+  if (!over() && world_ != nullptr) {
+    check_points(points_.size());
+    verify();
+    stop_well();
+  } else if (world_ != nullptr) {
+    store_->crash_now();
+    (void)world_->stop();
+    world_.reset();
+  }
+  leave_store();
+}
+
+// What is left of the way to the I/O, on the store as it is now.
+void ApplianceLife::arm_sweep() {
+  if (!is_sweeping_) return;
+  const std::uint64_t passed = counts_.ios;
+  if (options_.failing_io && *options_.failing_io >= passed) {
+    store_->inject({.skip = *options_.failing_io - passed, .sticky = options_.sticky});
+  }
+  if (options_.killing_io && *options_.killing_io > passed) {
+    store_->crash_at(*options_.killing_io - passed);
+  }
+}
+
+void ApplianceLife::come_to_itself() {
+  store_->clear_faults();
+  crash_and_restart();
 }
 
 // What is known of a store once nothing runs on it any more.
@@ -148,13 +198,21 @@ void ApplianceLife::watch(const IoEvent& event) {
 
 void ApplianceLife::begin_history() {
   if (!tell(start(), "the first start")) return;
-  add_volume("pair-a", kPairBytes, {}, Content(kPairBytes));
-  add_volume("pair-b", kPairBytes, {}, Content(kPairBytes));
-  const std::uint64_t sizes[] = {64 * kBlockBytes, 40 * kBlockBytes + 777};
-  for (const std::uint64_t size : sizes) {
-    add_volume(fmt::format("volume{}", ++names_), size, {}, Content(size));
-  }
+  make_first_volumes();
   take_point();
+}
+
+void ApplianceLife::make_first_volumes() {
+  constexpr std::pair<const char*, std::uint64_t> kFirst[] = {
+      {"pair-a", kPairBytes},
+      {"pair-b", kPairBytes},
+      {"first", 64 * kBlockBytes},
+      {"second", 40 * kBlockBytes + 777}};
+  for (const auto& [name, size] : kFirst) {
+    if (first_made_.contains(name)) continue;
+    add_volume(name, size, {}, Content(size));
+    if (world_->appliance().journal().state().find(name) != nullptr) first_made_.insert(name);
+  }
 }
 
 void ApplianceLife::stop_well() {
@@ -172,16 +230,21 @@ void ApplianceLife::crash_and_restart() {
   leave_store();
   if (over()) return;
   store_ = store_->reboot(scheduler_, random_.next());
+  arm_sweep();
   restart();
 }
 
 // On a store without faults; the first start may be cut short by another crash.
 void ApplianceLife::restart() {
-  if (options_.crashes && random_.chance(30)) store_->crash_at(random_.between(1, 80));
+  const bool is_swept = !options_.script.empty();
+  if (options_.crashes && !is_swept && random_.chance(30)) {
+    store_->crash_at(random_.between(1, 80));
+  }
+  const bool is_struck = is_swept && store_->has_faults();
   Status started = start();
   if (store_->crashed()) return crash_and_restart();
-  store_->crash_at(0);
-  errors_expected_ = false;
+  if (!is_swept) store_->crash_at(0);
+  errors_expected_ = is_struck;
   if (!started.ok()) {
     tell(started, "it does not start");
     return;
@@ -293,7 +356,7 @@ void ApplianceLife::inject_faults() {
 void ApplianceLife::busy_phase() {
   note("clients at work");
   inject_faults();
-  if (options_.crashes && random_.chance(50)) {
+  if (options_.crashes && options_.script.empty() && random_.chance(50)) {
     store_->crash_at(store_->ios() + random_.between(1, 500));
   }
   cdp::TaskGroup group(scheduler_);
@@ -323,11 +386,11 @@ void ApplianceLife::busy_phase() {
     }
   }
   note("clients have ended");
-  store_->clear_faults();
+  if (options_.script.empty()) store_->clear_faults();
   store_->set_latency(StoreOptions{}.latency_min, StoreOptions{}.latency_max);
   if (over()) return;
-  if (crashed || errors_expected_) return crash_and_restart();
-  store_->crash_at(0);
+  if (crashed || (errors_expected_ && options_.script.empty())) return crash_and_restart();
+  if (options_.script.empty()) store_->crash_at(0);
   // The server ends what vanished clients began.
   if (!scheduler_.run_until([&] { return world_->server().connections().empty(); }, kPhaseMax)) {
     return find("sessions of clients that are gone do not end");
@@ -380,16 +443,17 @@ Task<void> ApplianceLife::vanish_while_writing(NbdDevice& device, Tracked& volum
 
 // The counter in the one is never behind the other's, and never more than one ahead, at any point.
 Task<void> ApplianceLife::count_in_pair() {
-  const std::unique_ptr<NbdDevice> first = world_->connect();
-  const std::unique_ptr<NbdDevice> second = world_->connect();
-  Status status = co_await first->connect("pair-a");
-  if (status.ok()) status = co_await second->connect("pair-b");
-  std::uint64_t counter = 0;
   Tracked* tracked[2] = {};
   for (auto& [id, volume] : volumes_) {
     if (volume.name == "pair-a") tracked[0] = &volume;
     if (volume.name == "pair-b") tracked[1] = &volume;
   }
+  if (tracked[0] == nullptr || tracked[1] == nullptr) co_return;
+  const std::unique_ptr<NbdDevice> first = world_->connect();
+  const std::unique_ptr<NbdDevice> second = world_->connect();
+  Status status = co_await first->connect("pair-a");
+  if (status.ok()) status = co_await second->connect("pair-b");
+  std::uint64_t counter = 0;
   for (std::uint64_t i = random_.between(0, 20); status.ok() && i > 0; --i) {
     NbdDevice* const devices[2] = {first.get(), second.get()};
     if (counter == 0) {

@@ -47,8 +47,34 @@ namespace sim {
 
 enum class FaultMode { kNone, kSecondCopy, kAnywhere };
 
+// What a life may be made of.
+enum class Act {
+  kWork,  // clients, and an operator beside them
+  kTakePoint,
+  kRollBack,
+  kResize,
+  kRename,
+  kCreate,
+  kRecoverAsNew,
+  kClone,
+  kRemove,
+  kStepClock,
+  kVerify,
+  kCheckPoints,
+  kRestart,
+  kCrash,
+};
+
 struct LifeOptions {
   unsigned phases = 6;
+  // In place of phases: these, one after the other.
+  std::vector<Act> script{};
+  // An I/O, counted from the first start on over restarts and crashes, that fails; with `sticky`,
+  // all from there on do, until the end of the script.
+  std::optional<std::uint64_t> failing_io{};
+  bool sticky = false;
+  // One at which the machine stops.
+  std::optional<std::uint64_t> killing_io{};
   FaultMode faults = FaultMode::kNone;
   bool crashes = true;
   journal::FingerprintFunction fingerprint = journal::fingerprint;
@@ -77,6 +103,7 @@ class ApplianceLife {
 
   // The first thing that was found ends it.
   void run();
+  std::uint64_t ios() const { return counts_.ios; }
   // What happened, a line each: to be read with a finding.
   const std::vector<std::string>& story() const { return story_; }
 
@@ -103,8 +130,12 @@ class ApplianceLife {
   };
 
   // --- Starts and ends (appliance_life.cc).
+  void live_by_script();
+  void arm_sweep();
+  void come_to_itself();
   cdp::Status start();
   void begin_history();
+  void make_first_volumes();  // those of them that there are not yet
   void stop_well();
   void crash_and_restart();
   void restart();
@@ -128,7 +159,9 @@ class ApplianceLife {
 
   // --- An operator's acts while all is quiet (appliance_acts.cc). Each may meet a crash.
   void quiet_phase();
-  void act();
+  void random_act();
+  void perform(Act act);
+  void restart_in_good_order();
   void take_point();
   void roll_back();
   cdp::Task<cdp::Status> roll_back_to(const Point& point);
@@ -177,6 +210,8 @@ class ApplianceLife {
   };
   std::optional<NewVolume> being_made_;
   std::optional<cdp::VolumeId> being_removed_;
+  bool is_sweeping_ = false;
+  std::set<std::string, std::less<>> first_made_;
   std::set<std::string> old_segments_;  // that this start found
   std::uint64_t names_ = 0;
   bool rotten_ = false;           // some of history cannot be read any more

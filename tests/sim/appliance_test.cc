@@ -7,6 +7,7 @@
 
 #include "tests/sim/appliance_life.h"
 #include "tests/sim/effort.h"
+#include "tests/sim/tally.h"
 
 namespace sim {
 namespace {
@@ -30,11 +31,11 @@ class ApplianceLives : public testing::Test {
       ASSERT_TRUE(life.findings().empty())
           << life.findings().front() << '\n' << fmt::format("{}", fmt::join(life.story(), "\n"));
     }
-    fmt::print(
-        "[ counts   ] {} lives, {} starts, {} crashes, {} I/Os struck by faults, {} I/Os, {} points "
-        "taken, {} contents at points compared, {} rollbacks, {} recoveries, {} clones, {} resizes\n",
-        counts.lives, counts.starts, counts.crashes, counts.faults, counts.ios, counts.points,
-        counts.points_checked, counts.rollbacks, counts.recoveries, counts.clones, counts.resizes);
+    tally("simulated starts", counts.starts);
+    tally("simulated I/Os", counts.ios);
+    tally("contents at past points compared", counts.points_checked);
+    tally("simulated rollbacks", counts.rollbacks);
+    tally("simulated recoveries as new volumes", counts.recoveries);
     EXPECT_GT(counts.points_checked, counts.lives);
   }
 };

@@ -117,7 +117,6 @@ void SimFile::fail(InFlight change, Random& random) {
   if (!change->data.empty()) {
     torn.load(change->offset, change->data);
     complete(change, false);
-    changes_.back().lost = true;
   } else {
     in_flight_.erase(change);
   }

@@ -61,7 +61,9 @@ class SimFile {
   void complete(InFlight change, bool durable);
   // A change that never was.
   void lose(InFlight change) { in_flight_.erase(change); }
-  // A failed change leaves anything in its range.
+  // A failed change leaves anything in its range. What it left is no less likely to become durable
+  // than what succeeded: files are opened with O_DIRECT, so a read sees what the device has, and a
+  // later sync empties the device's cache.
   void fail(InFlight change, Random& random);
 
   // What a read finds; where a write is in flight, sector by sector the old or the new content.

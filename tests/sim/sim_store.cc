@@ -6,6 +6,7 @@
 
 #include "cdp/base/check.h"
 #include "tests/sim/same_bytes.h"
+#include "tests/sim/tally.h"
 
 namespace sim {
 
@@ -53,6 +54,7 @@ void SimStore::issue(IoEvent event, std::coroutine_handle<> then, int& fault,
     effect = match->effect;
     fault = effect == FaultEffect::kFails ? match->code : 0;
     ++faults_struck_;
+    tally("I/Os struck by faults");
     if (!match->sticky) faults_.erase(match);
     break;
   }
@@ -380,6 +382,7 @@ void SimStore::sync_names(const std::string& prefix, std::uint64_t upto) {
 
 std::shared_ptr<SimStore> SimStore::reboot(SimScheduler& scheduler, std::uint64_t seed) const {
   CHECK(crashed_);
+  tally("crash states");
   Random random(seed ^ 0xdeadu);
   const auto unsynced = static_cast<std::uint64_t>(
       std::count_if(name_changes_.begin(), name_changes_.end(),

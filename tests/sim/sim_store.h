@@ -106,6 +106,7 @@ class SimStore : public std::enable_shared_from_this<SimStore> {
 
   void inject(Fault fault) { faults_.push_back(std::move(fault)); }
   void clear_faults() { faults_.clear(); }
+  bool has_faults() const { return !faults_.empty(); }
   // I/Os that a fault has struck.
   std::uint64_t faults_struck() const { return faults_struck_; }
   void set_capacity(std::uint64_t bytes) { options_.capacity_bytes = bytes; }

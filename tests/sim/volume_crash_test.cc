@@ -10,6 +10,7 @@
 #include <functional>
 
 #include "tests/sim/effort.h"
+#include "tests/sim/tally.h"
 #include "tests/sim/same_bytes.h"
 #include "tests/sim/volume_world.h"
 
@@ -245,6 +246,7 @@ TEST(Rule13, AFailedIoLosesNothingThatWasFlushed) {
       auto store = SimStore::make(scheduler, seed);
       auto log = std::make_shared<SimLog>();
       store->inject({.skip = io - 1, .sticky = io % 2 == 0});
+      tally("sweep injections");
       ByteModel model;
       Clients clients(model);
       clients.errors_expected = true;

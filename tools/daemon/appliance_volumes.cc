@@ -176,13 +176,14 @@ Task<Result<VolumeId>> Appliance::create_volume(NewVolume wanted) {
                                                  wanted.origin->lsn)
           : journal_->record_volume_created(stamp, uuid, wanted.name, wanted.size_bytes,
                                             wanted.backing_path);
-  Status durable;
-  if (id) durable = co_await journal_->flush(stamp.lsn);
-  if (!id || !durable) {
+  if (!id) {
     if (wanted.backing_path.empty()) host_.remove_backing(live->backing_path);
-    if (!id) co_return std::move(id).error();
-    co_return std::move(durable).error();
+    co_return std::move(id).error();
   }
+  // Where this fails, the record may be durable all the same: the next start knows, and needs the
+  // backing store then.
+  Status durable = co_await journal_->flush(stamp.lsn);
+  if (!durable) co_return std::move(durable).error();
   cdp::VolumeHydration hydration;
   if (wanted.origin) {
     hydration = {hydration_source(journal_->durable_state(), *id, std::move(map)), 0, stamp.lsn};

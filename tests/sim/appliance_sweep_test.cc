@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Sweeps over whole appliances: each I/O of a dozen canonical lives, those of starts and recoveries
+// included, fails once, or it and all after it fail, or it is the last one of the machine. Whatever
+// that does, the appliance starts again on a store that has come to itself, and has lost nothing
+// that was flushed and no point.
+#include <gtest/gtest.h>
+#include <spdlog/spdlog.h>
+
+#include <fmt/ranges.h>
+
+#include "tests/sim/appliance_life.h"
+#include "tests/sim/effort.h"
+#include "tests/sim/tally.h"
+
+namespace sim {
+namespace {
+
+enum class Strike { kFailsOnce, kFailsFromThereOn, kKills };
+
+class ApplianceSweep : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { spdlog::set_level(spdlog::level::off); }
+
+  static void expect_safe(std::uint64_t seed, std::vector<Act> script) {
+    LifeOptions options{.script = std::move(script)};
+    // The I/Os of a life that is well are those that are struck, one by one.
+    ApplianceLife whole(seed, options);
+    whole.run();
+    ASSERT_TRUE(whole.findings().empty()) << told(whole);
+    std::uint64_t strikes = 0;
+    for (const Strike strike : {Strike::kFailsOnce, Strike::kFailsFromThereOn, Strike::kKills}) {
+      const std::uint64_t every = stride() * kUsualStride;
+      for (std::uint64_t io = 1 + seed % every; io <= whole.ios(); io += every, ++strikes) {
+        LifeOptions swept = options;
+        swept.sticky = strike == Strike::kFailsFromThereOn;
+        (strike == Strike::kKills ? swept.killing_io : swept.failing_io) = io;
+        ApplianceLife life(seed, swept);
+        life.run();
+        ASSERT_TRUE(life.findings().empty())
+            << "strike " << static_cast<int>(strike) << " at I/O " << io << " of " << whole.ios()
+            << ": " << told(life);
+      }
+    }
+    tally("sweep injections", strikes);
+    EXPECT_GT(strikes * stride(), 50u);
+  }
+
+ private:
+  static constexpr std::uint64_t kUsualStride = 1;
+
+  static std::string told(const ApplianceLife& life) {
+    return fmt::format("{}\n{}", life.findings().front(), fmt::join(life.story(), "\n"));
+  }
+};
+
+TEST_F(ApplianceSweep, Work) { expect_safe(1, {Act::kWork}); }
+TEST_F(ApplianceSweep, WorkAndAStop) { expect_safe(2, {Act::kWork, Act::kRestart}); }
+TEST_F(ApplianceSweep, WorkAndACrash) { expect_safe(3, {Act::kWork, Act::kCrash}); }
+TEST_F(ApplianceSweep, ManyCrashes) {
+  expect_safe(4, {Act::kWork, Act::kCrash, Act::kCrash, Act::kCrash});
+}
+TEST_F(ApplianceSweep, ARollback) { expect_safe(5, {Act::kWork, Act::kRollBack}); }
+TEST_F(ApplianceSweep, ARollbackAndItsUndo) {
+  expect_safe(6, {Act::kWork, Act::kTakePoint, Act::kRollBack, Act::kRollBack});
+}
+TEST_F(ApplianceSweep, ARecoveryAndACrash) {
+  expect_safe(7, {Act::kWork, Act::kTakePoint, Act::kRecoverAsNew, Act::kCrash});
+}
+TEST_F(ApplianceSweep, AResizeAndAStop) { expect_safe(8, {Act::kResize, Act::kRestart}); }
+TEST_F(ApplianceSweep, AVolumeComesAndGoes) {
+  expect_safe(9, {Act::kCreate, Act::kRename, Act::kRemove});
+}
+TEST_F(ApplianceSweep, AClone) { expect_safe(10, {Act::kTakePoint, Act::kClone}); }
+TEST_F(ApplianceSweep, TheClockSteps) {
+  expect_safe(11, {Act::kStepClock, Act::kWork, Act::kStepClock, Act::kCrash});
+}
+TEST_F(ApplianceSweep, PointsAreLookedAt) {
+  expect_safe(12, {Act::kWork, Act::kTakePoint, Act::kCheckPoints, Act::kVerify});
+}
+
+}  // namespace
+}  // namespace sim
