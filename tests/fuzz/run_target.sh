@@ -37,6 +37,7 @@ run() {
   "$fuzzer" "${options[@]}" "$@" >"$log" 2>&1 </dev/null || failed=$?
   if [ "$failed" != 0 ]; then tail -n 60 "$log"; echo "FAILED: $target; inputs are in $findings"; fi
   grep -E '^stat::(number_of_executed_units|peak_rss_mb)' "$log" | sed "s/^stat::/$target: /" || true
+  sed -n 's/^stat::number_of_executed_units: */counted: /p' "$log" | sed 's/$/ fuzzed inputs/'
   rm -f "$log"
   return "$failed"
 }

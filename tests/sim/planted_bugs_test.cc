@@ -6,8 +6,6 @@
 #include <gtest/gtest.h>
 #include <spdlog/spdlog.h>
 
-#include <cstring>
-
 #include "cdp/base/planted_bug.h"
 #include "journal/hash.h"
 #include "tests/sim/appliance_life.h"
@@ -19,11 +17,7 @@ using cdp::PlantedBug;
 
 journal::Fingerprint three_bits(const journal::Secret& secret,
                                 std::span<const std::byte, cdp::kBlockBytes> block) {
-  const journal::Fingerprint whole = journal::fingerprint(secret, block);
-  journal::Fingerprint truncated{};
-  std::memcpy(&truncated, &whole, 1);
-  *reinterpret_cast<unsigned char*>(&truncated) &= 7;
-  return truncated;
+  return {.low = journal::fingerprint(secret, block).low & 7, .high = 0};
 }
 
 class PlantedBugs : public testing::Test {

@@ -40,6 +40,8 @@ log_bytes=$(stat -c %s "$daemon_log")
 say "the storm, seed $seed"
 storm --sessions "$sessions" | tee "$work/storm.out"
 
+counted "$sessions" "hostile sessions"
+
 say "nothing is left of it"
 for ((i = 0; i < 300; i++)); do
   [ "$(descriptors)" -gt "$files" ] || break

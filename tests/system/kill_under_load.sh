@@ -101,5 +101,6 @@ while read -r label lsn digest; do
   assert_equal "$digest  $work/mark.img" "$(sha256sum "$work/mark.img")" "the digest of mark $label at LSN $lsn"
   restored=$((restored + 1))
 done <"$work/marks"
+counted "$kills" "kill -9 cycles"
 say "$kills kills in $took s under fio: $regions_verified flushed regions verified, ${witness%%,*} and kept," \
   "$marks_compared views of marks and $restored restores of marks compared"

@@ -20,6 +20,8 @@ bin=${HINDSIGHT_BIN:-$tests/../../build/release/bin}
 . "$tools/lib/appliance.sh"
 
 say() { echo "- $*"; }
+# counted N WHAT: a line that tools/test adds up, over all tests.
+counted() { echo "counted: $*"; }
 fail() { echo "FAILED: $*" >&2; exit 1; }
 # For independent checks: the test goes on, and fails at its end.
 complain() {

@@ -176,6 +176,7 @@ def main(log, marks_path, hindsight, socket, volume, size, work):
         "- %d entries: %d flushes and FUA writes equal to a restore, byte for byte, and %d more but for writes under way;"
         " %d marks by name; %d points tried" % (len(entries), exact, under_way, named, points_tried)
     )
+    print("counted: %d flush marks of the kernel compared" % (exact + named))
     if exact + named < 50:
         sys.exit("only %d images were compared" % (exact + named))
 

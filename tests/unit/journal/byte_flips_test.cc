@@ -27,6 +27,7 @@
 #include "journal/index/run_file.h"
 #include "journal/recovery.h"
 #include "journal/state_codec.h"
+#include "tests/sim/tally.h"
 #include "tests/unit/journal/time_index_world.h"
 
 namespace journal {
@@ -321,6 +322,7 @@ TEST(ByteFlips, NoByteOfAnyFileCanChangeUnnoticed) {
   }
   for (const auto& [what, count] : counts) std::cout << "  " << what << ": " << count.text() << "\n";
   std::cout << total.text() << "\n";
+  sim::tally("byte flips", total.all());
   EXPECT_EQ(total.silent, 0u);
 }
 
@@ -624,6 +626,7 @@ TEST(ByteFlips, WhoeverReadsTheVaultGetsWhatWasWrittenOrIsTold) {
     }
   }
   std::cout << "of a whole vault, " << total.text() << "\n";
+  sim::tally("byte flips", total.all());
 }
 
 }  // namespace
