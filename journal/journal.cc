@@ -9,6 +9,22 @@
 namespace journal {
 namespace {
 
+#ifdef HINDSIGHT_PLANTED_BUGS
+// See planted_bug.h.
+Task<void> append_after_the_cut(cdp::Directory& segments, const Recovered& recovered) {
+  for (const Recovered::Seal& seal : recovered.seals) {
+    Result<std::unique_ptr<cdp::Disk>> disk =
+        co_await segments.open(segment_name(seal.segment), cdp::OpenMode::kReadWrite);
+    if (!disk.ok()) continue;  // sealed already
+    AlignedBuffer block;
+    const std::span<const std::byte> bytes = block.reserve(cdp::kBlockBytes);
+    const std::uint64_t at = cdp::round_up(seal.bytes, cdp::kBlockBytes);
+    if (at + bytes.size() > (*disk)->size_bytes()) continue;
+    (void)co_await (*disk)->write_durably(at, bytes);
+  }
+}
+#endif
+
 // LSNs that were given to changes which a crash lost are never given again: more than the queue
 // can hold are passed over.
 constexpr std::uint64_t kLsnSkip = std::uint64_t{1} << 20;
@@ -55,19 +71,6 @@ JournalImpl::JournalImpl(cdp::Scheduler& scheduler, const cdp::Clock& clock,
 
 JournalImpl::~JournalImpl() { CHECK(!started_ && !pumping_ && !appending_); }
 
-// See planted_bug.h.
-Task<void> append_after_the_cut(cdp::Directory& segments, const Recovered& recovered) {
-  for (const Recovered::Seal& seal : recovered.seals) {
-    Result<std::unique_ptr<cdp::Disk>> disk =
-        co_await segments.open(segment_name(seal.segment), cdp::OpenMode::kReadWrite);
-    if (!disk.ok()) continue;  // sealed already
-    AlignedBuffer block;
-    const std::span<const std::byte> bytes = block.reserve(cdp::kBlockBytes);
-    const std::uint64_t at = cdp::round_up(seal.bytes, cdp::kBlockBytes);
-    if (at + bytes.size() <= (*disk)->size_bytes()) (void)co_await (*disk)->write_durably(at, bytes);
-  }
-}
-
 Task<Status> JournalImpl::start() {
   std::optional<Stamp> remembered;
   if (state_directory_ != nullptr) {
@@ -85,7 +88,11 @@ Task<Status> JournalImpl::start() {
     co_return make_error(EINVAL, "segments of {} MiB are too small for this vault's state",
                          options_.segment_bytes >> 20);
 
-  if (cdp::planted(cdp::PlantedBug::kAppendAfterTheCut)) co_await append_after_the_cut(segments_, *recovered);
+#ifdef HINDSIGHT_PLANTED_BUGS
+  if (cdp::planted(cdp::PlantedBug::kAppendAfterTheCut)) {
+    co_await append_after_the_cut(segments_, *recovered);
+  }
+#endif
   // Nothing is appended to these any more (rule 2); on a full disk, what they give back is needed.
   for (const Recovered::Seal& seal : recovered->seals) files_.seal(seal.segment, seal.bytes);
   co_await files_.sealed();

@@ -80,7 +80,7 @@ class Message {
 
 class Negotiation {
  public:
-  Negotiation(Input& input, Stream& stream, ExportList& exports, const ServerShared* shared)
+  Negotiation(Input& input, Stream& stream, ExportList& exports, ServerShared* shared)
       : input_(input), stream_(stream), exports_(exports), shared_(shared) {}
 
   Task<Result<std::optional<Agreement>>> run();
@@ -118,7 +118,7 @@ class Negotiation {
   Input& input_;
   Stream& stream_;
   ExportList& exports_;
-  const ServerShared* const shared_;
+  ServerShared* const shared_;
   bool no_zeroes_ = false;
   Agreement agreement_;
   std::optional<std::string> context_export_;  // that base:allocation was selected for
@@ -133,6 +133,7 @@ Task<Status> Negotiation::send(const Message& message) {
 
 Task<Status> Negotiation::open(std::string name) {
   if (agreement_.device && agreement_.export_name == name) co_return Status{};
+  agreement_.place.reset();
   agreement_.device.reset();
   agreement_.export_name = name;
   Result<std::shared_ptr<BlockDevice>> found = co_await exports_.find(name);
@@ -146,8 +147,11 @@ Task<Status> Negotiation::open(std::string name) {
 
 Task<Status> Negotiation::enter(std::string name) {
   Status opened = co_await open(std::move(name));
-  if (!opened.ok() || shared_ == nullptr) co_return opened;
-  co_return shared_->admits(*agreement_.device);
+  if (!opened.ok() || shared_ == nullptr || agreement_.place != nullptr) co_return opened;
+  Result<Admissions::Place> place = shared_->admissions.admit(*agreement_.device);
+  if (!place.ok()) co_return std::move(place).error();
+  agreement_.place = *std::move(place);
+  co_return Status{};
 }
 
 std::string Negotiation::description() const {
@@ -401,7 +405,7 @@ std::uint16_t transmission_flags(const BlockDevice& device, bool structured_repl
 }
 
 Task<Result<std::optional<Agreement>>> negotiate(Input& input, Stream& stream,
-                                                 ExportList& exports, const ServerShared* shared) {
+                                                 ExportList& exports, ServerShared* shared) {
   Negotiation negotiation{input, stream, exports, shared};
   co_return co_await negotiation.run();
 }

@@ -23,6 +23,7 @@ namespace cdp::nbd {
 struct Agreement {
   std::string export_name;
   std::shared_ptr<BlockDevice> device;
+  Admissions::Place place;  // at the device
   bool structured_replies = false;
   bool allocation_context = false;
 };
@@ -31,7 +32,7 @@ struct Agreement {
 // options). An Error: why the connection must be closed. All arguments must outlive the call.
 // Without `shared`, every device has room for this connection.
 Task<Result<std::optional<Agreement>>> negotiate(Input& input, Stream& stream, ExportList& exports,
-                                                 const ServerShared* shared = nullptr);
+                                                 ServerShared* shared = nullptr);
 
 // Transmission flags of an export.
 std::uint16_t transmission_flags(const BlockDevice& device, bool structured_replies);

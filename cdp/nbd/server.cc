@@ -23,8 +23,9 @@ Server::Server(Scheduler& scheduler, ExportList& exports, Limits limits)
     : scheduler_(scheduler),
       exports_(exports),
       limits_(limits),
-      shared_{.admits = [this](const BlockDevice& device) { return admits(device); },
-              .log = LogBudget{scheduler}},
+      shared_{.admissions = Admissions{limits},
+              .log = LogBudget{scheduler},
+              .failures_log = LogBudget{scheduler}},
       ended_(scheduler),
       running_(scheduler) {}
 
@@ -89,25 +90,6 @@ Task<bool> Server::room_for_one() {
   co_return true;
 }
 
-Status Server::admits(const BlockDevice& device) const {
-  std::size_t same = 0;
-  std::size_t read_only = 0;
-  for (const Session* session : sessions_) {
-    const BlockDevice* const other = session->device();
-    if (other == nullptr) continue;
-    same += other == &device ? 1 : 0;
-    read_only += other->read_only() ? 1 : 0;
-  }
-  if (same >= limits_.device_connections_max) {
-    return make_error(EBUSY, "the export has {} connections, which is the limit of one", same);
-  }
-  if (device.read_only() && read_only >= limits_.read_only_connections_max) {
-    return make_error(EBUSY, "read-only exports have {} connections, which is the limit of all",
-                      read_only);
-  }
-  return {};
-}
-
 Task<void> Server::run_session(std::unique_ptr<Stream> stream) {
   Session session{scheduler_, std::move(stream), exports_, limits_, &shared_};
   const auto self = sessions_.insert(sessions_.end(), &session);
@@ -125,6 +107,7 @@ Task<void> Server::shutdown() {
   while (!listeners_.empty()) co_await ended_.wait();
   co_await running_.join();
   shared_.log.tell_left_out();
+  shared_.failures_log.tell_left_out();
 }
 
 Task<void> Server::disconnect(std::shared_ptr<const BlockDevice> device) {

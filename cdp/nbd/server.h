@@ -58,7 +58,6 @@ class Server {
  private:
   Task<void> run_session(std::unique_ptr<Stream> stream);
   Task<bool> room_for_one();
-  Status admits(const BlockDevice& device) const;
 
   Scheduler& scheduler_;
   ExportList& exports_;

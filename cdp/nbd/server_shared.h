@@ -6,11 +6,13 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <map>
+#include <memory>
 
 #include "cdp/base/result.h"
 #include "cdp/block_device.h"
 #include "cdp/io/scheduler.h"
+#include "cdp/nbd/limits.h"
 
 namespace cdp::nbd {
 
@@ -35,10 +37,31 @@ class LogBudget {
   std::uint64_t left_out_ = 0;
 };
 
+// Who has a place at which device. A place is taken when it is promised, in the negotiation, and
+// held until its connection ends: clients that come at once cannot share one.
+class Admissions {
+ public:
+  using Place = std::shared_ptr<const void>;
+
+  explicit Admissions(const Limits& limits) : limits_(limits) {}
+  // EBUSY where the device, or all read-only ones together, have no place left; the sentence is for
+  // the client. The place may outlive this.
+  Result<Place> admit(const BlockDevice& device);
+
+ private:
+  struct Taken {
+    std::map<const BlockDevice*, std::size_t> of_device;
+    std::size_t read_only = 0;
+  };
+
+  const Limits limits_;
+  const std::shared_ptr<Taken> taken_ = std::make_shared<Taken>();
+};
+
 struct ServerShared {
-  // Whether one more connection may have the device; an error's sentence is for the client.
-  std::function<Status(const BlockDevice&)> admits;
-  LogBudget log;
+  Admissions admissions;
+  LogBudget log;           // what clients do
+  LogBudget failures_log;  // what devices answer: no client's coming and going hides it
 };
 
 }  // namespace cdp::nbd

@@ -117,7 +117,8 @@ void Session::log_failure(const Request& request, const Error& error) {
   // A device that cannot zero fast says so in the course of things.
   if (wire == kErrorNotSupported) return;
   ++failures_;
-  if (failures_ > kLoggedFailuresMax || !may_log()) return;
+  if (failures_ > kLoggedFailuresMax) return;
+  if (shared_ != nullptr && !shared_->failures_log.take()) return;
   spdlog::error("nbd client {}: {} of {} bytes at {} of '{}' answered with {}: {}{}", peer(),
                 name_of(request.command), request.length, request.offset, printable(export_name()),
                 wire_error_name(wire), error.message,

@@ -102,6 +102,8 @@ Task<Api::Answer> Api::create_clone(HttpRequest request) {
   if (Status free = appliance_.check_new_name(*name); !free) co_return std::move(free).error();
   Result<ResolvedVolume> resolved = co_await resolve_member(request.body, zone_of(request));
   if (!resolved) co_return std::move(resolved).error();
+  // Once more, in the step that takes the name.
+  if (Status still = appliance_.check_new_name(*name); !still) co_return std::move(still).error();
   Result<restore::CloneEntry> clone =
       co_await appliance_.point_exports().create_clone(*name, resolved->point);
   if (!clone) co_return std::move(clone).error();

@@ -183,7 +183,15 @@ Task<Result<VolumeId>> Appliance::create_volume(NewVolume wanted) {
   // Where this fails, the record may be durable all the same: the next start knows, and needs the
   // backing store then.
   Status durable = co_await journal_->flush(stamp.lsn);
-  if (!durable) co_return std::move(durable).error();
+  if (!durable) {
+    LiveVolume& unknown = live_[*id];
+    unknown.backing_path = live->backing_path;
+    unknown.problem = make_error(EIO,
+                                 "whether it was created is known at the next start only: the "
+                                 "journal failed under its record ({})",
+                                 durable.error().message);
+    co_return *unknown.problem;
+  }
   cdp::VolumeHydration hydration;
   if (wanted.origin) {
     hydration = {hydration_source(journal_->durable_state(), *id, std::move(map)), 0, stamp.lsn};

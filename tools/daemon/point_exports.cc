@@ -34,6 +34,7 @@ PointExports::PointExports(const cdp::Clock& clock, Host& host, api::VaultSource
       view_pages_(source.scheduler(), kViewPoolBytes / cdp::kBlockBytes),
       clone_pages_(source.scheduler(), kClonePoolBytes / cdp::kBlockBytes),
       reading_ahead_(source.scheduler()),
+      catalogue_changed_(source.scheduler()),
       opened_(source.scheduler()) {}
 
 Task<Result<std::unique_ptr<PointExports>>> PointExports::open(const cdp::Clock& clock,
@@ -158,8 +159,9 @@ Task<Result<DevicePtr>> PointExports::open_clone(restore::CloneEntry entry) {
   opening_.erase(entry.name);
   opened_.notify_all();
   if (!clone) co_return std::move(clone).error();
-  // It may have been removed meanwhile.
-  if (!has_clone(entry.name)) {
+  // It may have been removed meanwhile, and another one made that is called so.
+  const restore::CloneEntry* const still = catalogue_->find(entry.name);
+  if (still == nullptr || still->uuid != entry.uuid) {
     (void)co_await (*clone)->close();
     co_return DevicePtr{};
   }
@@ -215,7 +217,12 @@ Task<Status> PointExports::create_files(restore::CloneEntry entry) {
   if (!map) co_return std::move(map).error();
   Status synced = co_await directory_->sync();
   if (!synced) co_return synced;
-  co_return co_await catalogue_->add(std::move(entry));
+  while (changing_catalogue_) co_await catalogue_changed_.wait();
+  changing_catalogue_ = true;
+  Status added = co_await catalogue_->add(std::move(entry));
+  changing_catalogue_ = false;
+  catalogue_changed_.notify_all();
+  co_return added;
 }
 
 Task<Status> PointExports::remove_clone(std::string name) {
@@ -224,7 +231,11 @@ Task<Status> PointExports::remove_clone(std::string name) {
     co_return make_error(ENOENT, "there is no clone {}: `hindsight clone list` lists them", name);
   }
   const restore::CloneEntry entry = *found;
+  while (changing_catalogue_) co_await catalogue_changed_.wait();
+  changing_catalogue_ = true;
   Status removed = co_await catalogue_->remove(name);
+  changing_catalogue_ = false;
+  catalogue_changed_.notify_all();
   if (!removed) co_return removed;
   if (const auto open = open_clones_.find(name); open != open_clones_.end()) {
     const std::shared_ptr<restore::Clone> clone = open->second;

@@ -102,6 +102,8 @@ class PointExports {
   std::map<std::string, std::shared_ptr<restore::Clone>, std::less<>> open_clones_;
   std::set<std::string> creating_;
   std::set<std::string> opening_;
+  bool changing_catalogue_ = false;  // which takes one change at a time
+  cdp::Signal catalogue_changed_;
   cdp::Signal opened_;  // or failed to
 };
 

@@ -100,6 +100,13 @@ cdp::Status check_backing_path(const std::string& path, const std::string& vault
   return {};
 }
 
+// So that the name is durable. False, with errno, where that failed.
+bool sync_directory_of(const std::string& path) {
+  const std::string directory = std::filesystem::path(path).parent_path();
+  const cdp::FileDescriptor fd{open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  return fd.valid() && fsync(fd.get()) == 0;
+}
+
 }  // namespace
 
 cdp::Task<cdp::Result<std::unique_ptr<cdp::Directory>>> SystemHost::open_directory(
@@ -118,7 +125,7 @@ cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> SystemHost::create_backing(
     const cdp::FileDescriptor fd{open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600)};
     if (!fd.valid()) co_return cdp::errno_error(errno, "making the backing file " + path);
     if (ftruncate(fd.get(), static_cast<off_t>(backing_bytes(volume_bytes))) != 0 ||
-        fsync(fd.get()) != 0) {
+        fsync(fd.get()) != 0 || !sync_directory_of(path)) {
       const int code = errno;
       unlink(path.c_str());
       co_return cdp::make_error(code, "making the backing file {} of {} bytes: {}", path,
