@@ -5,8 +5,7 @@
 //
 //   FUZZ_TARGET(name) { ... input ... }
 //
-// In the preset `fuzz` each target is a libFuzzer program of its own. In all others it registers
-// itself with corpus_test.cc, which replays what tests/fuzz/corpus and tests/fuzz/regressions hold.
+// Each is a libFuzzer program of its own, in the preset `fuzz`.
 #pragma once
 
 #include <algorithm>
@@ -66,31 +65,12 @@ inline std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-using Target = void (*)(std::span<const std::byte> input);
-
-struct NamedTarget {
-  const char* name;
-  Target run;
-};
-std::vector<NamedTarget>& targets();
-
-struct Registration {
-  Registration(const char* name, Target run) { targets().push_back({name, run}); }
-};
-
 }  // namespace fuzz
 
-#ifdef HINDSIGHT_FUZZ
-#define FUZZ_TARGET(name)                                                              \
-  static void fuzz_##name(std::span<const std::byte> input);                           \
-  extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {  \
-    fuzz_##name(std::as_bytes(std::span(data, size)));                                 \
-    return 0;                                                                          \
-  }                                                                                    \
+#define FUZZ_TARGET(name)                                                             \
+  static void fuzz_##name(std::span<const std::byte> input);                          \
+  extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) { \
+    fuzz_##name(std::as_bytes(std::span(data, size)));                                \
+    return 0;                                                                         \
+  }                                                                                   \
   static void fuzz_##name(std::span<const std::byte> input)
-#else
-#define FUZZ_TARGET(name)                                             \
-  static void fuzz_##name(std::span<const std::byte> input);          \
-  static const fuzz::Registration registration(#name, &fuzz_##name);  \
-  static void fuzz_##name(std::span<const std::byte> input)
-#endif

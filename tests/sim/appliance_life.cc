@@ -41,6 +41,7 @@ void LifeCounts::add(const LifeCounts& other) {
   points_checked += other.points_checked;
   rollbacks += other.rollbacks;
   recoveries += other.recoveries;
+  pair_counts += other.pair_counts;
   clones += other.clones;
   resizes += other.resizes;
 }
@@ -127,6 +128,7 @@ void ApplianceLife::live_by_script() {
     perform(act);
   }
   is_sweeping_ = false;
+  script_ios_ = counts_.ios + store_->ios();
   if (!over() && (options_.failing_io || store_->crashed() || world_ == nullptr)) come_to_itself();
   if (!over() && world_ != nullptr) {
     check_points(points_.size());
@@ -144,8 +146,8 @@ void ApplianceLife::live_by_script() {
 void ApplianceLife::arm_sweep() {
   if (!is_sweeping_) return;
   const std::uint64_t passed = counts_.ios;
-  if (options_.failing_io && *options_.failing_io >= passed) {
-    store_->inject({.skip = *options_.failing_io - passed, .sticky = options_.sticky});
+  if (options_.failing_io && *options_.failing_io > passed) {
+    store_->inject({.skip = *options_.failing_io - passed - 1, .sticky = options_.sticky});
   }
   if (options_.killing_io && *options_.killing_io > passed) {
     store_->crash_at(*options_.killing_io - passed);
@@ -246,7 +248,8 @@ void ApplianceLife::restart() {
   if (!is_swept) store_->crash_at(0);
   errors_expected_ = is_struck;
   if (!started.ok()) {
-    tell(started, "it does not start");
+    // What rotted is older than what a start needs.
+    if (!errors_expected_) find("it does not start: " + started.error().message);
     return;
   }
   judge();
@@ -269,8 +272,31 @@ void ApplianceLife::judge() {
   }
   std::erase_if(volumes_, [](const auto& each) { return each.second.unreadable; });
   if (!none_replaced && !all_replaced) find("a rollback happened to some of its volumes only");
-  adopt_new_volume();
+  adopt_new_volumes();
   if (!over() && !store_->crashed()) scheduler_.run(check_pair(""));
+  for (auto& [name, clone] : clones_) {
+    if (!over() && !store_->crashed()) judge_clone(name, clone);
+  }
+}
+
+// A clone is no volume: it has no history, but what was flushed is there. What is read is made durable
+// first, as the model begins anew with it.
+void ApplianceLife::judge_clone(const std::string& name, TrackedClone& clone) {
+  const std::unique_ptr<NbdDevice> device = world_->connect();
+  Status flushed = scheduler_.run(device->connect(name));
+  if (flushed.ok()) flushed = scheduler_.run(device->flush());
+  device->vanish(false);
+  if (!tell(flushed, "flushing the clone " + name)) return;
+  Result<Content> live = scheduler_.run(read_export(name));
+  if (!live.ok()) {
+    tell(live.error(), "the clone " + name);
+    return;
+  }
+  if (const auto wrong = clone.model->check(0, *live, clone.clients->flushed)) {
+    return find("the clone " + name + ": " + *wrong);
+  }
+  clone.model = std::make_unique<ByteModel>(*std::move(live));
+  clone.clients = std::make_unique<Clients>(*clone.model);
 }
 
 void ApplianceLife::judge(Tracked& volume, bool& none_replaced, bool& all_replaced) {
@@ -302,21 +328,26 @@ void ApplianceLife::judge(Tracked& volume, bool& none_replaced, bool& all_replac
 }
 
 // Whether it was made is known by its being there.
-void ApplianceLife::adopt_new_volume() {
-  if (!being_made_) return;
-  const NewVolume made = *std::exchange(being_made_, std::nullopt);
-  const journal::VolumeState* state = world_->appliance().journal().state().find(made.name);
-  if (state == nullptr) return;
-  Result<Content> live = scheduler_.run(read_export(made.name));
+void ApplianceLife::adopt_new_volumes() {
+  for (const auto& [name, content] : std::exchange(being_made_, {})) {
+    adopt(name, content);
+    if (over() || store_->crashed()) return;
+  }
+}
+
+void ApplianceLife::adopt(const std::string& name, const Content& content) {
+  const journal::VolumeState* state = world_->appliance().journal().state().find(name);
+  if (state == nullptr || volumes_.contains(state->id)) return;
+  Result<Content> live = scheduler_.run(read_export(name));
   if (!live.ok()) {
-    tell(live.error(), made.name + " cannot be read");
+    tell(live.error(), name + " cannot be read");
     return;
   }
-  if (live->size() != made.content.size() || !same_bytes(*live, made.content)) {
-    return find("the new volume " + made.name + " is not what it was made from");
+  if (live->size() != content.size() || !same_bytes(*live, content)) {
+    return find("the new volume " + name + " is not what it was made from");
   }
   Tracked& volume = volumes_[state->id];
-  volume.name = made.name;
+  volume.name = name;
   volume.id = state->id;
   reset(volume, *std::move(live));
 }
@@ -389,7 +420,14 @@ void ApplianceLife::busy_phase() {
   if (options_.script.empty()) store_->clear_faults();
   store_->set_latency(StoreOptions{}.latency_min, StoreOptions{}.latency_max);
   if (over()) return;
-  if (crashed || (errors_expected_ && options_.script.empty())) return crash_and_restart();
+  if (crashed) return crash_and_restart();
+  if (errors_expected_ && options_.script.empty()) {
+    if (random_.coin()) return crash_and_restart();
+    // As far as it gets, and then on the same store.
+    (void)world_->stop();
+    world_.reset();
+    return restart();
+  }
   if (options_.script.empty()) store_->crash_at(0);
   // The server ends what vanished clients began.
   if (!scheduler_.run_until([&] { return world_->server().connections().empty(); }, kPhaseMax)) {
@@ -404,6 +442,11 @@ Task<void> ApplianceLife::session(Tracked& volume, std::uint64_t seed) {
   const Status connected = co_await device->connect(volume.name);
   if (!connected.ok()) {
     if (!volume.clients->errors_expected) tell(connected, "connecting to " + volume.name);
+    device->vanish(false);
+    co_return;
+  }
+  // Who comes while it is being rolled back stays a reader.
+  if (volume.instead) {
     device->vanish(false);
     co_return;
   }
@@ -454,14 +497,16 @@ Task<void> ApplianceLife::count_in_pair() {
   Status status = co_await first->connect("pair-a");
   if (status.ok()) status = co_await second->connect("pair-b");
   std::uint64_t counter = 0;
+  bool has_caught_up = false;
   for (std::uint64_t i = random_.between(0, 20); status.ok() && i > 0; --i) {
     NbdDevice* const devices[2] = {first.get(), second.get()};
-    if (counter == 0) {
+    if (has_caught_up) {
+      ++counter;
+    } else {
       const Result<cdp::PageList> page = co_await first->read(0, 8);
       if (!page.ok()) break;
-      std::memcpy(&counter, page->front().data(), 8);  // the other may have to catch up with it
-    } else {
-      ++counter;
+      std::memcpy(&counter, page->front().data(), 8);  // the other may be one behind it
+      has_caught_up = true;
     }
     bool well = true;
     for (int side = 0; side < 2 && well; ++side) {
@@ -476,10 +521,9 @@ Task<void> ApplianceLife::count_in_pair() {
       if (well) model.end(change);
     }
     if (well && random_.chance(20)) status = co_await second->flush();
+    counts_.pair_counts += well ? 1 : 0;
   }
-  if (tracked[0] != nullptr && !tracked[0]->clients->errors_expected) {
-    tell(status, "counting in the pair");
-  }
+  if (!tracked[0]->clients->errors_expected) tell(status, "counting in the pair");
   first->vanish(false);
   second->vanish(false);
 }

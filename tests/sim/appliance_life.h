@@ -69,8 +69,8 @@ struct LifeOptions {
   unsigned phases = 6;
   // In place of phases: these, one after the other.
   std::vector<Act> script{};
-  // An I/O, counted from the first start on over restarts and crashes, that fails; with `sticky`,
-  // all from there on do, until the end of the script.
+  // An I/O, counted from 1 at the first start on over restarts and crashes, that fails; with
+  // `sticky`, all from there on do, until the machine crashes or the script ends.
   std::optional<std::uint64_t> failing_io{};
   bool sticky = false;
   // One at which the machine stops.
@@ -90,6 +90,7 @@ struct LifeCounts {
   std::uint64_t points_checked = 0;  // a volume's whole content each
   std::uint64_t rollbacks = 0;
   std::uint64_t recoveries = 0;
+  std::uint64_t pair_counts = 0;  // steps of the counter in the pair
   std::uint64_t clones = 0;
   std::uint64_t resizes = 0;
 
@@ -103,7 +104,7 @@ class ApplianceLife {
 
   // The first thing that was found ends it.
   void run();
-  std::uint64_t ios() const { return counts_.ios; }
+  std::uint64_t script_ios() const { return script_ios_; }  // of the script itself
   // What happened, a line each: to be read with a finding.
   const std::vector<std::string>& story() const { return story_; }
 
@@ -124,6 +125,10 @@ class ApplianceLife {
     bool replaced = false;
     bool unreadable = false;  // for good: what rotted is needed for it
   };
+  struct TrackedClone {
+    std::unique_ptr<ByteModel> model;
+    std::unique_ptr<Clients> clients;
+  };
   struct Point {
     cdp::Lsn lsn;
     std::map<cdp::VolumeId, Content> content;
@@ -143,7 +148,9 @@ class ApplianceLife {
   void watch(const IoEvent& event);
   void judge();
   void judge(Tracked& volume, bool& none_replaced, bool& all_replaced);
-  void adopt_new_volume();
+  void judge_clone(const std::string& name, TrackedClone& clone);
+  void adopt_new_volumes();
+  void adopt(const std::string& name, const Content& content);
 
   // --- While clients are at work.
   void busy_phase();
@@ -170,6 +177,7 @@ class ApplianceLife {
   void create();
   void recover_as_new();
   void clone();
+  void write_to_clone(const std::string& name, TrackedClone& clone);
   void remove();
   void step_clock();
   void rot();
@@ -203,14 +211,12 @@ class ApplianceLife {
   std::shared_ptr<SimStore> store_;
   std::unique_ptr<ApplianceWorld> world_;
   std::map<cdp::VolumeId, Tracked> volumes_;
+  std::map<std::string, TrackedClone> clones_;
   std::vector<Point> points_;
-  struct NewVolume {
-    std::string name;
-    Content content;
-  };
-  std::optional<NewVolume> being_made_;
+  std::map<std::string, Content> being_made_;  // whether they are there, the next start knows
   std::optional<cdp::VolumeId> being_removed_;
   bool is_sweeping_ = false;
+  std::uint64_t script_ios_ = 0;
   std::set<std::string, std::less<>> first_made_;
   std::set<std::string> old_segments_;  // that this start found
   std::uint64_t names_ = 0;

@@ -16,12 +16,6 @@ class ApplianceLives : public testing::Test {
  protected:
   static void SetUpTestSuite() { spdlog::set_level(spdlog::level::off); }
 
-  // The first seed of a group is that of HINDSIGHT_FIRST_SEED, or 1.
-  static std::uint64_t first_seed() {
-    const char* text = std::getenv("HINDSIGHT_FIRST_SEED");
-    return text == nullptr ? 1 : std::stoull(text);
-  }
-
   static void expect_well(std::uint64_t seeds, LifeOptions options) {
     LifeCounts counts;
     for (std::uint64_t seed = first_seed(); seed < first_seed() + rounds(seeds); ++seed) {
@@ -36,7 +30,9 @@ class ApplianceLives : public testing::Test {
     tally("contents at past points compared", counts.points_checked);
     tally("simulated rollbacks", counts.rollbacks);
     tally("simulated recoveries as new volumes", counts.recoveries);
+    tally("steps of the counter in the pair", counts.pair_counts);
     EXPECT_GT(counts.points_checked, counts.lives);
+    EXPECT_GT(counts.pair_counts, counts.lives);
   }
 };
 

@@ -21,6 +21,12 @@ inline std::uint64_t effort_percent() {
   return percent;
 }
 
+// The seed that those tests begin with which take others in each run of tools/soak.
+inline std::uint64_t first_seed() {
+  const char* text = std::getenv("HINDSIGHT_FIRST_SEED");
+  return text == nullptr ? 1 : std::stoull(text);
+}
+
 // Of so many usual rounds or seeds: how many to do. Never none.
 inline std::uint64_t rounds(std::uint64_t usual) {
   return std::max<std::uint64_t>(1, usual * effort_percent() / 100);

@@ -102,6 +102,7 @@ class SimStore : public std::enable_shared_from_this<SimStore> {
   void crash_at(std::uint64_t io) { crash_at_ = io; }
   void crash_now() { crashed_ = true; }
   bool crashed() const { return crashed_; }
+  bool may_crash() const { return crash_at_ > ios_; }
   std::shared_ptr<SimStore> reboot(SimScheduler& scheduler, std::uint64_t seed) const;
 
   void inject(Fault fault) { faults_.push_back(std::move(fault)); }
