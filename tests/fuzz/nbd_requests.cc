@@ -140,9 +140,7 @@ void all_at_once(World& world, fuzz::Input& in, std::uint64_t size) {
 }  // namespace
 
 FUZZ_TARGET(nbd_requests) {
-#ifdef HINDSIGHT_FUZZ
   testing::GTEST_FLAG(break_on_failure) = true;  // what ReplyReader expects
-#endif
   fuzz::Input in(input);
   const std::uint8_t how = in.u8();
   World world(how, (how & 8) != 0 ? kOddSize : kEvenSize, 512);

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "journal/format.h"
+#include "journal/vault_reader.h"
 #include "journal/verify.h"
 #include "restore/point.h"
 #include "tests/sim/appliance_life.h"
@@ -366,19 +368,32 @@ void ApplianceLife::step_clock() {
 // Bits of what is kept flip: of the index at any time, of sealed history where faults are anywhere.
 void ApplianceLife::rot() {
   if (options_.faults == FaultMode::kNone || random_.coin()) return;
-  const bool of_history = options_.faults == FaultMode::kAnywhere && random_.chance(20);
-  const std::string prefix = of_history ? kSegmentsPath : kIndexPath;
+  if (options_.faults == FaultMode::kAnywhere && random_.chance(20)) return rot_history();
   std::vector<std::string> files;
   for (const std::string& path : store_->paths()) {
-    if (path.starts_with(prefix) && store_->size_of(path) > 0) files.push_back(path);
+    if (path.starts_with(kIndexPath) && store_->size_of(path) > 0) files.push_back(path);
   }
-  // Not what a start reads: there is one of those only.
-  if (of_history) files.resize(files.size() - std::min<std::size_t>(files.size(), 3));
   if (files.empty()) return;
   const std::string& path = files[random_.below(files.size())];
+  flip_bit(path, store_->size_of(path));
+}
+
+// In the newest segments lies what a start reads, and there is one of that only. Behind the end of
+// a segment that was cut lies nothing that anybody reads.
+void ApplianceLife::rot_history() {
+  constexpr std::size_t kSpared = 3;
+  const auto reader = scheduler_.run(journal::VaultReader::open(
+      scheduler_, world_->appliance().segments(), world_->appliance().vault()));
+  if (!reader.ok() || (*reader)->segments().size() <= kSpared) return;
+  const std::vector<journal::SegmentInfo>& segments = (*reader)->segments();
+  const journal::SegmentInfo& segment = segments[random_.below(segments.size() - kSpared)];
+  flip_bit(kSegmentsPath + journal::segment_name(segment.number), segment.length_bytes);
+  rotten_ = true;
+}
+
+void ApplianceLife::flip_bit(const std::string& path, std::uint64_t length_bytes) {
   note("a bit flips in " + path);
-  store_->flip_bit(path, random_.below(store_->size_of(path) * 8));
-  if (of_history) rotten_ = true;
+  store_->flip_bit(path, random_.below(length_bytes * 8));
   ++counts_.faults;
 }
 

@@ -181,6 +181,8 @@ class ApplianceLife {
   void remove();
   void step_clock();
   void rot();
+  void rot_history();
+  void flip_bit(const std::string& path, std::uint64_t length_bytes);
   void verify();
   void check_points(std::size_t how_many);
   cdp::Task<void> check_point(const Point& point);

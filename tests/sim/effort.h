@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How much of it the tests do that repeat: HINDSIGHT_TEST_EFFORT, in percent of what is usual.
-// tools/test says 10 for ThreadSanitizer, to which a simulation on one thread has little to show
-// and which makes it ten times as dear; whoever has the time says more.
+// tools/test says less for the sanitizers, which make a simulation several times as dear (and
+// ThreadSanitizer has little to see in what runs on one thread); whoever has the time says more.
 #pragma once
 
 #include <algorithm>
