@@ -42,7 +42,7 @@ inline constexpr std::size_t kStateFrameRecordBytes = 1u << 20;
 std::string segment_name(std::uint32_t number);
 // Nothing for names of other files.
 std::optional<std::uint32_t> segment_number(std::string_view name);
-inline constexpr char kNextSegmentName[] = "next.prep";
+inline constexpr std::string_view kPreparedSegmentPrefix = "next";
 inline constexpr char kReserveName[] = "reserve.prep";
 
 enum class PreviousEnd : std::uint32_t { kNone = 0, kSealed = 1, kCut = 2 };

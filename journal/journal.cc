@@ -96,15 +96,16 @@ Task<Status> JournalImpl::start() {
   // Nothing is appended to these any more (rule 2); on a full disk, what they give back is needed.
   for (const Recovered::Seal& seal : recovered->seals) files_.seal(seal.segment, seal.bytes);
   co_await files_.sealed();
-  Result<std::shared_ptr<cdp::Disk>> disk = co_await files_.make_fresh(true);
-  if (!disk.ok()) co_return disk.error();
+  Result<PreparedFile> file = co_await files_.make_fresh(true);
+  if (!file.ok()) co_return file.error();
   SegmentHeader header = recovered->next;
   header.base_lsn = state_.lsn;
   header.created = clock_.realtime();
-  header.capacity_bytes = (*disk)->size_bytes();
+  header.capacity_bytes = file->disk->size_bytes();
   const SegmentOpening opening = build_opening(header, state_, vault_);
   auto segment = std::make_shared<Segment>();
-  segment->disk = *disk;
+  segment->disk = std::move(file->disk);
+  segment->prepared_name = std::move(file->name);
   segment->number = header.segment;
   segment->capacity = header.capacity_bytes;
   Status born = co_await files_.give_birth(*segment, opening);

@@ -176,7 +176,9 @@ Task<Status> JournalImpl::plan(Job& job) {
   if (in_flight_.has_value()) apply_ops(state, in_flight_->frame);
   roll->opening = build_opening(header_after(ended, plan_.next.epoch, state.lsn), state, vault_);
   auto segment = std::make_shared<Segment>();
-  segment->disk = files_.take_next();
+  PreparedFile file = files_.take_next();
+  segment->disk = std::move(file.disk);
+  segment->prepared_name = std::move(file.name);
   segment->number = plan_.next.segment + 1;
   segment->capacity = options_.segment_bytes;
   roll->after = {.segment = segment, .next = roll->opening.next, .newest = plan_.newest};
@@ -324,14 +326,15 @@ Task<Status> JournalImpl::resend(std::vector<OpenFrame> frames) {
   ++statistics_.resends;
   table_.clear();
   reader_.clear();
-  Result<std::shared_ptr<cdp::Disk>> disk = co_await files_.make_fresh(false);
-  if (!disk.ok()) co_return disk.error();
+  Result<PreparedFile> file = co_await files_.make_fresh(false);
+  if (!file.ok()) co_return file.error();
 
   const std::shared_ptr<Segment> old = tail_.segment;
   const SegmentHeader header = header_after(tail_, tail_.next.epoch + 1, durable_state_.lsn);
   const SegmentOpening opening = build_opening(header, durable_state_, vault_);
   auto segment = std::make_shared<Segment>();
-  segment->disk = *disk;
+  segment->disk = std::move(file->disk);
+  segment->prepared_name = std::move(file->name);
   segment->number = header.segment;
   segment->capacity = options_.segment_bytes;
   Status born = co_await files_.give_birth(*segment, opening);

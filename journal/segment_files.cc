@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "journal/segment_files.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace journal {
 namespace {
@@ -30,12 +34,13 @@ void SegmentFiles::want_next() {
 }
 
 Task<void> SegmentFiles::prepare() {
-  Result<std::unique_ptr<cdp::Disk>> made =
-      co_await directory_.create(kNextSegmentName, segment_bytes_);
+  PreparedFile file{.disk = nullptr, .name = new_name()};
+  Result<std::unique_ptr<cdp::Disk>> made = co_await directory_.create(file.name, segment_bytes_);
   preparing_ = false;
   if (made.ok()) {
     failure_.reset();
-    next_ = *std::move(made);
+    file.disk = *std::move(made);
+    next_ = std::move(file);
     co_await keep_reserve();
   } else {
     failed_at_ = scheduler_.now();
@@ -46,30 +51,53 @@ Task<void> SegmentFiles::prepare() {
   changed_.notify_all();
 }
 
-std::shared_ptr<cdp::Disk> SegmentFiles::take_next() {
-  CHECK(ready());
-  return std::move(next_);
+std::string SegmentFiles::new_name() {
+  return fmt::format("{}-{}.prep", kPreparedSegmentPrefix, ++prepared_);
 }
 
-Task<Result<std::shared_ptr<cdp::Disk>>> SegmentFiles::make_fresh(bool may_be_short) {
+PreparedFile SegmentFiles::take_next() {
+  CHECK(ready());
+  return *std::exchange(next_, std::nullopt);
+}
+
+Task<Result<PreparedFile>> SegmentFiles::make_fresh(bool may_be_short) {
   while (preparing_) co_await changed_.wait();
-  next_.reset();
-  Status removed = co_await directory_.remove(kNextSegmentName);
-  if (!removed.ok() && removed.error().code != ENOENT) co_return removed.error();
-  preparing_ = true;
+  preparing_ = true;  // nobody else begins one that would be removed here
+  Status removed = co_await remove_prepared();
+  if (!removed.ok()) {
+    preparing_ = false;
+    changed_.notify_all();
+    co_return removed.error();
+  }
   co_await prepare();
   if (ready()) co_return take_next();
   if (may_be_short && failure_->code == ENOSPC) co_return co_await make_short();
   co_return *failure_;
 }
 
-Task<Result<std::shared_ptr<cdp::Disk>>> SegmentFiles::make_short() {
+Task<Status> SegmentFiles::remove_prepared() {
+  next_.reset();
+  Result<std::vector<std::string>> names = co_await directory_.list();
+  if (!names.ok()) co_return names.error();
+  for (std::string& name : *names) {
+    if (!name.starts_with(kPreparedSegmentPrefix)) continue;
+    Status removed = co_await directory_.remove(std::move(name));
+    if (!removed.ok() && removed.error().code != ENOENT) co_return removed;
+  }
+  co_return Status();
+}
+
+Task<Result<PreparedFile>> SegmentFiles::make_short() {
   Status removed = co_await directory_.remove(kReserveName);
   if (!removed.ok() && removed.error().code != ENOENT) co_return removed.error();
   for (std::uint64_t bytes = std::min(kReserveBytes, segment_bytes_); bytes >= kShortestBytes;
        bytes /= 2) {
-    Result<std::unique_ptr<cdp::Disk>> made = co_await directory_.create(kNextSegmentName, bytes);
-    if (made.ok()) co_return std::shared_ptr<cdp::Disk>(*std::move(made));
+    PreparedFile file{.disk = nullptr, .name = new_name()};
+    Result<std::unique_ptr<cdp::Disk>> made = co_await directory_.create(file.name, bytes);
+    if (made.ok()) {
+      file.disk = *std::move(made);
+      co_return file;
+    }
     if (made.error().code != ENOSPC) co_return made.error();
   }
   co_return *failure_;
@@ -84,7 +112,7 @@ Task<Status> SegmentFiles::give_birth(const Segment& segment, const SegmentOpeni
   const std::span<const std::byte> bytes(opening.buffer.data(), opening.bytes);
   Status written = co_await segment.disk->write_durably(0, bytes);
   if (!written.ok()) co_return written;
-  std::string from = kNextSegmentName;
+  std::string from = segment.prepared_name;
   std::string to = segment_name(segment.number);
   Status renamed = co_await directory_.rename(std::move(from), std::move(to));
   if (!renamed.ok()) co_return renamed;
@@ -105,11 +133,8 @@ Task<void> SegmentFiles::run_seal(std::uint32_t number, std::uint64_t bytes) {
 Task<void> SegmentFiles::close() {
   co_await background_.join();
   co_await sealing_.join();
-  if (ready()) {
-    next_.reset();
-    Status removed = co_await directory_.remove(kNextSegmentName);
-    static_cast<void>(removed.ok());  // the next start removes it
-  }
+  Status removed = co_await remove_prepared();
+  static_cast<void>(removed.ok());  // the next start removes them
 }
 
 }  // namespace journal

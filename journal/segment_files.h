@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "cdp/io/disk.h"
 #include "cdp/io/scheduler.h"
@@ -19,9 +20,16 @@
 
 namespace journal {
 
+// A file for a segment that is not born yet.
+struct PreparedFile {
+  std::shared_ptr<cdp::Disk> disk;
+  std::string name;
+};
+
 // A segment that is appended to.
 struct Segment {
   std::shared_ptr<cdp::Disk> disk;
+  std::string prepared_name;  // its file's, until it is born
   std::uint32_t number = 0;
   std::uint64_t capacity = 0;
 };
@@ -32,7 +40,7 @@ class SegmentFiles {
                Nanos retry_interval);
 
   // The next segment's space is there.
-  bool ready() const { return next_ != nullptr; }
+  bool ready() const { return next_.has_value(); }
   bool preparing() const { return preparing_; }
   // Why it could not be had, the last time that was tried.
   const std::optional<Error>& failure() const { return failure_; }
@@ -41,10 +49,11 @@ class SegmentFiles {
   // Notified when a preparation has ended.
   cdp::Signal& changed() { return changed_; }
   // The prepared file; ready() must hold.
-  std::shared_ptr<cdp::Disk> take_next();
-  // A fresh file, whatever became of the prepared one. On a full disk, where `may_be_short`, one
-  // of what the reserve gives back: enough to start, to say why nothing more is taken, and to stop.
-  Task<Result<std::shared_ptr<cdp::Disk>>> make_fresh(bool may_be_short);
+  PreparedFile take_next();
+  // A fresh file, after all that were prepared and not born have been removed. On a full disk, where
+  // `may_be_short`, one of what the reserve gives back: enough to start, to say why nothing more is
+  // taken, and to stop.
+  Task<Result<PreparedFile>> make_fresh(bool may_be_short);
   // Sets aside what a start on a full disk needs, unless it is there already or there is no room.
   Task<void> keep_reserve();
 
@@ -61,14 +70,18 @@ class SegmentFiles {
 
  private:
   Task<void> prepare();
-  Task<Result<std::shared_ptr<cdp::Disk>>> make_short();
+  Task<Status> remove_prepared();
+  Task<Result<PreparedFile>> make_short();
+  std::string new_name();
   Task<void> run_seal(std::uint32_t number, std::uint64_t bytes);
 
   cdp::Scheduler& scheduler_;
   cdp::Directory& directory_;
   const std::uint64_t segment_bytes_;
   const Nanos retry_interval_;
-  std::shared_ptr<cdp::Disk> next_;
+  std::optional<PreparedFile> next_;
+  // Those that were taken keep their names until they are born, while the next is being prepared.
+  std::uint64_t prepared_ = 0;
   bool preparing_ = false;
   std::optional<Error> failure_;
   Nanos failed_at_;

@@ -456,7 +456,7 @@ TEST(Uuid, IsPrintedAndParsed) {
 TEST(Segment, NamesAreReadBack) {
   EXPECT_EQ(segment_name(42), "0000000042.seg");
   EXPECT_EQ(segment_number("0000000042.seg"), 42u);
-  for (const char* other : {"next.prep", "42.seg", "00000000x2.seg", "9999999999.seg", ""})
+  for (const char* other : {"next-1.prep", "42.seg", "00000000x2.seg", "9999999999.seg", ""})
     EXPECT_FALSE(segment_number(other).has_value()) << other;
 }
 

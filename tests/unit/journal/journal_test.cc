@@ -476,7 +476,7 @@ TEST(Rule14, AFullVaultRefusesBeforeAcknowledgementAndRecovers) {
   const VolumeId volume = world.create_volume("db");
   ASSERT_TRUE(world.flush().ok());
   world.store->inject(
-      {.path_contains = "next.prep", .kind = sim::IoKind::kCreate, .sticky = true, .code = ENOSPC});
+      {.path_contains = "segments/next", .kind = sim::IoKind::kCreate, .sticky = true, .code = ENOSPC});
   std::uint64_t block = 0;
   while (block < 10000 && world.write(volume, block, {2 * block + 1}, false)) ++block;
   ASSERT_LT(block, 10000u) << "the vault never filled up";
@@ -581,6 +581,44 @@ TEST_P(JournalSeeds, Rule13_AFailedAppendIsCutAndSentToAFreshSegment) {
   for (const std::string& problem : report.problems) ADD_FAILURE() << problem;
 }
 
+// What wants to be admitted while a segment is on its way to its name finds room for the next one.
+cdp::Task<void> keep_asking(JournalWorld& world, const bool& enough, std::optional<Error>& refused) {
+  while (!enough && !refused.has_value()) {
+    const Status admitted = co_await world.journal->admit(4);
+    if (admitted.ok())
+      world.journal->cancel_admission(4);
+    else
+      refused = admitted.error();
+    co_await cdp::sleep_for(world.scheduler, cdp::Nanos{20'000});
+  }
+}
+
+TEST_P(JournalSeeds, ASegmentThatIsNotBornYetIsNotTakenForAFullVault) {
+  JournalWorld world(GetParam() + 500);
+  world.boot(sim::SimStore::make(world.scheduler, GetParam(),
+                                 {.slow_percent = 30, .slow = cdp::milliseconds(40)}));
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId volume = world.create_volume("db");
+  bool enough = false;
+  std::optional<Error> refused;
+  cdp::TaskGroup asking(world.scheduler);
+  asking.spawn(keep_asking(world, enough, refused));
+  for (std::uint64_t round = 0; round < 25 && !refused.has_value(); ++round) {
+    world.store->clear_faults();
+    world.store->inject({.path_contains = "vault/segments",
+                         .kind = sim::IoKind::kWriteDurably,
+                         .skip = world.random.below(6)});
+    for (int i = 0; i < 60; ++i) world.random_step({volume});
+    EXPECT_TRUE(world.flush().ok());
+  }
+  enough = true;
+  world.scheduler.run(asking.join());
+  EXPECT_FALSE(refused.has_value()) << refused->message;
+  EXPECT_FALSE(world.last_refusal.has_value()) << world.last_refusal->message;
+  ASSERT_TRUE(world.close().ok());
+  EXPECT_EQ(world.check_history().records.size(), world.model.size());
+}
+
 TEST(Rule13, AJournalThatCannotBeWrittenIsFencedAndSaysWhy) {
   JournalWorld world(1);
   ASSERT_TRUE(world.open().ok());
@@ -621,7 +659,8 @@ TEST(Journal, SegmentsAreSealedWhenTheyEnd) {
     const std::span<const std::byte> block(aligned, 4096);
     EXPECT_FALSE(world.scheduler.run((*writable)->write(0, block)).ok()) << info.number;
   }
-  EXPECT_FALSE(world.store->exists("vault/segments/next.prep"));
+  for (const std::string& path : world.store->paths())
+    EXPECT_FALSE(path.starts_with("vault/segments/next")) << path;
 }
 
 TEST(Journal, OptionsThatCannotWorkAreRefused) {
