@@ -382,6 +382,10 @@ void ApplianceLife::inject_faults() {
                      fault.sticky ? ", sticky" : ""));
     store_->inject(std::move(fault));
   }
+  // The index is worked at all the time, so that it takes many to disturb all of that.
+  for (std::uint64_t i = random_.below(20); i > 0; --i) {
+    store_->inject({.path_contains = kIndexPath, .skip = random_.below(3 * i)});
+  }
 }
 
 void ApplianceLife::busy_phase() {
