@@ -53,6 +53,21 @@ start
 assert_volume scratch "$work/scratch.img" "the clone after the kill"
 assert_volume disk "$work/disk-3.img" "the live volume beside the clone"
 assert_equal scratch "$(hindsight clone list --json | jq -r '.clones[].name')" "clone list"
+
+say "a damaged list of clones takes nothing else with it"
+stop
+cp "$state/clones/clones" "$work/clones.whole"
+printf '#' | dd of="$state/clones/clones" bs=1 seek=30 conv=notrunc status=none
+start
+refused 3 "clones are not served.*$state/clones/clones" "$bin/hindsight" status
+refused 1 "$state/clones/clones" "$bin/hindsight" clone list
+refused 1 "$state/clones/clones" "$bin/hindsight" clone disk --at mark:state-1 --as other
+refused 1 "$state/clones/clones" "$bin/hindsight" clone remove scratch
+assert_volume disk "$work/disk-3.img" "the volume beside a damaged list of clones"
+stop
+cp "$work/clones.whole" "$state/clones/clones"
+start
+assert_volume scratch "$work/scratch.img" "the clone whose list is whole again"
 hindsight clone remove scratch >/dev/null 2>&1 || fail "clone remove"
 refused 1 'scratch|export|not' nbdinfo "$(nbd_uri scratch)"
 [ -z "$(find "$state/clones" -name '*.data' -o -name '*.map')" ] || fail "clone remove left files"

@@ -87,6 +87,7 @@ Api::Document Api::clone_document(const restore::CloneEntry& clone) const {
 }
 
 Task<Api::Answer> Api::list_clones(HttpRequest) {
+  if (const auto& problem = appliance_.point_exports().problem()) co_return *problem;
   json::array clones;
   for (const restore::CloneEntry& clone : appliance_.point_exports().clones()) {
     clones.push_back(clone_document(clone));
@@ -114,9 +115,6 @@ Task<Api::Answer> Api::create_clone(HttpRequest request) {
 
 Task<Api::Answer> Api::remove_clone(HttpRequest request) {
   const std::string name = request.path[kVolumeSegment];
-  if (!appliance_.point_exports().has_clone(name)) {
-    co_return make_error(ENOENT, "there is no clone {}: `hindsight clone list` lists them", name);
-  }
   if (const auto device = appliance_.point_exports().opened_clone(name)) {
     co_await nbd_.disconnect(device);
   }

@@ -224,6 +224,8 @@ std::vector<std::string> Appliance::alerts() const {
           crash.segment));
     }
   }
+  if (point_exports_ != nullptr && point_exports_->problem())
+    alerts.push_back(point_exports_->problem()->message);
   for (const auto& [id, live] : live_) {
     if (live.problem) {
       alerts.push_back(fmt::format("volume {} is not served: {}",

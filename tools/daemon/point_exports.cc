@@ -49,8 +49,12 @@ Task<Result<std::unique_ptr<PointExports>>> PointExports::open(const cdp::Clock&
   exports->directory_ = *std::move(directory);
   Result<restore::CloneCatalogue> catalogue =
       co_await restore::CloneCatalogue::open(*exports->directory_);
-  if (!catalogue) co_return std::move(catalogue).error();
-  exports->catalogue_.emplace(*std::move(catalogue));
+  if (catalogue) {
+    exports->catalogue_.emplace(*std::move(catalogue));
+  } else {
+    exports->problem_ = make_error(EIO, "the clones are not served, and none is made: {}: {}",
+                                   exports->list_path(), catalogue.error().message);
+  }
   co_return exports;
 }
 
@@ -66,7 +70,7 @@ Task<Status> PointExports::close() {
 }
 
 Task<Result<DevicePtr>> PointExports::find(std::string name) {
-  if (const restore::CloneEntry* entry = catalogue_->find(name)) {
+  if (const restore::CloneEntry* entry = find_clone(name)) {
     Result<DevicePtr> clone = co_await open_clone(*entry);
     co_return clone;
   }
@@ -145,6 +149,19 @@ Task<Result<std::shared_ptr<restore::View>>> PointExports::view_of(cdp::VolumeId
 
 // ---------------------------------------------------------------- clones
 
+const std::vector<restore::CloneEntry>& PointExports::clones() const {
+  static const std::vector<restore::CloneEntry> kNone;
+  return catalogue_ ? catalogue_->clones() : kNone;
+}
+
+const restore::CloneEntry* PointExports::find_clone(std::string_view name) const {
+  return catalogue_ ? catalogue_->find(name) : nullptr;
+}
+
+std::string PointExports::list_path() const {
+  return fmt::format("{}/{}", clones_path_, restore::CloneCatalogue::kFileName);
+}
+
 std::string PointExports::file_of(const restore::CloneEntry& entry, const char* kind) const {
   return fmt::format("{}/{}.{}", clones_path_, entry.uuid.to_string(), kind);
 }
@@ -160,7 +177,7 @@ Task<Result<DevicePtr>> PointExports::open_clone(restore::CloneEntry entry) {
   opened_.notify_all();
   if (!clone) co_return std::move(clone).error();
   // It may have been removed meanwhile, and another one made that is called so.
-  const restore::CloneEntry* const still = catalogue_->find(entry.name);
+  const restore::CloneEntry* const still = find_clone(entry.name);
   if (still == nullptr || still->uuid != entry.uuid) {
     (void)co_await (*clone)->close();
     co_return DevicePtr{};
@@ -187,6 +204,7 @@ Task<Result<std::shared_ptr<restore::Clone>>> PointExports::open_files(restore::
 
 Task<Result<restore::CloneEntry>> PointExports::create_clone(std::string name,
                                                              restore::ResolvedPoint at) {
+  if (problem_) co_return *problem_;
   if (clones().size() + creating_.size() >= kClonesMax) {
     co_return make_error(EBUSY, "there are {} clones, which is the most: remove one first",
                          kClonesMax);
@@ -201,11 +219,19 @@ Task<Result<restore::CloneEntry>> PointExports::create_clone(std::string name,
     co_return make_error(EEXIST, "a clone named {} is being made", entry.name);
   }
   Status made = co_await create_files(entry);
+  if (!made) {
+    remove_files(entry);
+  } else {
+    while (changing_catalogue_) co_await catalogue_changed_.wait();
+    changing_catalogue_ = true;
+    // Where this fails, the list may be on its disk all the same: the files stay, for the next start.
+    made = co_await catalogue_->add(entry);
+    changing_catalogue_ = false;
+    catalogue_changed_.notify_all();
+  }
   creating_.erase(entry.name);
-  if (made) co_return entry;
-  host_.remove_backing(file_of(entry, "data"));
-  host_.remove_backing(file_of(entry, "map"));
-  co_return std::move(made).error();
+  if (!made) co_return std::move(made).error();
+  co_return entry;
 }
 
 Task<Status> PointExports::create_files(restore::CloneEntry entry) {
@@ -215,18 +241,17 @@ Task<Status> PointExports::create_files(restore::CloneEntry entry) {
   auto map = co_await host_.create_backing(file_of(entry, "map"),
                                            restore::Clone::map_bytes(entry.size_bytes));
   if (!map) co_return std::move(map).error();
-  Status synced = co_await directory_->sync();
-  if (!synced) co_return synced;
-  while (changing_catalogue_) co_await catalogue_changed_.wait();
-  changing_catalogue_ = true;
-  Status added = co_await catalogue_->add(std::move(entry));
-  changing_catalogue_ = false;
-  catalogue_changed_.notify_all();
-  co_return added;
+  co_return co_await directory_->sync();
+}
+
+void PointExports::remove_files(const restore::CloneEntry& entry) {
+  host_.remove_backing(file_of(entry, "data"));
+  host_.remove_backing(file_of(entry, "map"));
 }
 
 Task<Status> PointExports::remove_clone(std::string name) {
-  const restore::CloneEntry* found = catalogue_->find(name);
+  if (problem_) co_return *problem_;
+  const restore::CloneEntry* found = find_clone(name);
   if (found == nullptr) {
     co_return make_error(ENOENT, "there is no clone {}: `hindsight clone list` lists them", name);
   }
@@ -243,8 +268,7 @@ Task<Status> PointExports::remove_clone(std::string name) {
     // What it could not flush is thrown away in any case.
     (void)co_await clone->close();
   }
-  host_.remove_backing(file_of(entry, "data"));
-  host_.remove_backing(file_of(entry, "map"));
+  remove_files(entry);
   co_return Status{};
 }
 

@@ -16,6 +16,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cdp/base/clock.h"
@@ -37,7 +38,8 @@ class PointExports {
   static constexpr std::size_t kViewsMax = 256;
   static constexpr std::size_t kClonesMax = 256;
 
-  // Reads which clones there are; their files lie in `state_path`/clones.
+  // Reads which clones there are; their files lie in `state_path`/clones. A list that cannot be read
+  // is a problem of the clones alone.
   static cdp::Task<cdp::Result<std::unique_ptr<PointExports>>> open(
       const cdp::Clock& clock, Host& host, api::VaultSource& source, std::string state_path);
   cdp::Task<cdp::Status> close();
@@ -45,10 +47,12 @@ class PointExports {
   // A clone, or a view NAME@POINT (lsn:N, a time with its offset, or mark:LABEL). Null: neither.
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> find(std::string name);
 
-  const std::vector<restore::CloneEntry>& clones() const { return catalogue_->clones(); }
+  // Why no clone is served, and none can be made, if so.
+  const std::optional<cdp::Error>& problem() const { return problem_; }
+  const std::vector<restore::CloneEntry>& clones() const;
   // Those that are being made included.
   bool has_clone(const std::string& name) const {
-    return catalogue_->find(name) != nullptr || creating_.contains(name);
+    return find_clone(name) != nullptr || creating_.contains(name);
   }
   // Null where no client has asked for it since the start.
   std::shared_ptr<const cdp::BlockDevice> opened_clone(std::string_view name) const {
@@ -85,6 +89,9 @@ class PointExports {
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> open_clone(restore::CloneEntry entry);
   cdp::Task<cdp::Result<std::shared_ptr<restore::Clone>>> open_files(restore::CloneEntry entry);
   cdp::Task<cdp::Status> create_files(restore::CloneEntry entry);
+  void remove_files(const restore::CloneEntry& entry);
+  const restore::CloneEntry* find_clone(std::string_view name) const;
+  std::string list_path() const;
   std::string file_of(const restore::CloneEntry& entry, const char* kind) const;
   void forget_closed_views();
 
@@ -94,7 +101,8 @@ class PointExports {
   api::VaultQueries queries_;
   const std::string clones_path_;
   std::unique_ptr<cdp::Directory> directory_;
-  std::optional<restore::CloneCatalogue> catalogue_;
+  std::optional<restore::CloneCatalogue> catalogue_;  // or
+  std::optional<cdp::Error> problem_;
   cdp::PagePool view_pages_;
   cdp::PagePool clone_pages_;
   cdp::TaskGroup reading_ahead_;

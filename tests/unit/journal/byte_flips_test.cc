@@ -163,7 +163,7 @@ class FlippedVault : public TimeIndexWorld {
     ASSERT_TRUE(machine.flush().ok());
     const Lsn point = durable();
     std::vector<RollbackRecord::Volume> rolled;
-    for (const std::size_t i : {0, 1})
+    for (const std::size_t i : {std::size_t{0}, std::size_t{1}})
       rolled.push_back({volumes[i], journal.state().find(volumes[i])->size_bytes});
     steps(20);
     EXPECT_TRUE(journal.record_rollback(stamp(), point, rolled, "ops", true).ok());

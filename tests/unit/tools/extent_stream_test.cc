@@ -107,7 +107,7 @@ class ExtentStream : public testing::Test {
 TEST_F(ExtentStream, AnyImageComesBackFromPiecesOfAnySize) {
   for (int i = 0; i < 200; ++i) {
     const Example example = random_example(random_);
-    for (const std::size_t piece_max : {1, 50, 5000, 1 << 20}) {
+    for (const std::size_t piece_max : {1u, 50u, 5000u, 1u << 20}) {
       ModelSink sink;
       const cdp::Status status = decode(example.stream, sink, random_, piece_max);
       ASSERT_TRUE(status.ok()) << status.error().message;
