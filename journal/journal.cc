@@ -78,7 +78,7 @@ Task<Status> JournalImpl::start() {
     if (!note.ok()) co_return note.error();
     remembered = *note;
   }
-  Result<Recovered> recovered = co_await recover(segments_, vault_, remembered, table_);
+  Result<Recovered> recovered = co_await recover(scheduler_, segments_, vault_, remembered, table_);
   if (!recovered.ok()) co_return recovered.error();
   state_ = recovered->state;
   durable_state_ = recovered->state;

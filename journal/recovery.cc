@@ -7,6 +7,7 @@
 #include "journal/record_codec.h"
 #include "journal/segment_reader.h"
 #include "journal/state_codec.h"
+#include "journal/vault_reader.h"
 
 namespace journal {
 namespace {
@@ -68,15 +69,19 @@ Status apply_records(Walk& walk, const FrameHeader& frame, const Vault& vault,
 Task<Result<Walk>> walk_through(SegmentReader& reader, const Vault& vault, DedupTable& table) {
   Walk walk;
   bool may_go_on = true;  // the state
+  bool state_is_damaged = false;
   for (;;) {
     Result<bool> there = co_await reader.next();
     if (!there.ok()) co_return there.error();
     if (reader.damage().has_value()) {
       walk.damaged = true;
       // What a state lacks, nobody could tell from what never was.
-      if (may_go_on) co_return Walk{};
+      if (may_go_on) state_is_damaged = true;
     }
-    if (!*there) co_return walk;
+    if (!*there) {
+      walk.has_state = walk.has_state && !state_is_damaged;
+      co_return walk;
+    }
     walk.footer.reset();
     const FrameHeader frame = reader.frame();
     Result<std::span<const std::byte>> all = co_await reader.whole();
@@ -84,6 +89,7 @@ Task<Result<Walk>> walk_through(SegmentReader& reader, const Vault& vault, Dedup
     if (!check_frame_body(frame, vault, *all, false).ok()) walk.damaged = true;
     const std::span<const std::byte> metadata =
         all->subspan(kFrameHeaderBytes, frame.metadata_end() - kFrameHeaderBytes);
+    if (frame.kind == FrameKind::kState && state_is_damaged) continue;
     if (frame.kind == FrameKind::kState) {
       Status added = add_state_frame(walk.state, frame, vault, metadata);
       if (!added.ok()) co_return added.error();
@@ -123,7 +129,7 @@ Task<Result<std::unique_ptr<cdp::Disk>>> open_segment(cdp::Directory& segments,
 
 }  // namespace
 
-Task<Result<Recovered>> recover(cdp::Directory& segments, const Vault& vault,
+Task<Result<Recovered>> recover(cdp::Scheduler& scheduler, cdp::Directory& segments, Vault vault,
                                 std::optional<Stamp> remembered, DedupTable& table) {
   Result<std::vector<std::uint32_t>> numbers = co_await list_segments(segments);
   if (!numbers.ok()) co_return numbers.error();
@@ -145,11 +151,16 @@ Task<Result<Recovered>> recover(cdp::Directory& segments, const Vault& vault,
   SegmentReader reader(**disk, vault, *header, std::nullopt);
   Result<Walk> walk = co_await walk_through(reader, vault, table);
   if (!walk.ok()) co_return walk.error();
-  if (!walk->has_state)
-    co_return make_error(EIO,
-                         "the state that {} opens with cannot be read: verify the vault, and "
-                         "bring the file back from a copy",
-                         segment_name(newest));
+  if (!walk->has_state) {
+    Result<JournalState> state = co_await newest_state(scheduler, segments, vault);
+    if (!state.ok())
+      co_return make_error(EIO,
+                           "the state that {} opens with cannot be read, nor be made from the "
+                           "segments before it ({}): verify the vault, and bring the file back "
+                           "from a copy",
+                           segment_name(newest), state.error().message);
+    walk->state = *std::move(state);
+  }
 
   const std::uint64_t cut = reader.position();
   const bool closed = walk->footer.has_value();

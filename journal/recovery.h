@@ -34,7 +34,7 @@ struct Recovered {
 };
 
 // `remembered` is the state directory's note. The blocks of the newest segment go into `table`.
-Task<Result<Recovered>> recover(cdp::Directory& segments, const Vault& vault,
+Task<Result<Recovered>> recover(cdp::Scheduler& scheduler, cdp::Directory& segments, Vault vault,
                                 std::optional<Stamp> remembered, DedupTable& table);
 
 }  // namespace journal

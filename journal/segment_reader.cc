@@ -132,6 +132,16 @@ Damage SegmentReader::damage_upto(std::uint64_t offset, Lsn before, std::string 
                               offset, segment_name(segment_.segment))};
 }
 
+// No record is lost that is as old or older than what comes behind the damage.
+Lsn SegmentReader::oldest_after_damage(const FrameHeader& next) const {
+  // A segment's first frame is of its state; and only such lie before one of them.
+  const bool only_state_is_damaged = next.kind == FrameKind::kState ||
+                                     next.sequence == segment_.first_sequence + 1;
+  if (only_state_is_damaged) return last_lsn_;
+  // A footer has the LSN of the newest record before it, which may be among what is damaged.
+  return {next.first_lsn.value + (next.kind == FrameKind::kRecords ? 0u : 1u)};
+}
+
 Task<Result<bool>> SegmentReader::next() {
   damage_.reset();
   if (next_offset_ + kAppendUnit > limit_) co_return false;
@@ -151,9 +161,7 @@ Task<Result<bool>> SegmentReader::next() {
     if (!found.ok()) co_return found.error();
     if (!found->has_value()) {
       const FrameHeader& header = (*later)->header;
-      // A footer has the LSN of the newest record before it, which may be among what is damaged.
-      const std::uint64_t after_records = header.kind == FrameKind::kRecords ? 0 : 1;
-      damage_ = damage_upto(header.offset, {header.first_lsn.value + after_records},
+      damage_ = damage_upto(header.offset, oldest_after_damage(header),
                             fmt::format("{} frame(s)", header.sequence - next_sequence_));
       found = later;
     }

@@ -71,6 +71,7 @@ class SegmentReader {
   Task<Result<bool>> complete(Found found);
   Task<Result<std::optional<Found>>> find_later();
   void accept(const Found& found);
+  Lsn oldest_after_damage(const FrameHeader& next) const;
   Damage damage_upto(std::uint64_t offset, Lsn before, std::string what) const;
 
   cdp::Disk& disk_;

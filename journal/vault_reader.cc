@@ -31,12 +31,24 @@ struct VaultReader::Impl {
 
   Task<Status> load(std::uint32_t number);
   Task<Result<std::unique_ptr<cdp::Disk>>> open_segment(std::uint32_t number);
+  Task<Result<JournalState>> opening_state(std::size_t index);
   // The records of one segment; `delivered` follows what the visitor got.
   Task<Status> visit_segment(std::size_t index, Lsn upto, Lsn& delivered, RecordVisitor& visitor);
 };
 
 Task<Result<std::unique_ptr<cdp::Disk>>> VaultReader::Impl::open_segment(std::uint32_t number) {
   return directory.open(segment_name(number), cdp::OpenMode::kReadOnly);
+}
+
+Task<Result<JournalState>> VaultReader::Impl::opening_state(std::size_t index) {
+  const SegmentInfo& info = infos[index];
+  Result<std::unique_ptr<cdp::Disk>> disk = co_await open_segment(info.number);
+  if (!disk.ok()) co_return disk.error();
+  const bool newest = info.end == SegmentInfo::End::kOpen;
+  SegmentReader reader(**disk, vault, headers[index],
+                       newest ? std::nullopt : std::optional(info.length_bytes));
+  Result<JournalState> state = co_await read_opening_state(reader, vault);
+  co_return state;
 }
 
 Task<Status> VaultReader::Impl::load(std::uint32_t number) {
@@ -167,14 +179,12 @@ Task<Result<JournalState>> VaultReader::state_at(Lsn lsn, std::vector<Damage>* l
   if (index == 0)
     co_return make_error(ERANGE, "LSN {} lies before the oldest one that is kept, {}", lsn.value,
                          impl_->infos.front().base_lsn.value);
-  --index;
-  const SegmentInfo& info = impl_->infos[index];
-  Result<std::unique_ptr<cdp::Disk>> disk = co_await impl_->open_segment(info.number);
-  if (!disk.ok()) co_return disk.error();
-  const bool newest = info.end == SegmentInfo::End::kOpen;
-  SegmentReader reader(**disk, impl_->vault, impl_->headers[index],
-                       newest ? std::nullopt : std::optional(info.length_bytes));
-  Result<JournalState> opening = co_await read_opening_state(reader, impl_->vault);
+  // What a segment opens with is what the one before it ended with.
+  Result<JournalState> opening = co_await impl_->opening_state(--index);
+  while (!opening.ok() && opening.error().code == EIO && index > 0) {
+    Result<JournalState> earlier = co_await impl_->opening_state(--index);
+    if (earlier.ok() || index == 0) opening = std::move(earlier);
+  }
   if (!opening.ok()) co_return opening.error();
   JournalState state = std::move(opening).value();
   LossyStateBuilder builder(state);
@@ -198,6 +208,10 @@ Task<Result<JournalState>> newest_state(cdp::Scheduler& scheduler, cdp::Director
       co_await VaultReader::open(scheduler, segments, vault, newest);
   if (!reader.ok()) co_return reader.error();
   Result<JournalState> state = co_await (*reader)->state_at({UINT64_MAX}, lost);
+  if (state.ok() || state.error().code != EIO || newest == 1) co_return state;
+  reader = co_await VaultReader::open(scheduler, segments, vault);
+  if (!reader.ok()) co_return reader.error();
+  state = co_await (*reader)->state_at({UINT64_MAX}, lost);
   co_return state;
 }
 

@@ -109,8 +109,8 @@ class VaultReader {
   // cost the reading of their header only.
   Task<Status> visit(Lsn after, Lsn upto, RecordVisitor& visitor);
 
-  // The state at `lsn`: that of the last segment that opens at or before it, and the records from
-  // there on. ERANGE for an LSN before the oldest segment. What of those cannot be read, the state
+  // The state at `lsn`: that of the last segment that opens at or before it with one that can be
+  // read, and the records from there on. ERANGE for an LSN before the oldest segment. What of those cannot be read, the state
   // lacks: it is told in `lost`, and EIO where that is null.
   Task<Result<JournalState>> state_at(Lsn lsn, std::vector<Damage>* lost = nullptr);
 
@@ -120,7 +120,8 @@ class VaultReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// The state at the end of history; reads the newest segment alone. ERANGE where there is none yet.
+// The state at the end of history; reads the newest segment alone, unless the state that this opens
+// with cannot be read. ERANGE where there is none yet.
 // `lost` is as above.
 Task<Result<JournalState>> newest_state(cdp::Scheduler& scheduler, cdp::Directory& segments,
                                         Vault vault, std::vector<Damage>* lost = nullptr);

@@ -49,15 +49,24 @@ Task<Result<cdp::Disk*>> HistoryReader::disk_of(std::uint32_t segment) {
   co_return disk_.get();
 }
 
-Task<Result<JournalState>> HistoryReader::opening_state(FrameRow frame) {
-  Result<cdp::Disk*> disk = co_await disk_of(frame.segment);
-  if (!disk.ok()) co_return disk.error();
-  Result<LoadedSegmentHeader> header = co_await read_segment_header(**disk, vault_, frame.segment);
-  if (!header.ok()) co_return header.error();
-  // The state lies before every frame of records.
-  SegmentReader reader(**disk, vault_, *header, std::uint64_t{frame.offset} + frame.total_bytes);
-  Result<JournalState> state = co_await read_opening_state(reader, vault_);
-  co_return state;
+Task<Result<JournalState>> HistoryReader::opening_state_before(FrameRow frame) {
+  for (;;) {
+    Result<cdp::Disk*> disk = co_await disk_of(frame.segment);
+    if (!disk.ok()) co_return disk.error();
+    Result<LoadedSegmentHeader> header =
+        co_await read_segment_header(**disk, vault_, frame.segment);
+    if (!header.ok()) co_return header.error();
+    // The state lies before every frame of records.
+    SegmentReader reader(**disk, vault_, *header, std::uint64_t{frame.offset} + frame.total_bytes);
+    Result<JournalState> state = co_await read_opening_state(reader, vault_);
+    if (state.ok() || state.error().code != EIO) co_return state;
+    // It is damaged; but what a segment opens with is what the one before it ended with.
+    Result<std::optional<FrameRow>> earlier =
+        co_await snapshot_->frame_at(header->header.base_lsn);
+    if (!earlier.ok()) co_return earlier.error();
+    if (!earlier->has_value() || (*earlier)->segment >= frame.segment) co_return state;
+    frame = **earlier;
+  }
 }
 
 Task<Result<JournalState>> HistoryReader::state_at(Lsn lsn) {
@@ -66,7 +75,7 @@ Task<Result<JournalState>> HistoryReader::state_at(Lsn lsn) {
   if (!at.ok()) co_return at.error();
   if (!at->has_value()) co_return make_error(ERANGE, "nothing has been recorded yet");
   FrameRow frame = **at;
-  Result<JournalState> opening = co_await opening_state(frame);
+  Result<JournalState> opening = co_await opening_state_before(frame);
   if (!opening.ok()) co_return opening.error();
   JournalState state = std::move(opening).value();
   if (state.lsn > lsn)

@@ -35,8 +35,8 @@ class HistoryReader {
  private:
   // Those that decide the state at the end of the interval, which `last` has, or does not reach.
   Task<Result<std::vector<FrameRow>>> state_frames(LsnInterval since, FrameRow last);
-  // Of the segment in which the frame lies.
-  Task<Result<JournalState>> opening_state(FrameRow frame);
+  // Of the segment in which the frame lies, or of the last one before it of which it can be read.
+  Task<Result<JournalState>> opening_state_before(FrameRow frame);
   // Of the frames with an LSN in (known, lsn] the last one, or `next` where there is none; `next` is
   // the first one after `lsn`.
   Task<Result<FrameRow>> frame_before(FrameRow next, Lsn known, Lsn lsn);

@@ -567,7 +567,7 @@ class WholeVault {
   void compare_recovery(std::vector<std::string>& wrong, bool& told) {
     DedupTable table(1u << 16);
     const auto now =
-        machine().scheduler.run(recover(*machine().segments, machine().vault, {}, table));
+        machine().scheduler.run(recover(machine().scheduler, *machine().segments, machine().vault, {}, table));
     if (!now.ok() || now->crash.has_value()) told = true;
     if (now.ok() && !(now->crash.has_value() && now->crash->corrupt()) &&
         !(trace_of(now->state) == state_))

@@ -230,8 +230,9 @@ TEST(Rule1, AStateThatLacksWhatCannotBeReadIsNotGivenWithoutAWord) {
 }
 
 // A state of several frames, of which one but the first cannot be read, is not taken for whole:
-// the volumes or rollbacks in it would be forgotten for good.
-TEST(Rule7, AStateOfWhichAFrameIsDamagedIsNotRecovered) {
+// the volumes or rollbacks in it would be forgotten for good. It is made from the segment before, or
+// refused where a part of that is lost too.
+TEST(Rule7, AStateOfWhichAFrameIsDamagedIsNotTakenForWhole) {
   JournalOptions options = small_options();
   options.segment_bytes = 32u << 20;
   JournalWorld world(9, options);
@@ -259,11 +260,68 @@ TEST(Rule7, AStateOfWhichAFrameIsDamagedIsNotRecovered) {
   const FrameHeader second = header(kSegmentHeaderBytes + first.total_bytes);
   ASSERT_EQ(second.kind, FrameKind::kState) << "the state should need two frames";
   world.store->flip_bit(newest, (std::uint64_t{second.offset} + 100) * 8);
+  const auto state =
+      world.scheduler.run(newest_state(world.scheduler, *world.segments, world.vault));
+  ASSERT_TRUE(state.ok()) << state.error().message;
+  EXPECT_EQ(state->marks.size(), 600u);
+
+  const FrameInfo& record = world.collect().frames[300];
+  ASSERT_EQ(record.segment, 1u);
+  world.store->flip_bit(world.path_of(1), (std::uint64_t{record.offset} + 100) * 8);
   const Status opened = world.open();
   ASSERT_FALSE(opened.ok());
   EXPECT_NE(opened.error().message.find("the state that"), std::string::npos);
   EXPECT_FALSE(
       world.scheduler.run(newest_state(world.scheduler, *world.segments, world.vault)).ok());
+}
+
+std::string summary(const Result<JournalState>& state) {
+  if (!state.ok()) return state.error().message;
+  std::string text =
+      fmt::format("up to {} at {}, {} marks, {} crashes, clock {}", state->lsn.value,
+                  state->time.value, state->marks.size(), state->crashes.size(),
+                  state->clock ? state->clock->stamp.lsn.value : 0);
+  for (const auto& [id, volume] : state->volumes)
+    text += fmt::format("; {} {} of {}, checkpoint {}", id.value, volume.name, volume.size_bytes,
+                        volume.checkpoint.value);
+  return text;
+}
+
+// One bit of it must not cost the points behind it, nor keep the appliance from starting.
+TEST(Rule7, AStateThatIsDamagedIsMadeFromTheSegmentsBefore) {
+  JournalWorld world(10);
+  for (int life = 0; life < 3; ++life) {
+    ASSERT_TRUE(world.open().ok());
+    world.create_volume(fmt::format("db-{}", life));
+    ASSERT_TRUE(world.flush().ok());
+    ASSERT_TRUE(world.close().ok());
+  }
+  const auto state_at = [&](Lsn lsn) { return world.scheduler.run(world.reader()->state_at(lsn)); };
+  const std::vector<SegmentInfo> segments = world.reader()->segments();
+  ASSERT_GE(segments.size(), 3u);
+  const auto newest_known = [&] {
+    return world.scheduler.run(newest_state(world.scheduler, *world.segments, world.vault));
+  };
+  const Result<JournalState> newest = newest_known();
+  ASSERT_TRUE(newest.ok() && newest->find("db-2") != nullptr);
+  const Lsn inside = segments.back().base_lsn;
+  const std::string before = summary(state_at(inside));
+  for (std::size_t i = segments.size(); i-- > 1;) {
+    world.store->flip_bit(world.path_of(segments[i].number), (kSegmentHeaderBytes + 100) * 8);
+    EXPECT_EQ(summary(state_at(inside)), before);
+    EXPECT_EQ(summary(newest_known()), summary(newest));
+  }
+  EXPECT_FALSE(world.verify_all(true).problems.empty());
+  ASSERT_TRUE(world.open().ok());
+  for (const auto& [id, volume] : newest->volumes) {
+    ASSERT_NE(world.journal->state().find(id), nullptr);
+    EXPECT_EQ(world.journal->state().find(id)->name, volume.name);
+  }
+  ASSERT_FALSE(world.journal->state().crashes.empty());
+  EXPECT_TRUE(world.journal->state().crashes.back().corrupt()) << "the damage is told";
+  // The next segment opens with the whole state again.
+  ASSERT_TRUE(world.close().ok());
+  EXPECT_EQ(summary(state_at(inside)), before);
 }
 
 TEST(Rule2, RecoveryNeverAppendsAfterACut) {
