@@ -206,8 +206,10 @@ TEST_P(IndexRepairSeeds, ManyQuestionsWaitForOneRepair) {
   world.steps(800);
   world.end_history();
   const auto oracle = world.model();
+  std::uint64_t rotten = 0;  // a small one may not be needed at once
   for (const Manifest::RunName& name : world.manifest().runs) {
     world.open_index_again();
+    ++rotten;
     // The root of its entries.
     world.rot(name.number, world.header_of(name.number).entries.root);
     auto snapshot =
@@ -229,7 +231,8 @@ TEST_P(IndexRepairSeeds, ManyQuestionsWaitForOneRepair) {
       for (std::uint64_t block = 0; block < RepairWorld::kBlocks; ++block)
         ASSERT_EQ(found[i][block].lsn, oracle->version(points[i], block).lsn) << "block " << block;
     }
-    EXPECT_LE(world.index->statistics().repairs, 1u);
+    ASSERT_LE(world.index->statistics().repairs, rotten);
+    rotten -= world.index->statistics().repairs;
     world.settle();
   }
 }
@@ -376,13 +379,13 @@ TEST_P(IndexRepairSeeds, FailsWithASentenceWhileTheSegmentsCannotBeRead) {
   int refused = 0;
   for (int i = 0; i < 40; ++i) {
     const VolumeId volume = world.volumes[world.machine.random.below(world.volumes.size())];
-    const Lsn upto{world.machine.random.between(1, world.durable().value)};
+    const Lsn upto{world.machine.random.between(header.after.value + 1, header.upto.value)};
     const Visibility visible{{volume, {{{}, upto}}}};
-    const std::uint64_t block = world.machine.random.below(RepairWorld::kBlocks);
-    std::vector<BlockVersion> found(1);
-    const Status looked = world.machine.scheduler.run(snapshot->lookup(visible, block, found));
+    std::vector<BlockVersion> found(RepairWorld::kBlocks);
+    const Status looked = world.machine.scheduler.run(snapshot->lookup(visible, 0, found));
     if (looked.ok()) {
-      ASSERT_EQ(found[0].lsn, oracle->version(visible, block).lsn);
+      for (std::uint64_t block = 0; block < RepairWorld::kBlocks; ++block)
+        ASSERT_EQ(found[block].lsn, oracle->version(visible, block).lsn) << "block " << block;
       continue;
     }
     ++refused;
