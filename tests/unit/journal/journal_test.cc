@@ -458,6 +458,106 @@ TEST(Rule7, RollbacksSurviveARollOverAndAnOpenOfTheNewestSegmentAlone) {
   EXPECT_EQ(world.journal->state().find(db)->rollbacks, expected.rollbacks);
 }
 
+// Every way to record something, as it answers when the journal takes nothing.
+std::vector<Status> try_everything(JournalWorld& world, VolumeId volume) {
+  Journal& journal = *world.journal;
+  const auto stamp = [&] { return world.sequencer->next(); };
+  const Lsn point = journal.state().find(volume)->created.lsn;
+  const auto status = [](const auto& result) { return result.ok() ? Status() : result.error(); };
+  return {status(journal.record_volume_created(stamp(), Uuid::random(), "new", 4096, "")),
+          status(journal.record_volume_created_from(stamp(), Uuid::random(), "newer", 4096, "", volume,
+                                                    point)),
+          journal.record_rollback(stamp(), point, {{volume, 4096}}, "ops", true),
+          journal.record_volume_resized(volume, stamp(), 8192),
+          journal.record_volume_renamed(volume, stamp(), "other"),
+          journal.record_mark(volume, stamp(), "label", "ops"),
+          journal.record_volume_removed(volume, stamp())};
+}
+
+TEST(Journal, WhatCannotBeRecordedIsRefusedForItsReasonAndChangesNothing) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId db = world.create_volume("db");
+  const VolumeId log = world.create_volume("log");
+  ASSERT_TRUE(world.flush().ok());
+  Journal& journal = *world.journal;
+  const Uuid uuid = journal.state().find(db)->uuid;
+  const Lsn point = journal.state().lsn;
+  const std::string unsaid(1 << 16, 'x');
+  const auto create = [&](const Uuid& id, const std::string& name, const std::string& backing) {
+    const auto made =
+        journal.record_volume_created(world.sequencer->next(), id, name, 4096, backing);
+    return made.ok() ? 0 : made.error().code;
+  };
+  const auto roll = [&](std::vector<RollbackRecord::Volume> volumes, const std::string& author) {
+    const Status rolled =
+        journal.record_rollback(world.sequencer->next(), point, std::move(volumes), author, false);
+    return rolled.ok() ? 0 : rolled.error().code;
+  };
+  const auto rename = [&](VolumeId id, const std::string& name) {
+    const Status renamed = journal.record_volume_renamed(id, world.sequencer->next(), name);
+    return renamed.ok() ? 0 : renamed.error().code;
+  };
+  EXPECT_EQ(create(Uuid::random(), "a/b", ""), EINVAL);
+  EXPECT_EQ(create(Uuid::random(), "new", unsaid), EINVAL);
+  EXPECT_EQ(create(Uuid::random(), "db", ""), EEXIST);
+  EXPECT_EQ(create(uuid, "new", ""), EEXIST);
+  EXPECT_EQ(roll({}, "ops"), EINVAL);
+  EXPECT_EQ(roll({{db, 0}}, "ops"), EINVAL);
+  EXPECT_EQ(roll({{db, 4096}, {db, 4096}}, "ops"), EINVAL);
+  EXPECT_EQ(roll({{VolumeId{99}, 4096}}, "ops"), ENOENT);
+  EXPECT_EQ(roll({{db, 4096}}, unsaid), EINVAL);
+  EXPECT_EQ(rename(VolumeId{99}, "new"), ENOENT);
+  EXPECT_EQ(rename(db, "a@b"), EINVAL);
+  EXPECT_EQ(rename(db, "log"), EEXIST);
+  const Stamp stamp = world.sequencer->next();
+  EXPECT_EQ(journal.record_volume_resumed(db, stamp).error().code, EINVAL);
+  EXPECT_EQ(journal.record_volume_resumed(VolumeId{99}, stamp).error().code, ENOENT);
+  EXPECT_EQ(journal.record_volume_resized(VolumeId{99}, stamp, 4096).error().code, ENOENT);
+  EXPECT_EQ(journal.record_mark(db, stamp, "label", unsaid).error().code, EINVAL);
+  EXPECT_EQ(journal.record_mark(db, stamp, "two\nlines", "ops").error().code, EINVAL);
+  EXPECT_EQ(journal.state().lsn, point);
+  EXPECT_EQ(journal.state().find("log"), journal.state().find(log));
+
+  world.write(db, 0, {1, 2, 3});
+  bool begun = false;
+  cdp::TaskGroup closing(world.scheduler);
+  closing.spawn([](JournalWorld& of, bool& has_begun) -> cdp::Task<void> {
+    has_begun = true;
+    const Status closed = co_await of.journal->close();
+    EXPECT_TRUE(closed.ok());
+  }(world, begun));
+  ASSERT_TRUE(world.scheduler.run_until([&] { return begun; }, cdp::seconds(1)));
+  for (std::size_t i = 0; const Status& refused : try_everything(world, db)) {
+    SCOPED_TRACE(fmt::format("attempt {}", i++));
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ESHUTDOWN) << refused.error().message;
+  }
+  world.scheduler.run(closing.join());
+  world.journal.reset();
+}
+
+TEST(Journal, AFencedJournalTakesNothing) {
+  JournalWorld world(1);
+  ASSERT_TRUE(world.open().ok());
+  const VolumeId db = world.create_volume("db");
+  ASSERT_TRUE(world.flush().ok());
+  const Lsn known = world.journal->state().lsn;
+  world.store->inject({.kind = sim::IoKind::kWriteDurably, .sticky = true});
+  EXPECT_TRUE(world.journal->record_mark(db, world.sequencer->next(), "lost", "ops").ok());
+  ASSERT_FALSE(world.flush().ok());
+  const Lsn last = world.journal->state().lsn;
+  EXPECT_GT(last, known);
+  for (std::size_t i = 0; const Status& refused : try_everything(world, db)) {
+    SCOPED_TRACE(fmt::format("attempt {}", i++));
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, EIO);
+    EXPECT_NE(refused.error().message.find("fenced"), std::string::npos);
+  }
+  EXPECT_EQ(world.journal->state().lsn, last);
+  EXPECT_FALSE(world.close().ok());
+}
+
 TEST(Journal, MemoryOfTheQueueIsBounded) {
   JournalWorld world(1);
   ASSERT_TRUE(world.open().ok());
