@@ -6,7 +6,7 @@
 
 namespace cdp {
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef HINDSIGHT_SANITIZED
 
 // Reused frames would hide a use after the end of a coroutine.
 void* allocate_frame(std::size_t bytes) { return ::operator new(bytes); }

@@ -27,6 +27,7 @@
 #include "journal/index/run_file.h"
 #include "journal/recovery.h"
 #include "journal/state_codec.h"
+#include "tests/sim/effort.h"
 #include "tests/sim/tally.h"
 #include "tests/unit/journal/time_index_world.h"
 
@@ -36,13 +37,7 @@ namespace {
 using Bytes = std::vector<std::byte>;
 using index::TimeIndexWorld;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::size_t kStride = 11;  // through what is longer than a page
-constexpr std::uint64_t kVaultFlips = 200;
-#else
-constexpr std::size_t kStride = 1;
 constexpr std::uint64_t kVaultFlips = 2'000;
-#endif
 
 std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
   const char* const text = std::getenv(variable);
@@ -298,7 +293,7 @@ TEST(ByteFlips, NoByteOfAnyFileCanChangeUnnoticed) {
       const Reading right = part.read(bytes);
       ASSERT_TRUE(right.has_value()) << part.what << " at " << part.offset << " of " << part.path;
       Count& count = counts[part.what];
-      const std::size_t step = bytes.size() > 4096 ? kStride : 1;
+      const std::size_t step = bytes.size() > 4096 ? sim::stride() : 1;
       for (std::size_t at = random.below(step); at < bytes.size(); at += step) {
         const auto by = static_cast<std::byte>(random.between(1, 255));
         bytes[at] ^= by;
@@ -603,7 +598,7 @@ TEST(ByteFlips, WhoeverReadsTheVaultGetsWhatWasWrittenOrIsTold) {
   std::map<std::string, std::vector<const Part*>> by_kind;
   for (const Part& part : parts) by_kind[part.what].push_back(&part);
   Count total;
-  const std::uint64_t wanted = number_from("HINDSIGHT_VAULT_FLIPS", kVaultFlips);
+  const std::uint64_t wanted = number_from("HINDSIGHT_VAULT_FLIPS", sim::rounds(kVaultFlips));
   while (total.all() < wanted && total.silent < 5) {
     // As many of each kind, however small.
     const auto& kind = std::next(by_kind.begin(), static_cast<std::ptrdiff_t>(

@@ -265,7 +265,7 @@ TEST(Rule7, AStateOfWhichAFrameIsDamagedIsNotTakenForWhole) {
   ASSERT_TRUE(state.ok()) << state.error().message;
   EXPECT_EQ(state->marks.size(), 600u);
 
-  const FrameInfo& record = world.collect().frames[300];
+  const FrameInfo record = world.collect().frames[300];
   ASSERT_EQ(record.segment, 1u);
   world.store->flip_bit(world.path_of(1), (std::uint64_t{record.offset} + 100) * 8);
   const Status opened = world.open();
