@@ -93,6 +93,10 @@ class SegmentReader {
 // Whether another state frame may follow this one: what is damaged behind it may be one.
 bool state_may_go_on(const FrameHeader& state_frame);
 
+// What a segment opens with is what the one before it ended with: where that cannot be read, those
+// before it are tried, so many in all; a disk of which none can be read has failed.
+inline constexpr std::size_t kOpeningStatesTried = 8;
+
 // The state that a segment opens with; `reader` stands at its beginning, and behind the state
 // frames afterwards (its frame() is then the one after them, if there is one). EIO where it cannot
 // be read.

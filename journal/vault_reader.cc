@@ -181,9 +181,10 @@ Task<Result<JournalState>> VaultReader::state_at(Lsn lsn, std::vector<Damage>* l
                          impl_->infos.front().base_lsn.value);
   // What a segment opens with is what the one before it ended with.
   Result<JournalState> opening = co_await impl_->opening_state(--index);
-  while (!opening.ok() && opening.error().code == EIO && index > 0) {
+  for (std::size_t tried = 1; tried < kOpeningStatesTried && index > 0; ++tried) {
+    if (opening.ok() || opening.error().code != EIO) break;
     Result<JournalState> earlier = co_await impl_->opening_state(--index);
-    if (earlier.ok() || index == 0) opening = std::move(earlier);
+    if (earlier.ok()) opening = std::move(earlier);
   }
   if (!opening.ok()) co_return opening.error();
   JournalState state = std::move(opening).value();

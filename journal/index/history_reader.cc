@@ -50,7 +50,7 @@ Task<Result<cdp::Disk*>> HistoryReader::disk_of(std::uint32_t segment) {
 }
 
 Task<Result<JournalState>> HistoryReader::opening_state_before(FrameRow frame) {
-  for (;;) {
+  for (std::size_t tried = 1;; ++tried) {
     Result<cdp::Disk*> disk = co_await disk_of(frame.segment);
     if (!disk.ok()) co_return disk.error();
     Result<LoadedSegmentHeader> header =
@@ -59,8 +59,7 @@ Task<Result<JournalState>> HistoryReader::opening_state_before(FrameRow frame) {
     // The state lies before every frame of records.
     SegmentReader reader(**disk, vault_, *header, std::uint64_t{frame.offset} + frame.total_bytes);
     Result<JournalState> state = co_await read_opening_state(reader, vault_);
-    if (state.ok() || state.error().code != EIO) co_return state;
-    // It is damaged; but what a segment opens with is what the one before it ended with.
+    if (state.ok() || state.error().code != EIO || tried == kOpeningStatesTried) co_return state;
     Result<std::optional<FrameRow>> earlier =
         co_await snapshot_->frame_at(header->header.base_lsn);
     if (!earlier.ok()) co_return earlier.error();

@@ -6,8 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
+#include "journal/segment_reader.h"
 #include "tests/unit/journal/time_index_world.h"
 
 namespace journal::index {
@@ -504,4 +506,41 @@ void TimeIndexWorld::check_time(Answer answer) {
   EXPECT_EQ(found.ends, all.ends);
 }
 
+namespace {
+
+// What segments open with cannot be read, up to as many in a row as are passed over.
+TEST_P(TimeIndexSeeds, StatesAreKnownWhereSegmentsHaveLostTheirs) {
+  TimeIndexWorld world(GetParam());
+  ASSERT_NO_FATAL_FAILURE(world.start());
+  world.steps(1500);
+  auto& machine = world.machine;
+  std::map<Lsn, JournalState> wanted;
+  for (int i = 0; i < 40; ++i) {
+    const Lsn lsn{machine.random.between(1, world.durable().value)};
+    wanted[lsn] = cdp::value_or_throw(machine.scheduler.run(machine.reader()->state_at(lsn)));
+  }
+  const std::vector<SegmentInfo> segments = machine.reader()->segments();
+  ASSERT_GT(segments.size(), 2u);
+  std::size_t in_a_row = 0;
+  for (const SegmentInfo& segment : segments) {
+    const bool hurt = segment.number > 1 && in_a_row + 1 < kOpeningStatesTried &&
+                      (machine.random.chance(80) || &segment == &segments.back());
+    in_a_row = hurt ? in_a_row + 1 : 0;
+    if (hurt) machine.store->flip_bit(machine.path_of(segment.number), (kSegmentHeaderBytes + 99) * 8);
+  }
+  const auto snapshot =
+      cdp::value_or_throw(machine.scheduler.run(world.index->snapshot(world.durable())));
+  for (const auto& [lsn, state] : wanted) {
+    SCOPED_TRACE(fmt::format("LSN {}", lsn.value));
+    HistoryReader history(*machine.segments, machine.vault, snapshot);
+    const auto found = machine.scheduler.run(history.state_at(lsn));
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    expect_same_state(*found, state);
+    const auto read = machine.scheduler.run(machine.reader()->state_at(lsn));
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    expect_same_state(*read, state);
+  }
+}
+
+}  // namespace
 }  // namespace journal::index
