@@ -10,6 +10,7 @@
 namespace journal {
 namespace {
 
+constexpr std::string_view kPreparedSuffix = ".prep";
 constexpr std::uint64_t kReserveBytes = 4u << 20;
 // The state, a few control records and a footer.
 constexpr std::uint64_t kShortestBytes = 256u << 10;
@@ -52,7 +53,7 @@ Task<void> SegmentFiles::prepare() {
 }
 
 std::string SegmentFiles::new_name() {
-  return fmt::format("{}-{}.prep", kPreparedSegmentPrefix, ++prepared_);
+  return fmt::format("{}-{}{}", kPreparedSegmentPrefix, ++prepared_, kPreparedSuffix);
 }
 
 PreparedFile SegmentFiles::take_next() {
@@ -80,7 +81,7 @@ Task<Status> SegmentFiles::remove_prepared() {
   Result<std::vector<std::string>> names = co_await directory_.list();
   if (!names.ok()) co_return names.error();
   for (std::string& name : *names) {
-    if (!name.starts_with(kPreparedSegmentPrefix)) continue;
+    if (!name.starts_with(kPreparedSegmentPrefix) || !name.ends_with(kPreparedSuffix)) continue;
     Status removed = co_await directory_.remove(std::move(name));
     if (!removed.ok() && removed.error().code != ENOENT) co_return removed;
   }

@@ -763,6 +763,17 @@ TEST(Journal, SegmentsAreSealedWhenTheyEnd) {
     EXPECT_FALSE(path.starts_with("vault/segments/next")) << path;
 }
 
+TEST(Journal, WhatItPreparedIsRemovedAndNothingElse) {
+  JournalWorld world(1);
+  for (const char* name : {"next-steps.txt", "next-7.prep", "next.prep"})
+    ASSERT_TRUE(world.scheduler.run(world.segments->create(name, 4096)).ok());
+  ASSERT_TRUE(world.open().ok());
+  ASSERT_TRUE(world.close().ok());
+  EXPECT_TRUE(world.store->exists("vault/segments/next-steps.txt"));
+  EXPECT_FALSE(world.store->exists("vault/segments/next-7.prep"));
+  EXPECT_FALSE(world.store->exists("vault/segments/next.prep")) << "of an earlier version";
+}
+
 TEST(Journal, OptionsThatCannotWorkAreRefused) {
   JournalOptions options = small_options();
   options.segment_bytes = 4096;
