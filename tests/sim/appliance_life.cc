@@ -383,7 +383,9 @@ void ApplianceLife::inject_faults() {
     store_->inject(std::move(fault));
   }
   // The index is worked at all the time, so that it takes many to disturb all of that.
-  for (std::uint64_t i = random_.below(20); i > 0; --i) {
+  const std::uint64_t many = random_.below(20);
+  note(fmt::format("{} faults more in the index, once each", many));
+  for (std::uint64_t i = many; i > 0; --i) {
     store_->inject({.path_contains = kIndexPath, .skip = random_.below(3 * i)});
   }
 }
