@@ -52,8 +52,9 @@ Task<Result<std::unique_ptr<PointExports>>> PointExports::open(const cdp::Clock&
   if (catalogue) {
     exports->catalogue_.emplace(*std::move(catalogue));
   } else {
-    exports->problem_ = make_error(EIO, "the clones are not served, and none is made: {}: {}",
-                                   exports->list_path(), catalogue.error().message);
+    exports->problem_ = make_error(EIO, "the clones are not served, and none is made: {}/{}: {}",
+                                   exports->clones_path_, restore::CloneCatalogue::kFileName,
+                                   catalogue.error().message);
   }
   co_return exports;
 }
@@ -158,10 +159,6 @@ const restore::CloneEntry* PointExports::find_clone(std::string_view name) const
   return catalogue_ ? catalogue_->find(name) : nullptr;
 }
 
-std::string PointExports::list_path() const {
-  return fmt::format("{}/{}", clones_path_, restore::CloneCatalogue::kFileName);
-}
-
 std::string PointExports::file_of(const restore::CloneEntry& entry, const char* kind) const {
   return fmt::format("{}/{}.{}", clones_path_, entry.uuid.to_string(), kind);
 }
@@ -219,16 +216,9 @@ Task<Result<restore::CloneEntry>> PointExports::create_clone(std::string name,
     co_return make_error(EEXIST, "a clone named {} is being made", entry.name);
   }
   Status made = co_await create_files(entry);
-  if (!made) {
-    remove_files(entry);
-  } else {
-    while (changing_catalogue_) co_await catalogue_changed_.wait();
-    changing_catalogue_ = true;
-    // Where this fails, the list may be on its disk all the same: the files stay, for the next start.
-    made = co_await catalogue_->add(entry);
-    changing_catalogue_ = false;
-    catalogue_changed_.notify_all();
-  }
+  if (!made) remove_files(entry);
+  // Where this fails, the list may be on its disk all the same: the files stay, for the next start.
+  if (made) made = co_await add_to_catalogue(entry);
   creating_.erase(entry.name);
   if (!made) co_return std::move(made).error();
   co_return entry;
@@ -242,6 +232,15 @@ Task<Status> PointExports::create_files(restore::CloneEntry entry) {
                                            restore::Clone::map_bytes(entry.size_bytes));
   if (!map) co_return std::move(map).error();
   co_return co_await directory_->sync();
+}
+
+Task<Status> PointExports::add_to_catalogue(restore::CloneEntry entry) {
+  while (changing_catalogue_) co_await catalogue_changed_.wait();
+  changing_catalogue_ = true;
+  Status added = co_await catalogue_->add(std::move(entry));
+  changing_catalogue_ = false;
+  catalogue_changed_.notify_all();
+  co_return added;
 }
 
 void PointExports::remove_files(const restore::CloneEntry& entry) {

@@ -89,9 +89,9 @@ class PointExports {
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> open_clone(restore::CloneEntry entry);
   cdp::Task<cdp::Result<std::shared_ptr<restore::Clone>>> open_files(restore::CloneEntry entry);
   cdp::Task<cdp::Status> create_files(restore::CloneEntry entry);
+  cdp::Task<cdp::Status> add_to_catalogue(restore::CloneEntry entry);
   void remove_files(const restore::CloneEntry& entry);
   const restore::CloneEntry* find_clone(std::string_view name) const;
-  std::string list_path() const;
   std::string file_of(const restore::CloneEntry& entry, const char* kind) const;
   void forget_closed_views();
 
