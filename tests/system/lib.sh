@@ -22,13 +22,19 @@ bin=${HINDSIGHT_BIN:-$tests/../../build/release/bin}
 say() { echo "- $*"; }
 # counted N WHAT: a line that tools/test adds up, over all tests.
 counted() { echo "counted: $*"; }
-fail() { echo "FAILED: $*" >&2; exit 1; }
+# Said at once, as it may be in a subshell, and again below the daemon's log.
+fail() {
+  failure=$*
+  echo "FAILED: $*" >&2
+  exit 1
+}
 # For independent checks: the test goes on, and fails at its end.
 complain() {
   echo "FAILED: $*" >&2
   complaints=$((complaints + 1))
 }
 complaints=0
+failure=
 skip() { echo "skipped: $*"; exit 77; }
 
 on_exit() {
@@ -38,8 +44,9 @@ on_exit() {
   if [ "$status" = 0 ] && [ "$complaints" -gt 0 ]; then status=1; fi
   [ -z "${doomed_pid:-}" ] || end_fio_doomed
   if [ "$status" != 0 ] && [ "$status" != 77 ]; then
-    echo "FAILED with exit $status; the end of hindsightd's log:" >&2
+    echo "The end of hindsightd's log:" >&2
     tail -n 20 "$daemon_log" >&2
+    echo "FAILED with exit $status${failure:+: $failure}" >&2
   fi
   work_dir_clean "$work" "${HINDSIGHT_TEST_KEEP:+keep}"
   [ -z "${HINDSIGHT_TEST_KEEP:-}" ] || echo "kept: $work"
