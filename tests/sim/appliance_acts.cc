@@ -206,17 +206,18 @@ void ApplianceLife::roll_back() {
   if (tell(status, "a rollback")) judge();
 }
 
-// Some of the volumes that there were, all by one record; the pair only together.
+// Some of the volumes that there were, all by one record; the pair only together. One that an act was
+// to replace and that could not be read since is left alone: what it holds is not known.
 Task<Status> ApplianceLife::roll_back_to(const Point& point) {
   const auto of_pair = std::count_if(volumes_.begin(), volumes_.end(), [&](const auto& each) {
-    return is_pair(each.second) && point.content.contains(each.first);
+    return is_pair(each.second) && !each.second.instead && point.content.contains(each.first);
   });
   const bool with_pair = of_pair == 2 && random_.coin();
   const cdp::Lsn lsn = point.lsn;
   std::vector<tools::Appliance::VolumePoint> to;
   for (const auto& [id, content] : point.content) {
     const auto found = volumes_.find(id);
-    if (found == volumes_.end()) continue;
+    if (found == volumes_.end() || found->second.instead) continue;
     if (is_pair(found->second) ? !with_pair : random_.chance(30)) continue;
     to.push_back({id, lsn, content.size()});
   }
@@ -225,7 +226,9 @@ Task<Status> ApplianceLife::roll_back_to(const Point& point) {
     note(fmt::format("rolling back {} to LSN {}", volumes_.at(one.volume).name, lsn.value));
   }
   std::map<VolumeId, Content> contents = point.content;
+  std::vector<VolumeId> chosen;
   for (const auto& one : to) {
+    chosen.push_back(one.volume);
     Tracked& volume = volumes_.at(one.volume);
     volume.clients->errors_expected = true;  // they are cut off
     volume.instead = std::move(contents[one.volume]);
@@ -244,10 +247,7 @@ Task<Status> ApplianceLife::roll_back_to(const Point& point) {
   }
   if (!status.ok()) co_return status;
   ++counts_.rollbacks;
-  for (const auto& [id, content] : point.content) {
-    const auto found = volumes_.find(id);
-    if (found != volumes_.end() && found->second.instead) found->second.replaced = true;
-  }
+  for (const VolumeId id : chosen) volumes_.at(id).replaced = true;
   co_return status;
 }
 

@@ -48,7 +48,6 @@ class ApplianceSweep : public testing::Test {
     EXPECT_GT(strikes * stride(), 50u);
   }
 
- private:
   static std::string told(const ApplianceLife& life) {
     return fmt::format("{}\n{}", life.findings().front(), fmt::join(life.story(), "\n"));
   }
@@ -77,6 +76,15 @@ TEST_F(ApplianceSweep, TheClockSteps) {
 }
 TEST_F(ApplianceSweep, PointsAreLookedAt) {
   expect_safe(12, {Act::kWork, Act::kTakePoint, Act::kCheckPoints, Act::kVerify});
+}
+
+// One volume of a rollback cannot be read after it, and is to be rolled back again (an hour's soak).
+TEST_F(ApplianceSweep, AStrikeThatOnceFoundSomething) {
+  LifeOptions options{.script = {Act::kWork, Act::kTakePoint, Act::kRollBack, Act::kRollBack}};
+  options.failing_io = 233;
+  ApplianceLife life(1795447646, options);
+  life.run();
+  EXPECT_TRUE(life.findings().empty()) << told(life);
 }
 
 }  // namespace
