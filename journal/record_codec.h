@@ -3,7 +3,7 @@
 // Records to bytes and back (FORMAT.md, "Records"). Decoding checks every field of every record
 // and refuses types that it does not know: skipping one would make history silently wrong.
 //
-// Pure functions; any thread.
+// record_encoder.cc and record_decoder.cc. Pure functions; any thread.
 #pragma once
 
 #include <cstddef>
@@ -44,6 +44,18 @@ inline constexpr std::size_t kPieceBytes = 8;
 inline constexpr std::size_t kPlaceBytes = 16;
 inline constexpr std::size_t kFingerprintBytes = 16;
 inline constexpr std::size_t kTextBytesMax = 4096;  // names, labels, authors, paths
+inline constexpr std::size_t kRecordUnit = 8;       // bytes that a record is a multiple of
+static_assert(kRecordHeaderBytes % kRecordUnit == 0 && kPieceBytes % kRecordUnit == 0 &&
+              kPlaceBytes % kRecordUnit == 0 && kFingerprintBytes % kRecordUnit == 0);
+
+// Flags of record headers.
+inline constexpr std::uint8_t kTrimFlag = 1;           // of ZERO
+inline constexpr std::uint8_t kHydrationFlag = 1;      // of CHECKPOINT
+inline constexpr std::uint8_t kRefuseWritersFlag = 1;  // of ROLLBACK
+inline constexpr std::uint8_t kRemovedFlag = 1;        // of STATE volume, as those below
+inline constexpr std::uint8_t kHydratingFlag = 2;
+inline constexpr std::uint8_t kOriginFlag = 4;
+inline constexpr std::uint8_t kWritersRefusedFlag = 8;
 
 // The most bytes that the record of a write of `blocks` blocks can take.
 constexpr std::uint64_t write_record_bound(std::uint64_t blocks) {

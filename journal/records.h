@@ -34,6 +34,9 @@ using cdp::Task;
 using cdp::VolumeId;
 using cdp::ZeroKind;
 
+// Larger volumes are refused where they are created, and no record reaches beyond.
+inline constexpr std::uint64_t kVolumeBlocksMax = 1ull << 38;  // 1 PiB
+
 // Where a block lies: block `index` of the run at byte `run_offset` of a segment. One read of
 // `run_bytes` bytes there, and nothing else, is needed to have it.
 struct BlockPlace {

@@ -85,7 +85,7 @@ struct ExportOptions {
 struct ExportedRange {
   journal::Visibility visible{};
   std::uint64_t size_bytes = 0;  // of the volume
-  std::uint64_t end_block = journal::index::kVolumeBlocksMax;
+  std::uint64_t end_block = journal::kVolumeBlocksMax;
 };
 
 Task<Status> export_blocks(cdp::Scheduler& scheduler, RunSource& runs,

@@ -18,9 +18,6 @@
 
 namespace journal::index {
 
-// Larger volumes are refused where they are created: a zeroed range reaches up to here at most.
-inline constexpr std::uint64_t kVolumeBlocksMax = 1ull << 38;  // 1 PiB
-
 enum class BlockState : std::uint8_t {
   kUntouched,  // no change that is visible: zeroes, if everything since the beginning is
   kZero,

@@ -53,7 +53,7 @@ class ModelBlockMap final : public journal::index::BlockMap, public journal::Rec
   }
   void on_volume_resized(const journal::VolumeResized& record) override {
     const std::uint64_t end = cdp::blocks_for(record.size_bytes);
-    add({record.stamp.lsn, record.volume, end, journal::index::kVolumeBlocksMax - end});
+    add({record.stamp.lsn, record.volume, end, journal::kVolumeBlocksMax - end});
   }
   // Or by hand, in LSN order.
   void add(Change change) { changes_.push_back(change); }

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "cdp/base/endian.h"
+#include "journal/record_codec.h"
+
+namespace journal {
+
+void RecordEncoder::clear() {
+  bytes_.clear();
+  count_ = 0;
+}
+
+template <typename T>
+void RecordEncoder::put(T value) {
+  const std::size_t at = bytes_.size();
+  bytes_.resize(at + sizeof value);
+  cdp::store_le(bytes_.data() + at, value);
+}
+
+void RecordEncoder::put_bytes(std::span<const std::byte> bytes) {
+  bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+}
+
+// Two lengths, then the two texts, zero padded together.
+void RecordEncoder::put_texts(std::string_view first, std::string_view second) {
+  CHECK(first.size() <= kTextBytesMax && second.size() <= kTextBytesMax);
+  put(static_cast<std::uint16_t>(first.size()));
+  put(static_cast<std::uint16_t>(second.size()));
+  put(std::uint32_t{0});
+  put_bytes(std::as_bytes(std::span(first)));
+  put_bytes(std::as_bytes(std::span(second)));
+  bytes_.resize(cdp::round_up(bytes_.size(), kRecordUnit));
+}
+
+void RecordEncoder::begin(const Header& header) {
+  ++count_;
+  put(static_cast<std::uint8_t>(header.type));
+  put(header.flags);
+  put(header.pieces);
+  put(header.volume.value);
+  put(header.stamp.lsn.value);
+  put(header.stamp.time.value);
+  put(header.first_block);
+}
+
+void RecordEncoder::write(VolumeId volume, Stamp stamp, std::uint64_t first_block,
+                          std::span<const StoredPiece> pieces) {
+  CHECK(!pieces.empty() && pieces.size() <= UINT16_MAX);
+  begin({.type = RecordType::kWrite,
+         .pieces = static_cast<std::uint16_t>(pieces.size()),
+         .volume = volume,
+         .stamp = stamp,
+         .first_block = first_block});
+  for (const StoredPiece& piece : pieces) {
+    CHECK(piece.count > 0);
+    put(static_cast<std::uint8_t>(piece.kind));
+    put(std::uint8_t{0});
+    put(piece.count);
+    put(piece.first_new);
+    if (piece.kind == PieceKind::kReference) {
+      CHECK(piece.place.index + piece.count <= kRunBlocksMax);
+      put(piece.place.segment);
+      put(piece.place.run_offset);
+      put(piece.place.run_bytes);
+      put(piece.place.index);
+      put(std::uint16_t{0});
+    }
+    if (piece.kind == PieceKind::kReference || piece.kind == PieceKind::kNew) {
+      CHECK(piece.fingerprints.size() == piece.count);
+      for (const Fingerprint& fingerprint : piece.fingerprints) {
+        put(fingerprint.low);
+        put(fingerprint.high);
+      }
+    }
+  }
+}
+
+void RecordEncoder::add(const ZeroRecord& record) {
+  begin({.type = RecordType::kZero,
+         .flags = record.kind == ZeroKind::kTrim ? kTrimFlag : std::uint8_t{0},
+         .volume = record.volume,
+         .stamp = record.stamp,
+         .first_block = record.first_block});
+  put(record.block_count);
+}
+
+void RecordEncoder::add(const VolumeCreated& record) {
+  begin({.type = RecordType::kVolumeCreated, .volume = record.volume, .stamp = record.stamp});
+  put_bytes(record.uuid.bytes);
+  put(record.size_bytes);
+  put_texts(record.name, record.backing);
+}
+
+void RecordEncoder::add(const VolumeCreatedFrom& record) {
+  begin({.type = RecordType::kVolumeCreatedFrom, .volume = record.volume, .stamp = record.stamp});
+  put_bytes(record.uuid.bytes);
+  put(record.size_bytes);
+  put(record.origin.value);
+  put(std::uint32_t{0});
+  put(record.point.value);
+  put_texts(record.name, record.backing);
+}
+
+void RecordEncoder::add(const RollbackRecord& record) {
+  CHECK(!record.volumes.empty() && record.volumes.size() <= kRollbackVolumesMax);
+  begin({.type = RecordType::kRollback,
+         .flags = record.refuse_writers ? kRefuseWritersFlag : std::uint8_t{0},
+         .stamp = record.stamp});
+  put(record.point.value);
+  put(static_cast<std::uint32_t>(record.volumes.size()));
+  put(std::uint32_t{0});
+  for (const RollbackRecord::Volume& volume : record.volumes) {
+    put(volume.volume.value);
+    put(std::uint32_t{0});
+    put(volume.size_bytes);
+  }
+  put_texts(record.author, {});
+}
+
+void RecordEncoder::add(const VolumeResumed& record) {
+  begin({.type = RecordType::kVolumeResumed, .volume = record.volume, .stamp = record.stamp});
+}
+
+void RecordEncoder::add(const VolumeResized& record) {
+  begin({.type = RecordType::kVolumeResized, .volume = record.volume, .stamp = record.stamp});
+  put(record.size_bytes);
+}
+
+void RecordEncoder::add(const VolumeRenamed& record) {
+  begin({.type = RecordType::kVolumeRenamed, .volume = record.volume, .stamp = record.stamp});
+  put_texts(record.name, {});
+}
+
+void RecordEncoder::add(const VolumeRemoved& record) {
+  begin({.type = RecordType::kVolumeRemoved, .volume = record.volume, .stamp = record.stamp});
+}
+
+void RecordEncoder::add(const MarkRecord& record) {
+  begin({.type = RecordType::kMark, .volume = record.volume, .stamp = record.stamp});
+  put_texts(record.label, record.author);
+}
+
+void RecordEncoder::add(const CheckpointRecord& record) {
+  begin({.type = RecordType::kCheckpoint,
+         .flags = record.hydration.has_value() ? kHydrationFlag : std::uint8_t{0},
+         .volume = record.volume,
+         .stamp = record.stamp});
+  put(record.covered.value);
+  if (!record.hydration.has_value()) return;
+  put(record.hydration->cursor);
+  put(record.hydration->base.value);
+}
+
+void RecordEncoder::add(const CrashRecord& record) {
+  begin({.type = RecordType::kCrash, .stamp = record.stamp});
+  put(record.segment);
+  put(record.epoch);
+  put(record.cut_bytes);
+  put(record.last_lsn.value);
+  put(record.remembered_lsn.value);
+  put(record.flags);
+  put(std::uint32_t{0});
+}
+
+void RecordEncoder::add(const ClockRecord& record) {
+  begin({.type = RecordType::kClock,
+         .flags = static_cast<std::uint8_t>(record.reason),
+         .stamp = record.stamp});
+  put(record.realtime.value);
+  put(record.boottime.value);
+  put(record.step.value);
+}
+
+void RecordEncoder::add(const FooterRecord& record) {
+  begin({.type = RecordType::kFooter,
+         .flags = static_cast<std::uint8_t>(record.reason),
+         .stamp = record.stamp});
+  put(record.frame_count);
+  put(record.data_bytes);
+}
+
+void RecordEncoder::add(const StateVaultRecord& record) {
+  begin({.type = RecordType::kStateVault, .stamp = record.stamp});
+  put(record.next_volume_id);
+  put(std::uint32_t{0});
+}
+
+void RecordEncoder::add(const StateVolumeRecord& record) {
+  const VolumeState& volume = record.volume;
+  const int flags = (volume.removed.has_value() ? kRemovedFlag : 0) |
+                    (volume.hydration.has_value() ? kHydratingFlag : 0) |
+                    (volume.origin.has_value() ? kOriginFlag : 0) |
+                    (volume.writers_refused ? kWritersRefusedFlag : 0);
+  begin({.type = RecordType::kStateVolume,
+         .flags = static_cast<std::uint8_t>(flags),
+         .volume = volume.id,
+         .stamp = volume.created});
+  const Stamp removed = volume.removed.value_or(Stamp{});
+  put_bytes(volume.uuid.bytes);
+  put(volume.size_bytes);
+  put(volume.checkpoint.value);
+  put(removed.lsn.value);
+  put(removed.time.value);
+  if (volume.hydration.has_value()) {
+    put(volume.hydration->cursor);
+    put(volume.hydration->base.value);
+  }
+  if (volume.origin.has_value()) {
+    put(volume.origin->volume.value);
+    put(std::uint32_t{0});
+    put(volume.origin->point.value);
+  }
+  put_texts(volume.name, volume.backing);
+}
+
+}  // namespace journal
