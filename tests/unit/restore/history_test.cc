@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/sim/same_bytes.h"
 #include "tests/unit/restore/recorded_vault.h"
 
 namespace restore {
@@ -280,6 +281,123 @@ TEST_F(HistoryTest, ACrashIsToldAtTheTimesThatMayMissWritesAndNowhereElse) {
   EXPECT_TRUE(contains(crashes[0].message, "cut by a crash")) << crashes[0].message;
 }
 
+// What a crash took, in the words of what the journal found of it.
+TEST_F(HistoryTest, ACrashSaysWhatItTook) {
+  world_.create("shop", kMiB);
+  journal::JournalState newest = world_.newest();
+  const cdp::Stamp end{newest.lsn, newest.time};
+  newest.crashes = {{.stamp = end,
+                     .last_lsn = {1},
+                     .remembered_lsn = {7},
+                     .flags = journal::CrashRecord::kTailLost | journal::CrashRecord::kCorrupt}};
+  const History history{newest, {}};
+  const auto told = history.crashes_within(history.ends_of(**history.find_volume("shop")));
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_TRUE(contains(told[0].message, "confirmed as durable up to lsn:7")) << told[0].message;
+  EXPECT_TRUE(contains(told[0].message, "cannot be read")) << told[0].message;
+}
+
+TEST_F(HistoryTest, WhatIsNotKnownIsAnsweredWithWhatIs) {
+  const auto shop = world_.create("shop", kMiB);
+  const auto gone = world_.create("gone", kMiB);
+  world_.remove(gone);
+  world_.flush();
+  const auto beyond = resolve("shpo", Point::at_lsn(Lsn{world_.last().value + 9}));
+  ASSERT_FALSE(beyond.ok());
+  EXPECT_TRUE(contains(beyond.error().message, "the newest record of the vault is"))
+      << beyond.error().message;
+  EXPECT_EQ(resolve("shpo", Point::first()).error().code, ENOENT);
+  EXPECT_EQ(resolve("id:" + journal::Uuid::random().to_string(), Point::first()).error().code,
+            ENOENT);
+
+  EXPECT_EQ(world_.history().find_volume("shpo").error().message,
+            "there is no volume shpo: the volumes are shop");
+  EXPECT_EQ(world_.history().find_volume("no/slash").error().code, EINVAL);
+  world_.remove(shop);
+  world_.flush();
+  EXPECT_EQ(world_.history().find_volume("shpo").error().message,
+            "there is no volume shpo: `hindsight volume create` makes one");
+}
+
+// The places of all frames.
+struct Frames final : journal::RecordVisitor {
+  bool on_frame(const journal::FrameInfo& frame) override {
+    all.push_back(frame);
+    return false;
+  }
+  std::vector<journal::FrameInfo> all;
+};
+
+// Rot that an index met when it was made.
+TEST_F(HistoryTest, HistoryThatCannotBeReadIsToldByItsLsns) {
+  const auto shop = world_.create("shop", kMiB);
+  for (unsigned i = 1; i <= 5; ++i) {
+    world_.write(shop, i, {i});
+    world_.flush();
+  }
+  const History history = world_.history();
+  Frames frames;
+  ASSERT_TRUE(world_.scheduler.run(world_.reader()->visit(Lsn{}, world_.last(), frames)).ok());
+  const journal::FrameInfo hurt = frames.all[frames.all.size() - 3];
+  world_.store().flip_bit("vault/segments/" + journal::segment_name(hurt.segment),
+                          (std::uint64_t{hurt.offset} + 100) * 8);
+
+  const auto files = world_.store().directory("another index");
+  const auto index = cdp::value_or_throw(world_.scheduler.run(journal::index::TimeIndex::open(
+      world_.scheduler, *files, world_.segments(), world_.vault, {})));
+  ASSERT_TRUE(world_.scheduler.run(index->catch_up(world_.last())).ok());
+  const auto told = world_.scheduler.run(History::damage(*index, {Lsn{}, world_.last()}));
+  ASSERT_TRUE(told.ok()) << told.error().message;
+  ASSERT_EQ(told->size(), 1u);
+  EXPECT_TRUE(contains(told->front(),
+                       fmt::format("between LSN {} and {} cannot be read",
+                                   hurt.first_lsn.value - 1, hurt.last_lsn.value + 1)))
+      << told->front();
+  // The points behind it are there.
+  const auto behind = world_.scheduler.run(
+      history.resolve(*index, "shop", Point::at_lsn(Lsn{world_.last().value - 1})));
+  EXPECT_TRUE(behind.ok()) << behind.error().message;
+  EXPECT_TRUE(world_.scheduler.run(index->close()).ok());
+}
+
+// Rot that comes after the index knew the frame: what a point is resolved by is right, or it is an
+// error.
+TEST_F(HistoryTest, AFrameThatRotsLaterGivesAnErrorAndNoWrongAnswer) {
+  const auto shop = world_.create("shop", kMiB);
+  world_.rename(shop, "ledger");
+  world_.flush();
+  const Lsn renamed = world_.last();
+  world_.write(shop, 0, {1});
+  world_.flush();
+  const Lsn written = world_.last();
+  world_.write(shop, 0, {2});
+  world_.flush();
+  const History history = world_.history();
+  Frames frames;
+  ASSERT_TRUE(world_.scheduler.run(world_.reader()->visit(Lsn{}, world_.last(), frames)).ok());
+  const auto hurt = std::find_if(frames.all.begin(), frames.all.end(), [&](const auto& frame) {
+    return frame.first_lsn <= renamed && renamed <= frame.last_lsn;
+  });
+  ASSERT_NE(hurt, frames.all.end());
+
+  int errors = 0;
+  const std::string path = "vault/segments/" + journal::segment_name(hurt->segment);
+  for (std::uint64_t byte = 0; byte < 200; ++byte) {
+    const std::uint64_t bit = (std::uint64_t{hurt->offset} + byte) * 8 + world_.random() % 8;
+    world_.store().flip_bit(path, bit);
+    const auto resolved = world_.scheduler.run(
+        history.resolve(world_.index(), "ledger", Point::at_lsn(written)));
+    if (resolved.ok()) {
+      EXPECT_EQ(resolved->volume.id, shop);
+    } else {
+      EXPECT_EQ(resolved.error().code, EIO) << resolved.error().message;
+      ++errors;
+    }
+    world_.store().flip_bit(path, bit);
+  }
+  EXPECT_GT(errors, 100);
+}
+
 // Collects an image in memory.
 class MemoryTarget final : public ImageTarget {
  public:
@@ -289,6 +407,7 @@ class MemoryTarget final : public ImageTarget {
     return {};
   }
   Status data(std::uint64_t offset, std::span<const std::byte> bytes) override {
+    if (full) return cdp::make_error(ENOSPC, "the target is full");
     std::copy(bytes.begin(), bytes.end(), image.begin() + static_cast<std::ptrdiff_t>(offset));
     return {};
   }
@@ -301,14 +420,39 @@ class MemoryTarget final : public ImageTarget {
     return {};
   }
   bool wants_offset_order() const override { return ordered; }
+  std::string left_behind() const override { return remains; }
 
   ImageSize announced;
   std::vector<std::byte> image;
   bool finished = false;
   bool ordered = false;
+  bool full = false;
+  std::string remains;
 };
 
-// The whole line: what was recorded, at any LSN of it, byte for byte.
+TEST_F(HistoryTest, AnImageThatFailsSaysWhatIsLeftOfIt) {
+  const auto shop = world_.create("shop", kMiB);
+  world_.write(shop, 0, {1});
+  world_.flush();
+  auto resolved = resolve("shop", Point::now());
+  ASSERT_TRUE(resolved.ok());
+  const auto opened = world_.scheduler.run(
+      ImageSource::open(world_.parts(), all_upto(shop, world_.last()), *std::move(resolved)));
+  ASSERT_TRUE(opened.ok()) << opened.error().message;
+  MemoryTarget target;
+  target.full = true;
+  for (const char* remains : {"", "half of it is there"}) {
+    target.remains = remains;
+    const Status written =
+        world_.scheduler.run(write_image(world_.scheduler, **opened, target, ExportOptions{}));
+    ASSERT_FALSE(written.ok());
+    EXPECT_EQ(written.error().code, ENOSPC);
+    EXPECT_FALSE(target.finished);
+    EXPECT_EQ(contains(written.error().message, "; half of it is there"), !target.remains.empty())
+        << written.error().message;
+  }
+}
+
 // The newest state of a segment with rot in it may lack a volume, a mark or a rollback.
 TEST_F(HistoryTest, WhatTheNewestStateLacksIsToldWhateverIsAsked) {
   const auto shop = world_.create("shop", kMiB);
@@ -328,6 +472,7 @@ TEST_F(HistoryTest, WhatTheNewestStateLacksIsToldWhateverIsAsked) {
   EXPECT_EQ(history.lost(), resolved->notices);
 }
 
+// The whole line: what was recorded, at any LSN of it, byte for byte.
 TEST_F(HistoryTest, EveryPointOfARandomHistoryComesBackAsItWas) {
   struct Live {
     cdp::VolumeId id;
@@ -400,7 +545,7 @@ TEST_F(HistoryTest, EveryPointOfARandomHistoryComesBackAsItWas) {
         world_.scheduler.run(write_image(world_.scheduler, **opened, target, ExportOptions{}));
     ASSERT_TRUE(written.ok()) << written.error().message;
     ASSERT_TRUE(target.finished);
-    ASSERT_TRUE(target.image == world_.image(live.id, lsn)) << "lsn " << lsn.value;
+    ASSERT_TRUE(sim::same_bytes(target.image, world_.image(live.id, lsn))) << "lsn " << lsn.value;
   }
 }
 
@@ -433,7 +578,7 @@ TEST_F(HistoryTest, ReplayFromACheckpointMakesTheBackingEqualToTheJournal) {
   const Status applied = world_.scheduler.run(apply_to_disk(
       world_.scheduler, runs, *parts.map, {.visible = changed, .size_bytes = kMiB}, *backing));
   ASSERT_TRUE(applied.ok()) << applied.error().message;
-  EXPECT_TRUE(store->content("backing") == world_.image(shop, world_.last()));
+  EXPECT_TRUE(sim::same_bytes(store->content("backing"), world_.image(shop, world_.last())));
 }
 
 }  // namespace

@@ -131,6 +131,34 @@ TEST_F(TargetTest, ImpossibleTargetsAreRefusedInASentence) {
   EXPECT_FALSE(open_target(path("fifo"), {}).ok());
 }
 
+TEST_F(TargetTest, PathsThatLeadNowhereAreRefusedInASentence) {
+  fs::create_symlink("loop", path("loop"));
+  EXPECT_EQ(open_target(path("loop"), {}).error().code, ELOOP);
+  write("file", "");
+  EXPECT_EQ(open_file_target(path("file") + "/image", false).error().code, ENOTDIR);
+}
+
+TEST_F(TargetTest, ANameWithoutADirectoryIsInTheWorkingDirectory) {
+  const fs::path before = fs::current_path();
+  fs::current_path(directory_);
+  auto target = cdp::value_or_throw(open_target("image", {}));
+  EXPECT_TRUE(target->start({4, {}}).ok());
+  EXPECT_TRUE(target->data(0, bytes(4, 'n')).ok());
+  EXPECT_TRUE(target->finish().ok());
+  fs::current_path(before);
+  EXPECT_EQ(content(path("image")), "nnnn");
+}
+
+TEST(WriteAt, AFailureNamesTheFileThePlaceAndTheLength) {
+  const cdp::FileDescriptor full{::open("/dev/full", O_WRONLY | O_CLOEXEC)};
+  ASSERT_TRUE(full.valid());
+  const cdp::Status failed = write_at(full.get(), "/dev/full", 500, bytes(10, 'x'));
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().code, ENOSPC);
+  EXPECT_EQ(failed.error().message.find("writing 10 bytes at 500 of /dev/full"), 0u)
+      << failed.error().message;
+}
+
 TEST_F(TargetTest, AFileSystemWithoutRoomIsRefusedBeforeAnythingIsWritten) {
   auto target = cdp::value_or_throw(open_target(path("image"), {}));
   const cdp::Status refused = target->start({1ull << 50, 1ull << 50});
@@ -204,6 +232,82 @@ TEST_F(TargetTest, Qcow2WithoutQemuImgNamesThePackage) {
   ASSERT_FALSE(refused.ok());
   EXPECT_NE(refused.error().message.find("qemu-utils"), std::string::npos);
   EXPECT_EQ(files(), 0u);
+}
+
+// In place of qemu-img: what it does is a script's words.
+class FailingConversionTest : public TargetTest {
+ protected:
+  FailingConversionTest() {
+    const char* variable = std::getenv("PATH");
+    before_ = variable != nullptr ? variable : "";
+    fs::create_directory(path("bin"));
+    ::setenv("PATH", (path("bin") + ":" + before_).c_str(), 1);
+  }
+  ~FailingConversionTest() override { ::setenv("PATH", before_.c_str(), 1); }
+
+  void qemu_img_does(const std::string& words) const {
+    write("bin/qemu-img", "#!/bin/sh\n" + words + "\n");
+    fs::permissions(path("bin/qemu-img"), fs::perms::owner_all);
+  }
+  // How a conversion ends; nothing is left but the script, whatever it was.
+  cdp::Status convert() {
+    auto target = cdp::value_or_throw(open_target(path("image"), {ImageFormat::kQcow2, false}));
+    EXPECT_TRUE(target->start({1 << 20, 4096}).ok());
+    EXPECT_TRUE(target->data(0, bytes(4096, 'x')).ok());
+    EXPECT_TRUE(target->zero(4096, 4096).ok());
+    cdp::Status finished = target->finish();
+    target.reset();
+    EXPECT_EQ(files(), 1u);
+    return finished;
+  }
+
+ private:
+  std::string before_;
+};
+
+TEST_F(FailingConversionTest, WhatQemuImgSaysIsTheErrorAndNothingIsLeft) {
+  qemu_img_does("echo 'qemu-img: no space left'; exit 1");
+  const cdp::Status failed = convert();
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().message, "qemu-img failed: qemu-img: no space left");
+}
+
+TEST_F(FailingConversionTest, OneThatSaysNothingOrIsKilledFailsToo) {
+  for (const char* words : {"exit 3", "kill -KILL $$"}) {
+    qemu_img_does(words);
+    const cdp::Status failed = convert();
+    ASSERT_FALSE(failed.ok()) << words;
+    EXPECT_EQ(failed.error().message, "qemu-img failed: it said nothing") << words;
+  }
+}
+
+TEST_F(FailingConversionTest, OfALongStoryTheBeginningIsKept) {
+  qemu_img_does("yes 0123456 | head -c 1000000; exit 1");
+  const cdp::Status failed = convert();
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().message.find("qemu-img failed: 0123456\n0123456\n"), 0u);
+  EXPECT_LT(failed.error().message.size(), 10'000u);
+}
+
+TEST_F(FailingConversionTest, OneThatDoesNotStartIsNamed) {
+  write("bin/qemu-img", "#!/nonexistent/interpreter\n");
+  fs::permissions(path("bin/qemu-img"), fs::perms::owner_all);
+  ::setenv("PATH", path("bin").c_str(), 1);
+  const cdp::Status failed = convert();
+  ASSERT_FALSE(failed.ok());
+  EXPECT_EQ(failed.error().code, ENOENT);
+  EXPECT_NE(failed.error().message.find("starting qemu-img"), std::string::npos);
+}
+
+TEST_F(FailingConversionTest, WhatCannotBeMadeIsRefusedAtTheStart) {
+  qemu_img_does("exit 0");
+  write("image", "old");
+  const auto refused = open_target(path("image"), {ImageFormat::kQcow2, false});
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, EEXIST);
+  auto target = cdp::value_or_throw(open_target(path("other"), {ImageFormat::kQcow2, false}));
+  EXPECT_EQ(target->start({1ull << 50, 1ull << 50}).error().code, ENOSPC);
+  EXPECT_EQ(target->start({INT64_MAX, {}}).error().code, EFBIG);
 }
 
 // A loop device over a file, where this machine lets us have one.

@@ -202,16 +202,27 @@ class RecordedVault {
     std::function<void(Blocks&, std::uint64_t&)> apply;  // null: no change of content
   };
 
-  static void fill(std::byte* block, unsigned block_seed) {
+  static constexpr unsigned kFilledMax = 1024;
+  struct Filled {
+    unsigned seed = 0;
+    std::vector<std::byte> bytes;
+  };
+  void fill(std::byte* block, unsigned block_seed) const {
     if (block_seed == 0) {
       std::memset(block, 0, kBlockBytes);
       return;
     }
-    std::mt19937 bytes{block_seed};
-    for (std::size_t i = 0; i < kBlockBytes; i += 4) {
-      const auto word = static_cast<std::uint32_t>(i % 512 < 128 ? bytes() : block_seed);
-      std::memcpy(block + i, &word, 4);
+    // Images are asked for more often than blocks are new.
+    Filled& filled = filled_[block_seed % kFilledMax];
+    if (filled.seed != block_seed) {
+      filled = {block_seed, std::vector<std::byte>(kBlockBytes)};
+      std::mt19937 bytes{block_seed};
+      for (std::size_t i = 0; i < kBlockBytes; i += 4) {
+        const auto word = static_cast<std::uint32_t>(i % 512 < 128 ? bytes() : block_seed);
+        std::memcpy(filled.bytes.data() + i, &word, 4);
+      }
     }
+    std::memcpy(block, filled.bytes.data(), kBlockBytes);
   }
   Task<void> record_write(cdp::VolumeId id, std::uint64_t first,
                           const std::vector<unsigned>* seeds) {
@@ -233,6 +244,8 @@ class RecordedVault {
     const Lsn kept = journal_->state().crashes.back().last_lsn;
     std::erase_if(changes_, [kept](const Change& change) { return change.stamp.lsn > kept; });
   }
+
+  mutable std::vector<Filled> filled_{kFilledMax};  // by seed, modulo
 
   std::shared_ptr<sim::SimStore> store_;
   cdp::PagePool pool_;

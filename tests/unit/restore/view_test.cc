@@ -212,6 +212,24 @@ TEST_F(ViewTest, AnErrorNamesTheVolumeThePointAndTheBlock) {
   EXPECT_EQ(pages_.available(), pages_.capacity());
 }
 
+TEST_F(ViewTest, AnIndexThatCannotBeReadIsAnErrorThatNamesTheBlock) {
+  const auto shop = world_.create("shop", kMiB);
+  world_.write(shop, 40, {1, 2, 3});
+  world_.flush();
+  PointParts parts = world_.parts();
+  auto map = std::make_shared<ModelBlockMap>();
+  map->fault = cdp::make_error(EIO, "the index is damaged");
+  const PointParts faulty{parts.scheduler, map, parts.runs};
+  const auto shown = view(point(faulty, shop, world_.last(), kMiB));
+  const auto pages = world_.scheduler.run(shown->read(40 * kBlockBytes, kBlockBytes));
+  ASSERT_FALSE(pages.ok());
+  EXPECT_EQ(pages.error().code, EIO);
+  const auto extents = world_.scheduler.run(shown->allocation(40 * kBlockBytes, kBlockBytes, 10));
+  ASSERT_FALSE(extents.ok());
+  EXPECT_EQ(extents.error().message, fmt::format("looking up shop@lsn:{} at block 40: the index is damaged",
+                                                 world_.last().value));
+}
+
 // Rule 8: 100 -> 50 and back to 99: what differs is not the newer LSNs.
 TEST_F(ViewTest, HydrationNamesWhatMayDifferAndWhatItReadsAs) {
   const std::uint64_t blocks = 3000;
