@@ -206,8 +206,8 @@ void ApplianceLife::roll_back() {
   if (tell(status, "a rollback")) judge();
 }
 
-// Some of the volumes that there were, all by one record; the pair only together. One that an act was
-// to replace and that could not be read since is left alone: what it holds is not known.
+// Some of the volumes that there were, all by one record; the pair only together. One that an act
+// was to replace and that could not be read since is left alone: what it holds is not known.
 Task<Status> ApplianceLife::roll_back_to(const Point& point) {
   const auto of_pair = std::count_if(volumes_.begin(), volumes_.end(), [&](const auto& each) {
     return is_pair(each.second) && !each.second.instead && point.content.contains(each.first);

@@ -78,7 +78,8 @@ TEST_F(ApplianceSweep, PointsAreLookedAt) {
   expect_safe(12, {Act::kWork, Act::kTakePoint, Act::kCheckPoints, Act::kVerify});
 }
 
-// One volume of a rollback cannot be read after it, and is to be rolled back again (an hour's soak).
+// One volume of a rollback cannot be read after it, and is to be rolled back again (an hour's
+// soak).
 TEST_F(ApplianceSweep, AStrikeThatOnceFoundSomething) {
   LifeOptions options{.script = {Act::kWork, Act::kTakePoint, Act::kRollBack, Act::kRollBack}};
   options.failing_io = 233;

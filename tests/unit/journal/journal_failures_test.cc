@@ -20,8 +20,8 @@ std::vector<Status> try_everything(JournalWorld& world, VolumeId volume) {
   const Lsn point = journal.state().find(volume)->created.lsn;
   const auto status = [](const auto& result) { return result.ok() ? Status() : result.error(); };
   return {status(journal.record_volume_created(stamp(), Uuid::random(), "new", 4096, "")),
-          status(journal.record_volume_created_from(stamp(), Uuid::random(), "newer", 4096, "", volume,
-                                                    point)),
+          status(journal.record_volume_created_from(stamp(), Uuid::random(), "newer", 4096, "",
+                                                    volume, point)),
           journal.record_rollback(stamp(), point, {{volume, 4096}}, "ops", true),
           journal.record_volume_resized(volume, stamp(), 8192),
           journal.record_volume_renamed(volume, stamp(), "other"),
@@ -97,8 +97,10 @@ TEST(Rule14, AFullVaultRefusesBeforeAcknowledgementAndRecovers) {
   ASSERT_TRUE(world.open().ok());
   const VolumeId volume = world.create_volume("db");
   ASSERT_TRUE(world.flush().ok());
-  world.store->inject(
-      {.path_contains = "segments/next", .kind = sim::IoKind::kCreate, .sticky = true, .code = ENOSPC});
+  world.store->inject({.path_contains = "segments/next",
+                       .kind = sim::IoKind::kCreate,
+                       .sticky = true,
+                       .code = ENOSPC});
   std::uint64_t block = 0;
   while (block < 10000 && world.write(volume, block, {2 * block + 1}, false)) ++block;
   ASSERT_LT(block, 10000u) << "the vault never filled up";
@@ -204,7 +206,8 @@ TEST_P(JournalFailures, Rule13_AFailedAppendIsCutAndSentToAFreshSegment) {
 }
 
 // What wants to be admitted while a segment is on its way to its name finds room for the next one.
-cdp::Task<void> keep_asking(JournalWorld& world, const bool& enough, std::optional<Error>& refused) {
+cdp::Task<void> keep_asking(JournalWorld& world, const bool& enough,
+                            std::optional<Error>& refused) {
   while (!enough && !refused.has_value()) {
     const Status admitted = co_await world.journal->admit(4);
     if (admitted.ok())

@@ -349,9 +349,9 @@ TEST_F(HistoryTest, HistoryThatCannotBeReadIsToldByItsLsns) {
   const auto told = world_.scheduler.run(History::damage(*index, {Lsn{}, world_.last()}));
   ASSERT_TRUE(told.ok()) << told.error().message;
   ASSERT_EQ(told->size(), 1u);
-  EXPECT_TRUE(contains(told->front(),
-                       fmt::format("between LSN {} and {} cannot be read",
-                                   hurt.first_lsn.value - 1, hurt.last_lsn.value + 1)))
+  EXPECT_TRUE(
+      contains(told->front(), fmt::format("between LSN {} and {} cannot be read",
+                                          hurt.first_lsn.value - 1, hurt.last_lsn.value + 1)))
       << told->front();
   // The points behind it are there.
   const auto behind = world_.scheduler.run(
@@ -385,8 +385,8 @@ TEST_F(HistoryTest, AFrameThatRotsLaterGivesAnErrorAndNoWrongAnswer) {
   for (std::uint64_t byte = 0; byte < 200; ++byte) {
     const std::uint64_t bit = (std::uint64_t{hurt->offset} + byte) * 8 + world_.random() % 8;
     world_.store().flip_bit(path, bit);
-    const auto resolved = world_.scheduler.run(
-        history.resolve(world_.index(), "ledger", Point::at_lsn(written)));
+    const auto resolved =
+        world_.scheduler.run(history.resolve(world_.index(), "ledger", Point::at_lsn(written)));
     if (resolved.ok()) {
       EXPECT_EQ(resolved->volume.id, shop);
     } else {

@@ -9,8 +9,8 @@
 #include <random>
 #include <set>
 
-#include "tests/sim/sim_scheduler.h"
 #include "tests/sim/same_bytes.h"
+#include "tests/sim/sim_scheduler.h"
 #include "tests/unit/restore/model_block_map.h"
 
 namespace restore {

@@ -226,8 +226,9 @@ TEST_F(ViewTest, AnIndexThatCannotBeReadIsAnErrorThatNamesTheBlock) {
   EXPECT_EQ(pages.error().code, EIO);
   const auto extents = world_.scheduler.run(shown->allocation(40 * kBlockBytes, kBlockBytes, 10));
   ASSERT_FALSE(extents.ok());
-  EXPECT_EQ(extents.error().message, fmt::format("looking up shop@lsn:{} at block 40: the index is damaged",
-                                                 world_.last().value));
+  EXPECT_EQ(
+      extents.error().message,
+      fmt::format("looking up shop@lsn:{} at block 40: the index is damaged", world_.last().value));
 }
 
 // Rule 8: 100 -> 50 and back to 99: what differs is not the newer LSNs.
