@@ -226,9 +226,7 @@ Task<Status> ApplianceLife::roll_back_to(const Point& point) {
     note(fmt::format("rolling back {} to LSN {}", volumes_.at(one.volume).name, lsn.value));
   }
   std::map<VolumeId, Content> contents = point.content;
-  std::vector<VolumeId> chosen;
   for (const auto& one : to) {
-    chosen.push_back(one.volume);
     Tracked& volume = volumes_.at(one.volume);
     volume.clients->errors_expected = true;  // they are cut off
     volume.instead = std::move(contents[one.volume]);
@@ -242,12 +240,12 @@ Task<Status> ApplianceLife::roll_back_to(const Point& point) {
       co_await world_->server().disconnect(std::move(device));
     }
     const Result<cdp::Stamp> stamp =
-        co_await appliance.roll_back(std::move(to), "sim", false);
+        co_await appliance.roll_back(to, "sim", false);
     if (!stamp.ok()) status = stamp.error();
   }
   if (!status.ok()) co_return status;
   ++counts_.rollbacks;
-  for (const VolumeId id : chosen) volumes_.at(id).replaced = true;
+  for (const auto& one : to) volumes_.at(one.volume).replaced = true;
   co_return status;
 }
 

@@ -218,7 +218,8 @@ Task<Result<restore::CloneEntry>> PointExports::create_clone(std::string name,
   Status made = co_await create_files(entry);
   if (!made) remove_files(entry);
   // Where this fails, the list may be on its disk all the same: the files stay, for the next start.
-  if (made) made = co_await add_to_catalogue(entry);
+  CatalogueChange add = [&entry](restore::CloneCatalogue& list) { return list.add(entry); };
+  if (made) made = co_await change_catalogue(std::move(add));
   creating_.erase(entry.name);
   if (!made) co_return std::move(made).error();
   co_return entry;
@@ -234,13 +235,13 @@ Task<Status> PointExports::create_files(restore::CloneEntry entry) {
   co_return co_await directory_->sync();
 }
 
-Task<Status> PointExports::add_to_catalogue(restore::CloneEntry entry) {
+Task<Status> PointExports::change_catalogue(CatalogueChange change) {
   while (changing_catalogue_) co_await catalogue_changed_.wait();
   changing_catalogue_ = true;
-  Status added = co_await catalogue_->add(std::move(entry));
+  Status changed = co_await change(*catalogue_);
   changing_catalogue_ = false;
   catalogue_changed_.notify_all();
-  co_return added;
+  co_return changed;
 }
 
 void PointExports::remove_files(const restore::CloneEntry& entry) {
@@ -255,11 +256,8 @@ Task<Status> PointExports::remove_clone(std::string name) {
     co_return make_error(ENOENT, "there is no clone {}: `hindsight clone list` lists them", name);
   }
   const restore::CloneEntry entry = *found;
-  while (changing_catalogue_) co_await catalogue_changed_.wait();
-  changing_catalogue_ = true;
-  Status removed = co_await catalogue_->remove(name);
-  changing_catalogue_ = false;
-  catalogue_changed_.notify_all();
+  CatalogueChange remove = [&name](restore::CloneCatalogue& list) { return list.remove(name); };
+  Status removed = co_await change_catalogue(std::move(remove));
   if (!removed) co_return removed;
   if (const auto open = open_clones_.find(name); open != open_clones_.end()) {
     const std::shared_ptr<restore::Clone> clone = open->second;

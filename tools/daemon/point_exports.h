@@ -11,6 +11,7 @@
 // destroyed, with no client left.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -89,7 +90,9 @@ class PointExports {
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> open_clone(restore::CloneEntry entry);
   cdp::Task<cdp::Result<std::shared_ptr<restore::Clone>>> open_files(restore::CloneEntry entry);
   cdp::Task<cdp::Status> create_files(restore::CloneEntry entry);
-  cdp::Task<cdp::Status> add_to_catalogue(restore::CloneEntry entry);
+  using CatalogueChange = std::function<cdp::Task<cdp::Status>(restore::CloneCatalogue&)>;
+  // Changes come one after the other.
+  cdp::Task<cdp::Status> change_catalogue(CatalogueChange change);
   void remove_files(const restore::CloneEntry& entry);
   const restore::CloneEntry* find_clone(std::string_view name) const;
   std::string file_of(const restore::CloneEntry& entry, const char* kind) const;

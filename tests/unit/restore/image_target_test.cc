@@ -245,8 +245,8 @@ class FailingConversionTest : public TargetTest {
   }
   ~FailingConversionTest() override { ::setenv("PATH", before_.c_str(), 1); }
 
-  void qemu_img_does(const std::string& words) const {
-    write("bin/qemu-img", "#!/bin/sh\n" + words + "\n");
+  void qemu_img_does(const std::string& words, const std::string& shell = "/bin/sh") const {
+    write("bin/qemu-img", "#!" + shell + "\n" + words + "\n");
     fs::permissions(path("bin/qemu-img"), fs::perms::owner_all);
   }
   // How a conversion ends; nothing is left but the script, whatever it was.
@@ -290,8 +290,7 @@ TEST_F(FailingConversionTest, OfALongStoryTheBeginningIsKept) {
 }
 
 TEST_F(FailingConversionTest, OneThatDoesNotStartIsNamed) {
-  write("bin/qemu-img", "#!/nonexistent/interpreter\n");
-  fs::permissions(path("bin/qemu-img"), fs::perms::owner_all);
+  qemu_img_does("exit 0", "/nonexistent/shell");
   ::setenv("PATH", path("bin").c_str(), 1);
   const cdp::Status failed = convert();
   ASSERT_FALSE(failed.ok());
