@@ -226,10 +226,12 @@ Task<Status> ApplianceLife::roll_back_to(const Point& point) {
     note(fmt::format("rolling back {} to LSN {}", volumes_.at(one.volume).name, lsn.value));
   }
   std::map<VolumeId, Content> contents = point.content;
+  ++acts_;
   for (const auto& one : to) {
     Tracked& volume = volumes_.at(one.volume);
     volume.clients->errors_expected = true;  // they are cut off
     volume.instead = std::move(contents[one.volume]);
+    volume.act = acts_;
   }
   tools::Appliance& appliance = world_->appliance();
   Status status = appliance.begin_roll_back(to);
@@ -262,6 +264,7 @@ void ApplianceLife::resize() {
   Content resized = *live;
   resized.resize(size);
   volume.instead = resized;
+  volume.act = ++acts_;
   note(fmt::format("resizing {} from {} to {}", volume.name, live->size(), size));
   const Status status = scheduler_.run(world_->appliance().resize_volume(volume.id, size));
   if (!tell(status, "resizing")) return;

@@ -256,7 +256,7 @@ void ApplianceLife::restart() {
 }
 
 // What is there must be what the clients know, or what an operator's act was about to make of it: of
-// all its volumes or of none.
+// all its volumes or of none. Of two such acts the first may have happened and the second not.
 void ApplianceLife::judge() {
   if (being_removed_ && !world_->appliance().live_volumes().contains(*being_removed_)) {
     volumes_.erase(*being_removed_);
@@ -264,14 +264,15 @@ void ApplianceLife::judge() {
   being_removed_.reset();
   // What is read from here on is what the models begin with, so no crash may take it back.
   if (!tell(scheduler_.run(world_->appliance().make_durable()), "making all durable")) return;
-  bool none_replaced = true;
-  bool all_replaced = true;
+  std::map<std::uint64_t, Outcome> by_act;
   for (auto& [id, volume] : volumes_) {
-    judge(volume, none_replaced, all_replaced);
+    judge(volume, by_act);
     if (over() || store_->crashed()) return;
   }
   std::erase_if(volumes_, [](const auto& each) { return each.second.unreadable; });
-  if (!none_replaced && !all_replaced) find("a rollback happened to some of its volumes only");
+  for (const auto& [act, happened] : by_act) {
+    if (!happened.to_none && !happened.to_all) find("a rollback happened to some of its volumes only");
+  }
   adopt_new_volumes();
   if (!over() && !store_->crashed()) scheduler_.run(check_pair(""));
   for (auto& [name, clone] : clones_) {
@@ -299,7 +300,7 @@ void ApplianceLife::judge_clone(const std::string& name, TrackedClone& clone) {
   clone.clients = std::make_unique<Clients>(*clone.model);
 }
 
-void ApplianceLife::judge(Tracked& volume, bool& none_replaced, bool& all_replaced) {
+void ApplianceLife::judge(Tracked& volume, std::map<std::uint64_t, Outcome>& by_act) {
   const journal::VolumeState* state = world_->appliance().journal().state().find(volume.id);
   if (state == nullptr) return find("the volume " + volume.name + " is gone");
   volume.name = state->name;
@@ -321,8 +322,9 @@ void ApplianceLife::judge(Tracked& volume, bool& none_replaced, bool& all_replac
                           same_bytes(*live, *volume.instead);
   if (wrong && !is_instead) return find(volume.name + " after a restart: " + *wrong);
   if (volume.instead) {
-    if (wrong) none_replaced = false;
-    if (!is_instead) all_replaced = false;
+    Outcome& happened = by_act[volume.act];
+    if (wrong) happened.to_none = false;
+    if (!is_instead) happened.to_all = false;
   }
   reset(volume, *std::move(live));
 }

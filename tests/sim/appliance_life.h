@@ -122,6 +122,7 @@ class ApplianceLife {
     std::uint64_t size_bytes = 0;
     // What it becomes by an operator's act that is under way, or (`replaced`) has become.
     std::optional<Content> instead{};
+    std::uint64_t act = 0;  // that one: it happens to all of its volumes or to none
     bool replaced = false;
     bool unreadable = false;  // for good: what rotted is needed for it
   };
@@ -147,7 +148,11 @@ class ApplianceLife {
   void leave_store();
   void watch(const IoEvent& event);
   void judge();
-  void judge(Tracked& volume, bool& none_replaced, bool& all_replaced);
+  struct Outcome {
+    bool to_none = true;
+    bool to_all = true;
+  };
+  void judge(Tracked& volume, std::map<std::uint64_t, Outcome>& by_act);
   void judge_clone(const std::string& name, TrackedClone& clone);
   void adopt_new_volumes();
   void adopt(const std::string& name, const Content& content);
@@ -222,6 +227,7 @@ class ApplianceLife {
   std::set<std::string, std::less<>> first_made_;
   std::set<std::string> old_segments_;  // that this start found
   std::uint64_t names_ = 0;
+  std::uint64_t acts_ = 0;  // that replace what volumes hold
   bool rotten_ = false;           // some of history cannot be read any more
   bool errors_expected_ = false;  // faults anywhere, or a crash
   LifeCounts counts_;

@@ -78,16 +78,25 @@ TEST_F(ApplianceSweep, PointsAreLookedAt) {
   expect_safe(12, {Act::kWork, Act::kTakePoint, Act::kCheckPoints, Act::kVerify});
 }
 
-// One volume of a rollback cannot be read after it, and is to be rolled back again (an hour's
-// soak).
-TEST_F(ApplianceSweep, AStrikeThatOnceFoundSomething) {
-  LifeOptions options{.script = {Act::kWork, Act::kTakePoint, Act::kRollBack, Act::kRollBack}};
-  options.failing_io = 233;
-  ApplianceLife life(1795447646, options);
-  life.run();
-  EXPECT_GT(life.counts().faults, 0u);
-  EXPECT_TRUE(life.findings().empty()) << told(life);
+// What soaking found.
+class KeptStrike : public ApplianceSweep {
+ protected:
+  static void run(std::uint64_t seed, std::uint64_t failing_io, bool sticky) {
+    LifeOptions options{.script = {Act::kWork, Act::kTakePoint, Act::kRollBack, Act::kRollBack}};
+    options.failing_io = failing_io;
+    options.sticky = sticky;
+    ApplianceLife life(seed, options);
+    life.run();
+    EXPECT_GT(life.counts().faults, 0u);
+    EXPECT_TRUE(life.findings().empty()) << told(life);
+  }
+};
+
+TEST_F(KeptStrike, AVolumeOfARollbackCannotBeReadAndIsToBeRolledBackAgain) {
+  run(1795447646, 233, false);
 }
+
+TEST_F(KeptStrike, OfTwoRollbacksTheFirstHappened) { run(1795467144, 143, true); }
 
 }  // namespace
 }  // namespace sim
