@@ -209,7 +209,15 @@ Error History::outside(std::string_view volume, std::string_view asked) const {
 }
 
 Error History::not_there(std::string_view volume, const JournalState& state) const {
-  if (find_in(newest_, volume) != nullptr) {
+  if (const VolumeState* const now = find_in(newest_, volume)) {
+    const VolumeState* const then = state.find(now->id);
+    if (then != nullptr && then->name != volume) {
+      return cdp::make_error(ERANGE,
+                             "the volume {} was named {} at lsn:{} ({}): ask for it by that name, or "
+                             "by the one that it has for ever, id:{}",
+                             volume, then->name, state.lsn.value,
+                             format_time(state.time, options_.zone), then->uuid.to_string());
+    }
     return cdp::make_error(ERANGE, "there was no volume {} at lsn:{} ({}): {}", volume,
                            state.lsn.value, format_time(state.time, options_.zone),
                            ends_text(volume));

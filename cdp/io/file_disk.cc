@@ -45,13 +45,16 @@ int open_file(const std::string& path, int flags) {
   return fd >= 0 || errno != EINVAL ? fd : ::open(path.c_str(), flags | O_CLOEXEC);
 }
 
+Status check_kind(const struct stat& info, const std::string& path) {
+  if (S_ISREG(info.st_mode) || S_ISBLK(info.st_mode)) return {};
+  return make_error(EINVAL, "{} is neither a regular file nor a block device", path);
+}
+
 Result<std::uint64_t> size_of(int fd, const std::string& path) {
   struct stat info {};
   if (fstat(fd, &info) != 0) return errno_error(errno, "examining " + path);
+  if (Status kind = check_kind(info, path); !kind) return std::move(kind).error();
   if (S_ISREG(info.st_mode)) return static_cast<std::uint64_t>(info.st_size);
-  if (!S_ISBLK(info.st_mode)) {
-    return make_error(EINVAL, "{} is neither a regular file nor a block device", path);
-  }
   std::uint64_t bytes = 0;
   if (ioctl(fd, BLKGETSIZE64, &bytes) != 0) return errno_error(errno, "sizing " + path);
   return bytes;
@@ -67,6 +70,8 @@ Result<std::unique_ptr<FileDisk>> FileDisk::open(Reactor& reactor, const std::st
                                                  OpenMode mode, bool exclusive) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) return errno_error(errno, "opening " + path);
+  // Before it is opened: a pipe would wait for a writer, and some devices act on it.
+  if (Status kind = check_kind(info, path); !kind) return std::move(kind).error();
   int flags = mode == OpenMode::kReadOnly ? O_RDONLY : O_RDWR;
   if (exclusive && S_ISBLK(info.st_mode)) flags |= O_EXCL;
   FileDescriptor fd{open_file(path, flags)};
@@ -75,7 +80,7 @@ Result<std::unique_ptr<FileDisk>> FileDisk::open(Reactor& reactor, const std::st
     return errno_error(errno, "opening " + path);
   }
   if (exclusive && flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    return make_error(EBUSY, "{} is in use by another process", path);
+    return make_error(EBUSY, "{} is in use already, by a volume or by another process", path);
   }
   Result<std::uint64_t> size = size_of(fd.get(), path);
   if (!size) return std::move(size).error();

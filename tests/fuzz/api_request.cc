@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the routes of the API ask of the body and the query of a request: a body of JSON, and behind
-// a first zero byte the values of the query's members.
+// What the operations of the API take: which one (1), a body of JSON, and behind a first zero byte
+// the value of each of the query's parameters. What is taken has all that is required, and nothing
+// that was not said.
 #include <boost/json/parse.hpp>
 
 #include "tests/fuzz/fuzz.h"
-#include "tools/daemon/api_requests.h"
+#include "tools/daemon/rest/operations.h"
 
 FUZZ_TARGET(api_request) {
   fuzz::Input in(input);
+  const tools::Operation& operation = tools::operations()[in.u8() % tools::operations().size()];
   const std::string text = in.text_of_rest();
   const std::size_t end = std::min(text.find('\0'), text.size());
   tools::HttpRequest request;
@@ -16,21 +18,31 @@ FUZZ_TARGET(api_request) {
   request.body = boost::json::parse({text.data(), end}, error);
   if (error) request.body = nullptr;
   const std::string value = end < text.size() ? text.substr(end + 1) : std::string();
-  request.query = {{"tz", value}, {"at", value}, {"deep", value}};
-
-  const bool known = tools::only_members(request.body, {"name", "size_bytes", "point"}).ok();
-  const auto name = tools::text_member(request.body, "name");
-  if (name.ok()) CHECK(tools::has_member(request.body, "name"));
-  const auto size = tools::size_member(request.body, "size_bytes");
-  if (size.ok()) {
-    CHECK(tools::has_member(request.body, "size_bytes"));
-    const boost::json::value& said = request.body.get_object().at("size_bytes");
-    CHECK(said.is_uint64() ? said.get_uint64() == *size : said.is_number());
+  for (const tools::Parameter& parameter : operation.query) {
+    if (!value.empty()) request.query[std::string(parameter.name)] = value;
   }
-  if (known) CHECK(request.body.is_null() || request.body.is_object());
-  const auto zone = tools::zone_of(request);
-  const auto point = tools::point_member(request, "at");
-  CHECK(point.ok() == restore::parse_absolute_point(value).ok());
-  CHECK(tools::is_true(request, "deep") == (value == "true" || value == "1"));
-  static_cast<void>(zone);
+  if (!value.empty() && operation.query.empty()) request.query["tz"] = value;
+  // A segment for each of the operation's, whatever it is called.
+  const auto slashes = std::count(operation.path.begin(), operation.path.end(), '/');
+  request.path.assign(static_cast<std::size_t>(slashes), "shop");
+
+  const auto call = operation.parse(request);
+  if (!call.ok()) {
+    CHECK(call.error().code == EINVAL || call.error().code == ENOENT);
+    CHECK(call.error().message.size() > 10);
+    return;
+  }
+  const boost::json::object* const body = request.body.if_object();
+  for (const tools::Parameter& parameter : operation.query) {
+    CHECK(call->arguments.has(parameter.name) == !value.empty());
+  }
+  for (const tools::Parameter& parameter : operation.body) {
+    const bool is_said = body != nullptr && body->contains(parameter.name);
+    CHECK(call->arguments.has(parameter.name) == is_said && (is_said || !parameter.required));
+    if (is_said && parameter.kind == tools::Parameter::Kind::kSize) {
+      const boost::json::value& said = body->at(parameter.name);
+      CHECK(said.to_number<std::uint64_t>() == call->arguments.get<std::uint64_t>(parameter.name));
+    }
+  }
+  if (body != nullptr) CHECK(body->size() <= operation.body.size());
 }

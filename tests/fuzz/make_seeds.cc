@@ -17,6 +17,7 @@
 #include "restore/clone_catalogue.h"
 #include "tests/fuzz/journal_input.h"
 #include "tools/api/extent_stream.h"
+#include "tools/daemon/rest/operations.h"
 
 namespace {
 
@@ -277,12 +278,24 @@ void seeds_of_texts() {
        {"10G", "4096", "18014398509481983k", "6d1f0c2e-8f3a-4b7e-9a51-0c9f5d2b7e11", "+08:00", "-03:30",
         "Z", "UTC", "Asia/Shanghai", "0000000042.seg", "volume-1", "a label"})
     seed("texts", Out().text(text).bytes);
-  for (const std::string_view body :
-       {R"({"name":"db","size_bytes":1048576})", R"({"size_bytes":1e3,"point":null})",
-        R"({"size_bytes":18446744073709551615})", R"({"size_bytes":-1})", R"([1,{"name":[]}])", "nul"}) {
-    seed("api_request", Out().text(body).bytes);
-    seed("api_request", Out().text(body).u8(0).text("lsn:7").bytes);
-    seed("api_request", Out().text(body).u8(0).text("Europe/Berlin").bytes);
+  constexpr std::string_view bodies[] = {
+      "",
+      R"({"name":"db","size_bytes":1048576,"backing":"/srv/x"})",
+      R"({"name":"db","origin":{"volume":"shop","at":"lsn:7"}})",
+      R"({"volume":"shop","at":"mark:a","name":"try"})",
+      R"({"label":"a","all":true})",
+      R"({"volumes":["a","b"],"at":"now","dry_run":true,"disconnect":false})",
+      R"({"deep":true})",
+      R"({"size_bytes":18446744073709551615})",
+      R"({"size_bytes":-1})",
+      R"([1,{"name":[]}])",
+      "nul"};
+  for (std::size_t operation = 0; operation < tools::operations().size(); ++operation) {
+    for (const std::string_view body : bodies) {
+      const auto which = static_cast<unsigned>(operation);
+      for (const std::string_view query : {"", "true", "lsn:7", "Europe/Berlin"})
+        seed("api_request", Out().u8(which).text(body).u8(0).text(query).bytes);
+    }
   }
 }
 

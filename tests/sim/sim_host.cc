@@ -57,7 +57,7 @@ Task<Result<std::unique_ptr<Disk>>> SimHost::open_backing(std::string path,
 // What an operator hands over is of the right size and blank, unless it exists already.
 Task<Result<std::unique_ptr<Disk>>> SimHost::take_blank_backing(std::string path,
                                                                 std::uint64_t volume_bytes,
-                                                                std::string) {
+                                                                tools::BackingPlaces) {
   if (store_->exists(path)) co_return cdp::make_error(EEXIST, "{} holds data (simulated)", path);
   Result<std::unique_ptr<Disk>> disk = co_await create_backing(std::move(path), volume_bytes);
   co_return disk;

@@ -24,7 +24,7 @@ class SimHost final : public tools::Host {
   cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> open_backing(
       std::string path, std::uint64_t volume_bytes) override;
   cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> take_blank_backing(
-      std::string path, std::uint64_t volume_bytes, std::string vault_path) override;
+      std::string path, std::uint64_t volume_bytes, tools::BackingPlaces places) override;
   void remove_backing(const std::string& path) override { store_->remove_file(path); }
   bool share_storage(const std::string&, const std::string&) const override { return false; }
 

@@ -27,6 +27,7 @@ two=$(digest second mark:two "$work/image")
 assert_equal "$one" "$(digest first mark:one "$work/image")" "old name at the old point"
 assert_equal "$one" "$(digest "id:$id" mark:one "$work/image")" "id at the old point"
 assert_equal "$two" "$(digest "id:$id" mark:two "$work/image")" "id at the new point"
+refused 1 "was named first at .*id:$id" "$bin/hindsight" restore second --at mark:one --to "$work/none"
 refused '1|2' 'first' "$bin/hindsight" restore first --at mark:two --to "$work/none"
 [ ! -e "$work/none" ] || fail "a refused restore left a file"
 

@@ -44,4 +44,15 @@ cdp::Result<std::uint64_t> parse_size(std::string_view text) {
   return value << shift;
 }
 
+std::string exact_size(std::uint64_t bytes) {
+  constexpr std::string_view kUnits = "KMGT";
+  std::string unit;
+  for (const char larger : kUnits) {
+    if (bytes == 0 || bytes % 1024 != 0) break;
+    bytes /= 1024;
+    unit = larger;
+  }
+  return std::to_string(bytes) + unit;
+}
+
 }  // namespace tools::api

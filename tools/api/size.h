@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "cdp/base/result.h"
@@ -12,5 +13,7 @@ namespace tools::api {
 
 // "10G", "512m", "4096"; EINVAL says what is wrong.
 cdp::Result<std::uint64_t> parse_size(std::string_view text);
+// With the largest unit that leaves a whole number, so that parse_size reads the same back.
+std::string exact_size(std::uint64_t bytes);
 
 }  // namespace tools::api

@@ -48,7 +48,7 @@ class DaemonBackend final : public Backend {
   Result<std::vector<std::string>> restore(const std::string& volume_id, cdp::Lsn lsn,
                                            restore::ImageTarget& target) override {
     Client::Query query{{"at", fmt::format("lsn:{}", lsn.value)}};
-    if (target.wants_offset_order()) query.emplace_back("order", "offset");
+    if (target.wants_offset_order()) query.emplace_back("by_offset", "true");
     api::TargetSink sink{target};
     api::ExtentStreamDecoder decoder{sink};
     Status status = client_.stream(

@@ -46,6 +46,8 @@ struct ApplianceOptions {
   std::string state_path;
   std::uint64_t dirty_bytes = 128u << 20;        // of all volumes together
   std::uint64_t hydration_bytes_per_second = 0;  // of each volume; 0: no limit
+  // Where backing stores may lie that an operator names: see backing_place.h.
+  std::vector<std::string> allowed_paths = {"/"};
   journal::JournalOptions journal;
   journal::index::TimeIndexOptions index;
 };
@@ -108,6 +110,11 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   PointExports& point_exports() { return *point_exports_; }
   const journal::index::TimeIndex& time_index() const { return *index_; }
   const ApplianceOptions& options() const { return options_; }
+  // Of volumes that are served, and of those to come.
+  void set_hydration_rate(std::uint64_t bytes_per_second);
+  void set_allowed_paths(std::vector<std::string> paths) {
+    options_.allowed_paths = std::move(paths);
+  }
   // What an operator has to know now: sentences, the gravest first.
   std::vector<std::string> alerts() const;
 
@@ -153,7 +160,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   cdp::Scheduler& scheduler_;
   const cdp::Clock& clock_;
   Host& host_;
-  const ApplianceOptions options_;
+  ApplianceOptions options_;
   cdp::Sequencer sequencer_;
   cdp::PagePool write_pages_;
   cdp::PagePool read_pages_;

@@ -117,16 +117,14 @@ Task<Result<Appliance::LiveVolume>> Appliance::open_new_backing(NewVolume wanted
   LiveVolume live;
   const bool is_ours = wanted.backing_path.empty();
   live.backing_path = is_ours ? default_backing_path(uuid) : wanted.backing_path;
-  if (!is_ours && wanted.backing_path.front() != '/') {
-    co_return make_error(EINVAL, "the backing store {} must be an absolute path",
-                         wanted.backing_path);
-  }
   Result<std::unique_ptr<cdp::Disk>> backing = make_error(EINVAL, "no backing store");
   if (is_ours) {
     backing = co_await host_.create_backing(live.backing_path, wanted.size_bytes);
   } else {
-    backing = co_await host_.take_blank_backing(live.backing_path, wanted.size_bytes,
-                                                options_.vault_path);
+    const BackingPlaces places{.allowed = options_.allowed_paths,
+                               .own = {options_.vault_path, options_.state_path + kVolumesDirectory,
+                                       options_.state_path + kClonesDirectory}};
+    backing = co_await host_.take_blank_backing(live.backing_path, wanted.size_bytes, places);
   }
   if (!backing) co_return std::move(backing).error();
   live.backing = *std::move(backing);
@@ -201,6 +199,13 @@ Task<Result<VolumeId>> Appliance::create_volume(NewVolume wanted) {
   spdlog::info("volume {}: created with {} bytes on {}", wanted.name, wanted.size_bytes,
                served.backing_path);
   co_return *id;
+}
+
+void Appliance::set_hydration_rate(std::uint64_t bytes_per_second) {
+  options_.hydration_bytes_per_second = bytes_per_second;
+  for (const auto& [id, live] : live_) {
+    if (live.volume != nullptr) live.volume->set_hydration_rate(bytes_per_second);
+  }
 }
 
 Result<Appliance::LiveVolume*> Appliance::served_volume(VolumeId id) {

@@ -16,6 +16,7 @@
 #include "cdp/base/result.h"
 #include "cdp/io/disk.h"
 #include "cdp/io/task.h"
+#include "tools/daemon/backing_place.h"
 
 namespace tools {
 
@@ -42,10 +43,10 @@ class Host {
   // read-only or too small.
   virtual cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> open_backing(
       std::string path, std::uint64_t volume_bytes) = 0;
-  // As open_backing, of one that an operator hands over: refuses what holds anything but zeroes,
-  // and what lies inside the vault.
+  // As open_backing, of one that an operator hands over: refuses what lies elsewhere than it may,
+  // and what holds anything but zeroes.
   virtual cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> take_blank_backing(
-      std::string path, std::uint64_t volume_bytes, std::string vault_path) = 0;
+      std::string path, std::uint64_t volume_bytes, BackingPlaces places) = 0;
   // Of a file that create_backing made; nothing where there is none.
   virtual void remove_backing(const std::string& path) = 0;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // hindsightd: the appliance daemon. Starts the appliance, then its front-ends; stops them in the
-// opposite order on SIGTERM or SIGINT.
+// opposite order on SIGTERM or SIGINT. SIGHUP has it read its configuration again.
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <exception>
+#include <iostream>
 #include <memory>
 #include <vector>
 
@@ -17,39 +18,84 @@
 #include "cdp/io/reactor.h"
 #include "cdp/io/socket.h"
 #include "cdp/nbd/server.h"
-#include "tools/daemon/api.h"
 #include "tools/daemon/appliance.h"
-#include "tools/daemon/http_server.h"
-#include "tools/daemon/options.h"
+#include "tools/daemon/config/command_line.h"
+#include "tools/daemon/config/config_file.h"
+#include "tools/daemon/rest/api.h"
+#include "tools/daemon/rest/http_server.h"
 #include "tools/daemon/system_host.h"
 
 namespace tools {
 namespace {
 
-// Blocks the signals that stop the daemon and gives a descriptor that reads them.
-cdp::FileDescriptor stop_signals() {
+constexpr int kWrongUsage = 2;
+
+void set_log_level(const Configuration& configuration) {
+  spdlog::set_level(configuration.verbose ? spdlog::level::debug : spdlog::level::info);
+}
+
+// Blocks the signals that the daemon obeys and gives a descriptor that reads them.
+cdp::FileDescriptor obeyed_signals() {
   sigset_t signals;
   sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   sigprocmask(SIG_BLOCK, &signals, nullptr);
   signal(SIGPIPE, SIG_IGN);
   return cdp::FileDescriptor{signalfd(-1, &signals, SFD_CLOEXEC)};
 }
 
-cdp::Task<void> stop_signal(cdp::Reactor& reactor, int fd) {
-  signalfd_siginfo info{};
-  co_await reactor.submit(
-      [fd, &info](io_uring_sqe* entry) { io_uring_prep_read(entry, fd, &info, sizeof info, 0); });
-  spdlog::info("stopping: signal {} from process {}", info.ssi_signo, info.ssi_pid);
+// The daemon from the start of its appliance to the end of it.
+class Daemon {
+ public:
+  Daemon(cdp::Reactor& reactor, const cdp::Clock& clock, const CommandLine& line,
+         Configuration configuration, int signal_fd)
+      : reactor_(reactor),
+        clock_(clock),
+        line_(line),
+        configuration_(std::move(configuration)),
+        signal_fd_(signal_fd) {}
+
+  cdp::Task<void> run(cdp::Status& outcome);
+
+ private:
+  cdp::Task<cdp::Status> serve(Appliance& appliance);
+  cdp::Result<std::vector<std::unique_ptr<cdp::SocketListener>>> listen();
+  cdp::Task<void> wait_for_stop(Appliance& appliance);
+  cdp::Task<void> configure_anew(Appliance& appliance);
+
+  cdp::Reactor& reactor_;
+  const cdp::Clock& clock_;
+  const CommandLine& line_;
+  Configuration configuration_;  // as it is in force
+  const int signal_fd_;
+};
+
+cdp::Task<void> Daemon::run(cdp::Status& outcome) {
+  ApplianceOptions wanted;
+  wanted.vault_path = configuration_.vault;
+  wanted.state_path = configuration_.state;
+  wanted.dirty_bytes = configuration_.dirty_budget_bytes;
+  wanted.hydration_bytes_per_second = configuration_.hydration_bytes_per_second;
+  wanted.allowed_paths = configuration_.allowed_paths;
+  wanted.journal.segment_bytes = configuration_.segment_bytes;
+  wanted.journal.dedup_bytes = configuration_.dedup_bytes;
+  SystemHost host{reactor_};
+  auto appliance = co_await Appliance::start(reactor_, clock_, host, std::move(wanted));
+  if (!appliance) {
+    outcome = std::move(appliance).error();
+    co_return;
+  }
+  outcome = co_await serve(**appliance);
+  cdp::Status stopped = co_await (*appliance)->stop();
+  if (outcome) outcome = std::move(stopped);
 }
 
-using Listeners = std::vector<std::unique_ptr<cdp::SocketListener>>;
-
-cdp::Result<Listeners> listen(cdp::Reactor& reactor, const DaemonOptions& options) {
-  Listeners listeners;
-  for (const cdp::SocketAddress& address : options.nbd_addresses) {
-    auto listener = cdp::SocketListener::open(reactor, address);
+cdp::Result<std::vector<std::unique_ptr<cdp::SocketListener>>> Daemon::listen() {
+  std::vector<std::unique_ptr<cdp::SocketListener>> listeners;
+  for (const std::string& text : configuration_.nbd_listeners()) {
+    cdp::Result<cdp::SocketAddress> address = cdp::parse_socket_address(text);
+    if (!address) return std::move(address).error();
+    auto listener = cdp::SocketListener::open(reactor_, *std::move(address));
     if (!listener) return std::move(listener).error();
     listeners.push_back(*std::move(listener));
   }
@@ -57,65 +103,92 @@ cdp::Result<Listeners> listen(cdp::Reactor& reactor, const DaemonOptions& option
 }
 
 // Everything between the appliance's start and its stop.
-cdp::Task<cdp::Status> serve(cdp::Reactor& reactor, const cdp::Clock& clock,
-                             const DaemonOptions& options, Appliance& appliance, int signal_fd) {
-  auto listeners = listen(reactor, options);
+cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
+  cdp::Result<cdp::SocketAddress> control_address =
+      cdp::parse_socket_address(configuration_.control_listener());
+  if (!control_address) co_return std::move(control_address).error();
+  auto listeners = listen();
   if (!listeners) co_return std::move(listeners).error();
-  cdp::nbd::Server nbd{reactor, appliance};
+  cdp::nbd::Server nbd{reactor_, appliance};
   std::vector<cdp::SocketAddress> addresses;
   for (const auto& listener : *listeners) addresses.push_back(listener->address());
-  Api api{reactor, clock, appliance, nbd, std::move(addresses)};
+  Api api{reactor_, clock_, appliance, nbd, std::move(addresses)};
   std::unique_ptr<HttpServer> control;
   cdp::Status outcome;
   try {
     control = std::make_unique<HttpServer>(
-        reactor, options.control_path,
+        reactor_, control_address->path,
         [&api](HttpRequest request) { return api.answer(std::move(request)); });
   } catch (const std::exception& error) {
     outcome = cdp::Error{EADDRINUSE, error.what()};
   }
   if (!outcome) co_return outcome;
-  cdp::TaskGroup serving{reactor};
+  cdp::TaskGroup serving{reactor_};
   for (const auto& listener : *listeners) spdlog::info("NBD on {}", listener->address().text());
   for (auto& listener : *listeners) serving.spawn(nbd.serve(std::move(listener)));
-  spdlog::info("ready: control socket {}", options.control_path);
-  co_await stop_signal(reactor, signal_fd);
+  spdlog::info("ready: control socket {}", control_address->path);
+  co_await wait_for_stop(appliance);
   co_await control->stop();
   co_await nbd.shutdown();
   co_await serving.join();
   co_return outcome;
 }
 
-cdp::Task<void> run(cdp::Reactor& reactor, const cdp::Clock& clock, const DaemonOptions& options,
-                    int signal_fd, cdp::Status& outcome) {
-  ApplianceOptions wanted;
-  wanted.vault_path = options.vault_path;
-  wanted.state_path = options.state_path;
-  wanted.dirty_bytes = options.dirty_bytes;
-  wanted.hydration_bytes_per_second = options.hydration_bytes_per_second;
-  wanted.journal.segment_bytes = options.segment_bytes;
-  wanted.journal.dedup_bytes = options.dedup_bytes;
-  SystemHost host{reactor};
-  auto appliance = co_await Appliance::start(reactor, clock, host, std::move(wanted));
-  if (!appliance) {
-    outcome = std::move(appliance).error();
-    co_return;
+cdp::Task<void> Daemon::wait_for_stop(Appliance& appliance) {
+  for (;;) {
+    signalfd_siginfo info{};
+    co_await reactor_.submit([fd = signal_fd_, &info](io_uring_sqe* entry) {
+      io_uring_prep_read(entry, fd, &info, sizeof info, 0);
+    });
+    if (info.ssi_signo != SIGHUP) {
+      spdlog::info("stopping: signal {} from process {}", info.ssi_signo, info.ssi_pid);
+      co_return;
+    }
+    co_await configure_anew(appliance);
   }
-  outcome = co_await serve(reactor, clock, options, **appliance, signal_fd);
-  cdp::Status stopped = co_await (*appliance)->stop();
-  if (outcome) outcome = std::move(stopped);
 }
 
-int run_daemon(const DaemonOptions& options) {
+// All of it, or nothing where something is wrong with it.
+cdp::Task<void> Daemon::configure_anew(Appliance& appliance) {
+  Configuration wanted;
+  std::vector<std::string> wrong;
+  co_await cdp::on_worker(reactor_, [&] { wrong = configure(line_, wanted); });
+  for (const std::string& sentence : wrong) spdlog::error("configuration: {}", sentence);
+  if (!wrong.empty()) {
+    spdlog::error("configuration: stays as it was");
+    co_return;
+  }
+  if (wanted == configuration_) spdlog::info("configuration: read again, nothing has changed");
+  for (const Setting& setting : settings()) {
+    const SettingValue old_value = setting.get(configuration_);
+    const SettingValue value = setting.get(wanted);
+    if (value == old_value) continue;
+    if (setting.change == Setting::Change::kAtStart) {
+      spdlog::warn("configuration: {} stays {} until the next start, which makes it {}",
+                   setting.key, to_text(setting.in_force(configuration_)),
+                   to_text(setting.in_force(wanted)));
+      continue;
+    }
+    CHECK(setting.set(configuration_, value).ok());
+    spdlog::info("configuration: {} is {} now, was {}", setting.key, to_text(value),
+                 to_text(old_value));
+  }
+  set_log_level(configuration_);
+  appliance.set_hydration_rate(configuration_.hydration_bytes_per_second);
+  appliance.set_allowed_paths(configuration_.allowed_paths);
+}
+
+int run_daemon(const CommandLine& line, Configuration configuration) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("hindsightd"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
-  spdlog::set_level(options.verbose ? spdlog::level::debug : spdlog::level::info);
+  set_log_level(configuration);
   try {
-    const cdp::FileDescriptor signals = stop_signals();
+    const cdp::FileDescriptor signals = obeyed_signals();
     const cdp::SystemClock clock;
     cdp::Reactor reactor{{}};
+    Daemon daemon{reactor, clock, line, std::move(configuration), signals.get()};
     cdp::Status outcome;
-    reactor.run(run(reactor, clock, options, signals.get(), outcome));
+    reactor.run(daemon.run(outcome));
     if (outcome) {
       spdlog::info("stopped");
       return EXIT_SUCCESS;
@@ -127,9 +200,21 @@ int run_daemon(const DaemonOptions& options) {
   return EXIT_FAILURE;
 }
 
+int main_with(const CommandLine& line) {
+  Configuration configuration;
+  if (line.task == CommandLine::Task::kPrintConfig) {
+    std::cout << config_text(configuration);
+    return EXIT_SUCCESS;
+  }
+  const std::vector<std::string> wrong = configure(line, configuration);
+  for (const std::string& sentence : wrong) std::cerr << "hindsightd: " << sentence << "\n";
+  if (!wrong.empty()) return kWrongUsage;
+  if (line.task == CommandLine::Task::kServe) return run_daemon(line, std::move(configuration));
+  std::cout << "hindsightd: the configuration is sound\n";
+  return EXIT_SUCCESS;
+}
+
 }  // namespace
 }  // namespace tools
 
-int main(int argc, char** argv) {
-  return tools::run_daemon(tools::parse_daemon_options(argc, argv));
-}
+int main(int argc, char** argv) { return tools::main_with(tools::parse_command_line(argc, argv)); }

@@ -18,7 +18,6 @@ namespace {
 
 constexpr std::size_t kViewPoolBytes = 64u << 20;
 constexpr std::size_t kClonePoolBytes = 16u << 20;
-constexpr char kClonesDirectory[] = "/clones";
 
 using DevicePtr = std::shared_ptr<cdp::BlockDevice>;
 

@@ -34,6 +34,9 @@
 
 namespace tools {
 
+// In the state directory: the overlays of clones, and the list of them.
+inline constexpr char kClonesDirectory[] = "/clones";
+
 class PointExports {
  public:
   static constexpr std::size_t kViewsMax = 256;

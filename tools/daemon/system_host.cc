@@ -2,6 +2,7 @@
 #include "tools/daemon/system_host.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -87,17 +88,10 @@ cdp::Task<cdp::Status> require_blank(cdp::FileDisk& disk, std::string path) {
   co_return cdp::Status{};
 }
 
-cdp::Status check_backing_path(const std::string& path, const std::string& vault_path) {
+// What a descriptor is open on, whatever has happened to its name since.
+std::string path_of(int fd) {
   std::error_code error;
-  const std::filesystem::path real = std::filesystem::weakly_canonical(path, error);
-  if (error) return cdp::make_error(EINVAL, "{} is not a usable path: {}", path, error.message());
-  const std::filesystem::path vault = std::filesystem::weakly_canonical(vault_path, error);
-  const auto [end, ignored] = std::mismatch(vault.begin(), vault.end(), real.begin(), real.end());
-  if (end == vault.end()) {
-    return cdp::make_error(EPERM, "{} lies inside the vault {}: no volume may write there", path,
-                           vault_path);
-  }
-  return {};
+  return std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", fd), error).string();
 }
 
 // So that the name is durable. False, with errno, where that failed.
@@ -166,11 +160,14 @@ cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> SystemHost::open_backing(
 }
 
 cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> SystemHost::take_blank_backing(
-    std::string path, std::uint64_t volume_bytes, std::string vault_path) {
-  cdp::Status allowed = check_backing_path(path, vault_path);
+    std::string path, std::uint64_t volume_bytes, BackingPlaces places) {
+  // First so that nothing elsewhere is touched, then since a link may have been changed meanwhile.
+  cdp::Status allowed = check_backing_place(path, places);
   if (!allowed) co_return std::move(allowed).error();
   auto disk = open_disk(path, volume_bytes);
   if (!disk) co_return std::move(disk).error();
+  allowed = check_backing_place(path_of((*disk)->fd()), places);
+  if (!allowed) co_return std::move(allowed).error();
   cdp::Status blank = co_await require_blank(**disk, path);
   if (!blank) co_return std::move(blank).error();
   co_return std::unique_ptr<cdp::Disk>{*std::move(disk)};

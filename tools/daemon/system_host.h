@@ -25,7 +25,7 @@ class SystemHost final : public Host {
   cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> open_backing(
       std::string path, std::uint64_t volume_bytes) override;
   cdp::Task<cdp::Result<std::unique_ptr<cdp::Disk>>> take_blank_backing(
-      std::string path, std::uint64_t volume_bytes, std::string vault_path) override;
+      std::string path, std::uint64_t volume_bytes, BackingPlaces places) override;
   void remove_backing(const std::string& path) override;
   bool share_storage(const std::string& a, const std::string& b) const override;
 

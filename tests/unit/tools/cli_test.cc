@@ -36,6 +36,17 @@ TEST(Size, TakesWholeNumbersAndPowersOf1024) {
   EXPECT_EQ(cdp::value_or_throw(api::parse_size("18446744073709551615")), UINT64_MAX);
 }
 
+TEST(Size, IsWrittenSoThatItReadsBack) {
+  EXPECT_EQ(api::exact_size(0), "0");
+  EXPECT_EQ(api::exact_size(1023), "1023");
+  EXPECT_EQ(api::exact_size(1536), "1536");
+  EXPECT_EQ(api::exact_size(64u << 20), "64M");
+  EXPECT_EQ(api::exact_size(3ull << 50), "3072T");
+  for (const std::uint64_t bytes : {1024ul, (1ul << 30) + 1024, UINT64_MAX}) {
+    EXPECT_EQ(cdp::value_or_throw(api::parse_size(api::exact_size(bytes))), bytes);
+  }
+}
+
 TEST(Size, RefusesTheRestInASentence) {
   for (const char* bad : {"", "K", "1.5G", "-1", "+1", "10GB", "10 G", " 10", "0x10", "1e3", "1P",
                           "18446744073709551616", "16777216T", "1G1"}) {

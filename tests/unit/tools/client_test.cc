@@ -72,8 +72,8 @@ std::string answer(std::string_view status, std::string_view type, std::string_v
 
 TEST(Client, PathsAndQueriesAreEncoded) {
   EXPECT_EQ(
-      make_target({"api", "volumes", "id:7", "image"}, {{"at", "lsn:7"}, {"order", "offset"}}),
-      "/api/volumes/id%3A7/image?at=lsn%3A7&order=offset");
+      make_target({"api", "volumes", "id:7", "image"}, {{"at", "lsn:7"}, {"by_offset", "true"}}),
+      "/api/volumes/id%3A7/image?at=lsn%3A7&by_offset=true");
   EXPECT_EQ(make_target({"a b", "../x", "\xe5\x89\x8d"}, {}), "/a%20b/..%2Fx/%E5%89%8D");
   EXPECT_EQ(make_target({"api"}, {{"at", "2020-02-23T18:56:00+08:00&x=#"}}),
             "/api?at=2020-02-23T18%3A56%3A00%2B08%3A00%26x%3D%23");

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Holds the REST API to its OpenAPI document: api_keeps_its_word.py CONTROL_SOCKET BLANK_BACKING_FILE"""
+import http.client
+import json
+import socket
+import sys
+
+import jsonschema
+
+SOCKET, BACKING = sys.argv[1:]
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self):
+        super().__init__("localhost", timeout=60)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(60)
+        self.sock.connect(SOCKET)
+
+
+class Answer:
+    def __init__(self, response):
+        self.status = response.status
+        self.headers = response.headers
+        self.media_type = response.headers.get("Content-Type", "")
+        self.raw = response.read()
+
+    def document(self):
+        return json.loads(self.raw)
+
+
+def ask(method, target, body=None, raw=None, media_type="application/json"):
+    connection = UnixConnection()
+    data = raw if raw is not None else None if body is None else json.dumps(body)
+    headers = {"Content-Type": media_type} if data is not None else {}
+    try:
+        connection.request(method, target, body=data, headers=headers)
+    except BrokenPipeError:
+        pass  # of a request that is refused before it is sent; the answer is there
+    answer = Answer(connection.getresponse())
+    connection.close()
+    return answer
+
+
+def closed(schema):
+    """The same schema without room for what it does not name."""
+    if isinstance(schema, list):
+        return [closed(each) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    tight = {key: closed(value) for key, value in schema.items()}
+    if tight.get("type") == "object":
+        tight["additionalProperties"] = False
+    return tight
+
+
+description = ask("GET", "/api/openapi.json").document()
+components = closed(description["components"])
+operations = {}  # by id: (method, path, operation)
+for path, methods in description["paths"].items():
+    for method, operation in methods.items():
+        assert operation["operationId"] not in operations, operation["operationId"]
+        operations[operation["operationId"]] = (method.upper(), path, operation)
+
+
+def check(value, schema, what):
+    whole = dict(closed(schema), components=components)
+    validator = jsonschema.Draft202012Validator(whole, format_checker=jsonschema.FormatChecker())
+    for error in validator.iter_errors(value):
+        sys.exit(f"{what}: {error.message} at {list(error.absolute_path)}")
+
+
+def content_of(operation, status):
+    responses = operation["responses"]
+    return responses.get(str(status), responses["default"])["content"]
+
+
+def check_answer(what, operation, answer):
+    content = content_of(operation, answer.status)
+    media_type = answer.media_type.split(";")[0]
+    assert media_type in content, f"{what}: {answer.status} {media_type}, not {list(content)}"
+    if media_type.endswith("json"):
+        check(answer.document(), content[media_type]["schema"], f"{what} answered {answer.status}")
+
+
+done = set()
+
+
+def call(operation_id, query="", body=None, **names):
+    """A request that is to succeed."""
+    method, path, operation = operations[operation_id]
+    answer = ask(method, path.format(**names) + query, body)
+    assert str(answer.status) in operation["responses"], f"{operation_id}: {answer.status} {answer.raw}"
+    check_answer(operation_id, operation, answer)
+    done.add(operation_id)
+    return answer.document() if answer.media_type == "application/json" else answer.raw
+
+
+# --- The document itself ---------------------------------------------------------------------------------------------
+
+for name, schema in description["components"]["schemas"].items():
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def references(node):
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node["$ref"]
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+used = set(references(description))
+declared = {"#/components/schemas/" + name for name in description["components"]["schemas"]}
+assert used == declared, f"schemas without use, or uses without one: {used ^ declared}"
+for operation_id, (method, path, operation) in operations.items():
+    names = [parameter["name"] for parameter in operation["parameters"]]
+    body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    names += list(body.get("properties", {}))
+    assert len(set(names)) == len(names), f"{operation_id} has two parameters of one name"
+    assert all(f"{{{p['name']}}}" in path for p in operation["parameters"] if p["in"] == "path"), operation_id
+
+# --- Every operation, as it is meant ---------------------------------------------------------------------------------
+
+call("getDescription")
+call("createVolume", body={"name": "shop", "size_bytes": 8 << 20})
+call("createVolume", body={"name": "handed", "size_bytes": 8 << 20, "backing": BACKING})
+call("createMark", body={"label": "begin", "volume": "shop"})
+call("createMark", "?tz=Asia/Shanghai", body={"label": "all at once", "all": True})
+call("changeVolume", volume="shop", body={"size_bytes": 16 << 20})
+call("changeVolume", volume="handed", body={"name": "over"})
+call("createVolume", body={"name": "shop2", "origin": {"volume": "shop", "at": "mark:begin"}})
+call("createClone", body={"volume": "shop", "at": "now", "name": "try"})
+call("listClones")
+call("createView", "?tz=Europe/Berlin", body={"volume": "shop", "at": "mark:begin"})
+call("getVolume", volume="shop")
+shop = call("getVolume", "?tz=UTC", volume="shop")
+call("getVolume", volume="id:" + shop["id"])
+call("getPoints", volume="shop")
+call("getPoints", "?at=now", volume="shop")
+call("getPoints", "?at=mark:begin", volume="shop")
+call("getPoints", "?at=" + shop["created"]["time_utc"], volume="shop")
+call("getDiff", "?from=mark:begin&to=now", volume="shop")
+assert call("getImage", "?at=now&by_offset=true", volume="shop")
+call("rollBack", body={"volumes": ["shop", "handed"], "at": "mark:all at once", "dry_run": True})
+call("rollBack", body={"volumes": ["shop"], "at": "mark:begin", "disconnect": True})
+assert call("getVolume", volume="shop")["writers_refused"]
+call("resumeVolume", volume="shop")
+call("listMarks")
+call("verify")
+call("verify", body={"deep": True})
+call("removeClone", clone="try")
+call("removeVolume", volume="over")
+call("listVolumes")
+call("listVolumes", "?removed=true")
+call("getStatus", "?tz=Europe/Berlin")
+assert done == set(operations), f"not tried: {set(operations) - done}"
+print(f"    {len(operations)} operations answer as they say")
+
+# --- What the document does not allow --------------------------------------------------------------------------------
+
+WRONG = [None, True, 7, -1, 1.5, 1e30, "", "text", [], ["text"], {}, {"volume": "shop"}]
+
+
+def state():
+    status = call("getStatus")
+    for volume in status["volumes"]:
+        for key in ("checkpoint_lsn", "dirty_bytes", "last_lsn", "hydration", "state"):
+            volume.pop(key, None)
+    return status["volumes"], call("listMarks"), call("listClones")
+
+
+before = state()
+refused = 0
+
+
+def refuse(what, status, method, target, **request):
+    global refused
+    answer = ask(method, target, **request)
+    assert answer.status == status, f"{what}: {answer.status} and not {status}: {answer.raw[:300]}"
+    assert answer.media_type == "application/problem+json", f"{what}: {answer.media_type}"
+    problem = answer.document()
+    check(problem, {"$ref": "#/components/schemas/Problem"}, what)
+    assert problem["status"] == status and problem["title"] and len(problem["detail"]) > 15, f"{what}: {problem}"
+    refused += 1
+    return answer
+
+
+def allows(schema, value):
+    return jsonschema.Draft202012Validator(dict(schema, components=components)).is_valid(value)
+
+
+# A value that fits, so that one thing at a time is wrong.
+def fitting(name, schema):
+    kind = schema["type"]
+    if kind == "object":
+        return {"volume": "shop", "at": "now"}
+    if "examples" in schema:
+        return "now"
+    return {"integer": 4096, "boolean": False, "array": ["shop"]}.get(kind, "shop")
+
+
+for operation_id, (method, path, operation) in operations.items():
+    target = path.format(volume="shop", clone="none")
+    query = {p["name"]: p for p in operation["parameters"] if p["in"] == "query"}
+    schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    fields = schema.get("properties", {})
+    good_query = {n: fitting(n, p["schema"]) for n, p in query.items() if p["required"]}
+    good_body = {n: fitting(n, fields[n]) for n in schema.get("required", [])}
+
+    def at(values):
+        return target + "?" + "&".join(f"{n}={v}" for n, v in values.items())
+
+    refuse(f"{operation_id} with an unknown query", 400, method, at({**good_query, "frob": "1"}), body=good_body or None)
+    for name, parameter in query.items():
+        if parameter["required"]:
+            without = {n: v for n, v in good_query.items() if n != name}
+            refuse(f"{operation_id} without {name}", 400, method, at(without))
+        if parameter["schema"]["type"] == "boolean" or "examples" in parameter["schema"] or name == "tz":
+            refuse(f"{operation_id} with {name}=yesteryear", 400, method, at({**good_query, name: "yesteryear"}))
+
+    refuse(f"{operation_id} with an unknown member", 400, method, at(good_query), body={**good_body, "frob": 1})
+    refuse(f"{operation_id} with a list", 400, method, at(good_query), body=[good_body])
+    refuse(f"{operation_id} with broken JSON", 400, method, at(good_query), raw='{"name": ')
+    refuse(f"{operation_id} with deep JSON", 400, method, at(good_query), raw="[" * 100000 + "]" * 100000)
+    refuse(f"{operation_id} with another media type", 415, method, at(good_query), raw="a=b",
+           media_type="application/x-www-form-urlencoded")
+    for name, field in fields.items():
+        if name in schema.get("required", []):
+            without = {n: v for n, v in good_body.items() if n != name}
+            refuse(f"{operation_id} without {name}", 400, method, at(good_query), body=without)
+        for value in WRONG:
+            if not allows(field, value):
+                refuse(f"{operation_id} with {name}: {value}", 400, method, at(good_query),
+                       body={**good_body, name: value})
+
+for path in description["paths"]:
+    target = path.format(volume="shop", clone="none")
+    known = {m.upper() for m in description["paths"][path]}
+    for method in METHODS:
+        if method not in known:
+            answer = refuse(f"{method} {path}", 405, method, target)
+            assert set(answer.headers["Allow"].split(", ")) == known, answer.headers["Allow"]
+    for wrong in (target + "/frob/frob", target + "//frob", "/frob" + target):
+        refuse(f"GET {wrong}", 404, "GET", wrong)
+for wrong in ("/", "/api", "/api/../api/status", "/api/%2e%2e/status", "/api/volumes/%00", "/api/volumes/" + "x" * 8000):
+    refuse(f"GET {wrong[:60]}", 404, "GET", wrong)
+for wrong in ("..%2f..%2fetc%2fpasswd", "%00", "x" * 8000, "a%2f..%2fshop", "%ff", "%c0%af"):
+    refuse(f"the points of {wrong[:60]}", 400, "GET", f"/api/volumes/{wrong}/points")
+for wrong in ("/api/%ff", "/api/volumes?%ff=1", "/api/volumes?tz=%ed%a0%80"):
+    refuse(f"GET {wrong}", 400, "GET", wrong)
+refuse("a body of 2 MiB", 413, "POST", "/api/volumes", raw=b"x" * (2 << 20))
+refuse("a header of 20 KB", 431, "GET", "/api/status?tz=" + "x" * 20000)
+
+# Two messages in one, or none at all: refused, and what follows is not read.
+CRLF = "\r\n"
+for what, lines in {
+    "two lengths": ["POST /api/marks HTTP/1.1", "Host: x", "Content-Length: 2", "Content-Length: 3"],
+    "a length and chunks": ["POST /api/marks HTTP/1.1", "Host: x", "Content-Length: 2", "Transfer-Encoding: chunked"],
+    "a negative length": ["POST /api/marks HTTP/1.1", "Host: x", "Content-Length: -2"],
+    "a folded length": ["POST /api/marks HTTP/1.1", "Host: x", "Content-Length : 2"],
+    "another protocol": ["GET /api/status GOPHER/7"],
+    "bytes": ["\0\1\2\3"],
+}.items():
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(60)
+        peer.connect(SOCKET)
+        inner = 'POST /api/marks HTTP/1.1' + CRLF + 'Host: x' + CRLF + 'Content-Length: 29' + CRLF * 2
+        peer.sendall((CRLF.join(lines) + CRLF * 2 + '{}' + inner + '{"label":"smuggled","all":true}').encode())
+        reply = b""
+        while chunk := peer.recv(65536):
+            reply += chunk
+    assert reply.startswith(b"HTTP/1.1 400") and reply.count(b"HTTP/1.1 ") == 1, f"{what}: {reply[:200]}"
+    refused += 1
+
+# HEAD is GET without the body.
+answer, head = ask("GET", "/api/volumes"), ask("HEAD", "/api/volumes")
+assert head.status == 200 and head.raw == b"" and head.headers["Content-Length"] == str(len(answer.raw))
+assert ask("HEAD", "/api/volumes/none").status == 404
+assert ask("HEAD", "/api/volumes/shop/image?at=now").raw == b""
+
+after = state()
+assert before == after, f"a refused request changed something:\n{before}\n{after}"
+print(f"    {refused} requests that it does not allow were refused, and changed nothing")

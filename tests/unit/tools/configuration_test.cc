@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/daemon/config/configuration.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "tools/daemon/config/command_line.h"
+#include "tools/daemon/config/config_file.h"
+#include "tools/daemon/config/settings.h"
+
+namespace tools {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::StartsWith;
+
+std::vector<std::string> read(const std::string& text, Configuration* into = nullptr) {
+  Configuration unused;
+  return read_config_text(text, "F", into != nullptr ? *into : unused);
+}
+
+TEST(ConfigFile, WhatIsPrintedIsWhatWouldBeWithoutIt) {
+  Configuration read_back;
+  read_back.vault = "/elsewhere";
+  EXPECT_THAT(read(config_text({}), &read_back), IsEmpty());
+  EXPECT_EQ(read_back, Configuration{});
+}
+
+TEST(ConfigFile, EveryValueIsWrittenSoThatItReadsBack) {
+  Configuration told;
+  told.vault = "/with \"quotes\", a \\, a\ttab, a\nline and \xc3\xa4";
+  told.state = "/it's";
+  told.allowed_paths = {"/dev/mapper", "/srv/# no comment"};
+  told.nbd_listen = {"unix:/run/a, b", "tcp:[::1]:10809"};
+  told.nbd_insecure = true;
+  told.control_listen = "unix:/run/control";
+  told.dirty_budget_bytes = (64u << 20) + 1;
+  told.dedup_bytes = std::uint64_t{1} << 40;
+  told.segment_bytes = 1u << 30;
+  told.hydration_bytes_per_second = 3u << 20;
+  told.verbose = true;
+  Configuration read_back;
+  EXPECT_THAT(read(config_text(told), &read_back), IsEmpty()) << config_text(told);
+  EXPECT_EQ(read_back, told) << config_text(told);
+}
+
+// What nobody named is a comment, and stays one where it is long.
+TEST(ConfigFile, WhatFollowsALongPathReadsBack) {
+  Configuration told;
+  told.state = "/" + std::string(200, 'a');
+  Configuration read_back;
+  EXPECT_THAT(read(config_text(told), &read_back), IsEmpty()) << config_text(told);
+  EXPECT_EQ(read_back, told);
+}
+
+TEST(ConfigFile, EverySettingIsInIt) {
+  const std::string text = config_text({});
+  for (const Setting& setting : settings()) {
+    EXPECT_THAT(text, HasSubstr(setting.variable())) << setting.key;
+  }
+}
+
+TEST(ConfigFile, TakesEachKindOfValue) {
+  Configuration told;
+  EXPECT_THAT(read("vault = \"/srv//vault/\"\n"
+                   "allowed_paths = [\"/dev\", '/srv/volumes']\n"
+                   "nbd.listen = [\"unix:/run/nbd\", \"tcp:127.0.0.1:10809\"]\n"
+                   "[nbd]\n",
+                   &told),
+              ElementsAre(HasSubstr("F:4: ")))
+      << "a table is opened once";
+  told = {};
+  EXPECT_THAT(read("vault = \"/srv//vault/\"\n"
+                   "allowed_paths = [\"/dev\", '/srv/volumes']\n"
+                   "[nbd]\n"
+                   "listen = [\"unix:/run/nbd\", \"tcp:127.0.0.1:10809\"]\n"
+                   "insecure = true\n"
+                   "[memory]\n"
+                   "dirty_budget = \"64M\"\n"
+                   "dedup = 4194304\n"
+                   "[hydration]\n"
+                   "rate = 0\n",
+                   &told),
+              IsEmpty());
+  EXPECT_EQ(told.vault, "/srv/vault");
+  EXPECT_THAT(told.allowed_paths, ElementsAre("/dev", "/srv/volumes"));
+  EXPECT_THAT(told.nbd_listen, ElementsAre("unix:/run/nbd", "tcp:127.0.0.1:10809"));
+  EXPECT_TRUE(told.nbd_insecure);
+  EXPECT_EQ(told.dirty_budget_bytes, 64u << 20);
+  EXPECT_EQ(told.dedup_bytes, 4u << 20);
+  EXPECT_EQ(told.hydration_bytes_per_second, 0u);
+  EXPECT_EQ(told.segment_bytes, Configuration{}.segment_bytes);
+}
+
+TEST(ConfigFile, WhatIsWrongIsToldWithItsLineAndTheNearestKey) {
+  const struct {
+    const char* text;
+    const char* sentence;
+  } cases[] = {
+      {"[journal]\nsegmentsize = \"64M\"",
+       "F:2: there is no setting journal.segmentsize: "
+       "journal.segment_size is one"},
+      {"[jurnal]\nsegment_size = \"64M\"",
+       "F:2: there is no setting jurnal.segment_size: "
+       "journal.segment_size is one"},
+      {"segment_size = \"64M\"",
+       "F:1: there is no setting segment_size: journal.segment_size is one"},
+      {"\n\nflux_capacitor = 1", "F:3: there is no setting flux_capacitor"},
+      {"[journal]\nsegment_size = \"64MB\"", "F:2: journal.segment_size: \"64MB\" is no size"},
+      {"[journal]\nsegment_size = \"64 Mio\"", "F:2: journal.segment_size: "},
+      {"[journal]\nsegment_size = \"1M\"",
+       "F:2: journal.segment_size: 1M is not between 20M and 1G"},
+      {"[journal]\nsegment_size = -1", "F:2: journal.segment_size: "},
+      {"[journal]\nsegment_size = 6.4e7", "F:2: journal.segment_size: "},
+      {"[journal]\nsegment_size = true", "F:2: journal.segment_size: it wants a size"},
+      {"[hydration]\nrate = \"1K\"", "F:2: hydration.rate: 1K is not between 1M and 1T, nor 0"},
+      {"vault = 5", "F:1: vault: it wants one text, in quotes"},
+      {"vault = \"relative/path\"",
+       "F:1: vault: \"relative/path\" must be a path from the root on"},
+      {"vault = \"\"", "F:1: vault: it wants a path"},
+      {"vault = [\"/a\"]", "F:1: vault: it wants one text"},
+      {"vault = { path = \"/a\" }", "F:1: vault: it is a text, a whole number"},
+      {"vault = 2020-02-23", "F:1: vault: it is a text, a whole number"},
+      {"allowed_paths = \"/dev\"", "F:1: allowed_paths: it wants a list"},
+      {"allowed_paths = [\"/dev\", 5]", "F:1: allowed_paths: "},
+      {"nbd.insecure = \"yes\"", "F:1: nbd.insecure: it is true or false"},
+      {"nbd.listen = [\"udp:1.2.3.4:5\"]", "F:1: nbd.listen: "},
+      {"control.listen = \"tcp:127.0.0.1:1\"", "F:1: control.listen: it takes unix:PATH"},
+      {"vault = \"/a\"\nvault = \"/b\"", "F:2: "},
+      {"vault = \"/a", "F:1: "},
+      {"vault", "F:1: "},
+      {"= 5", "F:1: "},
+      {"vault = \"\xff\"", "F:1: "},
+      {"vault = \"/a\\u0000b\"", "F:1: vault: no path has a NUL"},
+      {"nbd = 5", "F:1: there is no setting nbd"},
+      {"[control]\n[jurnal]", "F:2: there is no setting jurnal"},
+      {"journal.segment.size = 5",
+       "F:1: there is no setting journal.segment: journal.segment_size is one"},
+      {"[[nbd]]\ninsecure = true", "F:1: there is no setting nbd"},
+      {"vault.deeper = 1", "F:1: vault: it is a text"},
+  };
+  for (const auto& [text, sentence] : cases) {
+    EXPECT_THAT(read(text), ElementsAre(StartsWith(sentence))) << text;
+  }
+}
+
+// The names of a table are as deep as a line is long.
+TEST(ConfigFile, WhatIsNestedAsDeepAsTheFileIsLongIsRefused) {
+  for (const char* const each : {"a.", "[", "{a=", "[[", "a=["}) {
+    std::string text;
+    while (text.size() + 4 < kConfigBytesMax) text += each;
+    EXPECT_THAT(read(text + "a=1"), testing::Not(IsEmpty())) << each;
+  }
+}
+
+TEST(ConfigFile, AllThatIsWrongIsToldInTheOrderOfItsLines) {
+  EXPECT_THAT(read("zebra = 1\n[nbd]\ninsecure = 1\nlisten = 2\n[journal]\nsegment_size = 1\n"),
+              ElementsAre(StartsWith("F:1: "), StartsWith("F:3: "), StartsWith("F:4: "),
+                          StartsWith("F:6: ")));
+}
+
+class LayersTest : public testing::Test {
+ protected:
+  LayersTest() {
+    std::string name =
+        (std::filesystem::temp_directory_path() / "hindsight_config_XXXXXX").string();
+    directory_ = ::mkdtemp(name.data());
+  }
+  ~LayersTest() override {
+    std::filesystem::remove_all(directory_);
+    for (const Setting& setting : settings()) ::unsetenv(setting.variable().c_str());
+  }
+  CommandLine parse(std::vector<std::string> words) {
+    words.insert(words.begin(), "hindsightd");
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    return parse_command_line(static_cast<int>(argv.size()), argv.data());
+  }
+  std::vector<std::string> configured(std::vector<std::string> words) {
+    return configure(parse(std::move(words)), told_);
+  }
+  std::string file(const std::string& text) {
+    const std::filesystem::path path = directory_ / "hindsight.toml";
+    std::ofstream{path} << text;
+    return path.string();
+  }
+  std::filesystem::path directory_;
+  Configuration told_;
+};
+
+TEST_F(LayersTest, OptionsGoOverTheEnvironmentAndThatOverTheFile) {
+  const std::string path = file(
+      "[memory]\ndirty_budget = \"32M\"\ndedup = \"32M\"\n"
+      "[journal]\nsegment_size = \"32M\"\n[log]\nverbose = true\n");
+  ::setenv("HINDSIGHTD_MEMORY_DEDUP", "48M", 1);
+  ::setenv("HINDSIGHTD_JOURNAL_SEGMENT_SIZE", "48M", 1);
+  ::setenv("HINDSIGHTD_LOG_VERBOSE", "no", 1);
+  EXPECT_THAT(configured({"--config", path, "--segment-size", "64M"}), IsEmpty());
+  EXPECT_EQ(told_.dirty_budget_bytes, 32u << 20);
+  EXPECT_EQ(told_.dedup_bytes, 48u << 20);
+  EXPECT_EQ(told_.segment_bytes, 64u << 20);
+  EXPECT_FALSE(told_.verbose);
+  EXPECT_EQ(told_.hydration_bytes_per_second, 0u);
+}
+
+TEST_F(LayersTest, SeveralOfAnOptionAreOneListAndReplaceTheFiles) {
+  const std::string path = file("nbd.listen = [\"unix:/run/file\"]\n");
+  EXPECT_THAT(configured({"--config", path, "--nbd", "unix:/run/a", "--nbd", "tcp:127.0.0.1:1"}),
+              IsEmpty());
+  EXPECT_THAT(told_.nbd_listeners(), ElementsAre("unix:/run/a", "tcp:127.0.0.1:1"));
+  ::setenv("HINDSIGHTD_NBD_LISTEN", "unix:/run/b,tcp:127.0.0.1:2", 1);
+  EXPECT_THAT(configured({"--config", path}), IsEmpty());
+  EXPECT_THAT(told_.nbd_listeners(), ElementsAre("unix:/run/b", "tcp:127.0.0.1:2"));
+}
+
+TEST_F(LayersTest, PathsOfOptionsStartFromHere) {
+  EXPECT_THAT(configured({"--config", file(""), "--vault", "v", "--state", "./s/../t", "--control",
+                          "unix:c"}),
+              IsEmpty());
+  const std::string here = std::filesystem::current_path().string();
+  EXPECT_EQ(told_.vault, here + "/v");
+  EXPECT_EQ(told_.state, here + "/t");
+  EXPECT_EQ(told_.control_listener(), "unix:" + here + "/c");
+  EXPECT_THAT(told_.nbd_listeners(), ElementsAre("unix:" + here + "/t/nbd.sock"));
+}
+
+TEST_F(LayersTest, EachLayerNamesWhatIsWrongInIt) {
+  ::setenv("HINDSIGHTD_HYDRATION_RATE", "fast", 1);
+  EXPECT_THAT(configured({"--config", file("vault = 1\n"), "--dirty-budget", "1M"}),
+              ElementsAre(HasSubstr("hindsight.toml:1: vault: "),
+                          StartsWith("HINDSIGHTD_HYDRATION_RATE: \"fast\" is no size"),
+                          StartsWith("--dirty-budget: 1M is not between 16M")));
+}
+
+TEST_F(LayersTest, AVariableOfNoSettingIsRefused) {
+  ::setenv("HINDSIGHTD_VALT", "/a", 1);
+  EXPECT_THAT(configured({"--config", file("")}),
+              ElementsAre(StartsWith("HINDSIGHTD_VALT: there is no such setting")));
+  ::unsetenv("HINDSIGHTD_VALT");
+}
+
+TEST_F(LayersTest, AFileThatIsNamedMustBeThere) {
+  EXPECT_THAT(configured({"--config", (directory_ / "none").string()}),
+              ElementsAre(HasSubstr("none")));
+  EXPECT_THAT(configured({"--config", directory_.string()}),
+              ElementsAre(HasSubstr("s a directory")));
+  EXPECT_THAT(configured({"--config", file(std::string(kConfigBytesMax + 1, '#'))}),
+              ElementsAre(HasSubstr("more than a configuration may have")));
+}
+
+TEST_F(LayersTest, ContradictionsAreRefused) {
+  EXPECT_THAT(configured({"--config", file(""), "--vault", "/a", "--state", "/b/../a"}),
+              ElementsAre(HasSubstr("two directories")));
+  EXPECT_THAT(configured({"--config", file(""), "--nbd", "tcp:192.0.2.1:10809"}),
+              ElementsAre(HasSubstr("--insecure")));
+  EXPECT_THAT(configured({"--config", file(""), "--nbd", "tcp:192.0.2.1:10809", "--insecure"}),
+              IsEmpty());
+}
+
+}  // namespace
+}  // namespace tools

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The command line of hindsightd, and the layers that make its configuration: defaults, the file,
+// the environment, options; the later ones win.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "tools/daemon/config/configuration.h"
+#include "tools/daemon/config/settings.h"
+
+namespace tools {
+
+inline constexpr char kDefaultConfigPath[] = "/etc/hindsight/hindsight.toml";
+
+struct CommandLine {
+  enum class Task { kServe, kPrintConfig, kCheckConfig };
+  Task task = Task::kServe;
+  std::string config_path;  // empty: kDefaultConfigPath, where there is one
+  std::vector<std::pair<const Setting*, SettingValue>> given;
+};
+
+// Touches nothing. Ends the process for --help and --version (0) and for wrong usage (2, with one
+// sentence on stderr).
+CommandLine parse_command_line(int argc, char** argv);
+
+// All layers. What is wrong comes back as sentences, and then `into` must not be used. May block.
+std::vector<std::string> configure(const CommandLine& line, Configuration& into);
+
+}  // namespace tools

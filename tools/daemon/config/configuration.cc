@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/daemon/config/configuration.h"
+
+#include <fmt/format.h>
+
+#include "cdp/io/socket.h"
+
+namespace tools {
+
+std::vector<std::string> Configuration::nbd_listeners() const {
+  if (!nbd_listen.empty()) return nbd_listen;
+  return {"unix:" + state + "/nbd.sock"};
+}
+
+std::string Configuration::control_listener() const {
+  return control_listen.empty() ? "unix:" + state + "/control.sock" : control_listen;
+}
+
+std::vector<std::string> contradictions(const Configuration& configuration) {
+  std::vector<std::string> sentences;
+  if (configuration.vault == configuration.state) {
+    sentences.emplace_back(
+        "the vault and the state must be two directories, on different disks at best");
+  }
+  if (configuration.nbd_insecure) return sentences;
+  for (const std::string& text : configuration.nbd_listeners()) {
+    const cdp::Result<cdp::SocketAddress> address = cdp::parse_socket_address(text);
+    if (address.ok() && cdp::is_loopback(*address)) continue;
+    sentences.push_back(fmt::format(
+        "{} is not a loopback address, and NBD would travel there in clear: serve a unix socket or "
+        "127.0.0.1, or say --insecure",
+        text));
+  }
+  return sentences;
+}
+
+}  // namespace tools

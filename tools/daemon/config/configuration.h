@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Configuration: what hindsightd was told to be, by its file, its environment and its options
+// (settings.h says what each means), with the defaults of what nobody named.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tools {
+
+struct Configuration {
+  std::string vault = "/var/lib/hindsight-vault";
+  std::string state = "/var/lib/hindsight";
+  // Directories and devices: what an operator names for the daemon to open lies in one of them.
+  std::vector<std::string> allowed_paths = {"/"};
+  std::vector<std::string> nbd_listen;  // empty: unix:STATE/nbd.sock
+  bool nbd_insecure = false;
+  std::string control_listen;  // empty: unix:STATE/control.sock
+  std::uint64_t dirty_budget_bytes = 128u << 20;
+  std::uint64_t dedup_bytes = 128u << 20;
+  std::uint64_t segment_bytes = 256u << 20;
+  std::uint64_t hydration_bytes_per_second = 0;  // of each volume; 0: no limit
+  bool verbose = false;
+
+  bool operator==(const Configuration&) const = default;
+
+  // Where to serve: what was not named lies in the state directory. As socket addresses are
+  // written.
+  std::vector<std::string> nbd_listeners() const;
+  std::string control_listener() const;
+};
+
+// What is wrong between settings that are each possible, a sentence each. May ask the resolver.
+std::vector<std::string> contradictions(const Configuration& configuration);
+
+}  // namespace tools

@@ -1,0 +1,303 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/daemon/config/settings.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+#include <filesystem>
+#include <numeric>
+#include <utility>
+
+#include "cdp/io/socket.h"
+#include "tools/api/size.h"
+
+namespace tools {
+namespace {
+
+using cdp::make_error;
+using cdp::Result;
+using cdp::Status;
+
+constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
+constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
+
+// --- What is possible ---------------------------------------------------------------------------
+
+// What the daemon goes by must not depend on where it was started.
+Result<std::string> absolute_path(const std::string& path) {
+  if (path.empty()) return make_error(EINVAL, "it wants a path, not an empty text");
+  if (path.find('\0') != std::string::npos) return make_error(EINVAL, "no path has a NUL in it");
+  if (!path.starts_with('/')) {
+    return make_error(EINVAL, "\"{}\" must be a path from the root on", path);
+  }
+  const std::string normal = std::filesystem::path{path}.lexically_normal().string();
+  return normal.size() > 1 && normal.ends_with('/') ? normal.substr(0, normal.size() - 1) : normal;
+}
+
+Result<std::string> listener(const std::string& text) {
+  Result<cdp::SocketAddress> address = cdp::parse_socket_address(text);
+  if (!address) return std::move(address).error();
+  if (address->kind == cdp::SocketAddress::Kind::kUnix) {
+    Result<std::string> path = absolute_path(address->path);
+    if (!path) return path;
+    address->path = *std::move(path);
+  }
+  return address->text();
+}
+
+Result<std::string> unix_listener(const std::string& text) {
+  if (!text.starts_with("unix:")) return make_error(EINVAL, "it takes unix:PATH, not {}", text);
+  return listener(text);
+}
+
+// --- Kinds of settings: how the field of a configuration is set, and read -----------------------
+
+using Check = Result<std::string> (*)(const std::string&);
+
+Setting text(std::string_view key, std::string Configuration::*field, Check check) {
+  const auto set = [field, check](Configuration& into, const SettingValue& value) -> Status {
+    const auto* const said = std::get_if<std::string>(&value);
+    if (said == nullptr) return make_error(EINVAL, "it wants one text, in quotes");
+    Result<std::string> checked = check(*said);
+    if (!checked) return std::move(checked).error();
+    into.*field = *std::move(checked);
+    return {};
+  };
+  const auto get = [field](const Configuration& of) { return SettingValue{of.*field}; };
+  return {.key = key, .set = set, .get = get, .in_force = get};
+}
+
+Setting texts(std::string_view key, std::vector<std::string> Configuration::*field, Check check) {
+  const auto set = [field, check](Configuration& into, const SettingValue& value) -> Status {
+    const auto* const said = std::get_if<std::vector<std::string>>(&value);
+    if (said == nullptr) {
+      return make_error(EINVAL, "it wants a list of texts, such as [\"one\", \"another\"]");
+    }
+    std::vector<std::string> taken;
+    for (const std::string& each : *said) {
+      Result<std::string> checked = check(each);
+      if (!checked) return std::move(checked).error();
+      taken.push_back(*std::move(checked));
+    }
+    into.*field = std::move(taken);
+    return {};
+  };
+  const auto get = [field](const Configuration& of) { return SettingValue{of.*field}; };
+  return {.key = key, .kind = Setting::Kind::kSeveral, .set = set, .get = get, .in_force = get};
+}
+
+Setting flag(std::string_view key, bool Configuration::*field) {
+  const auto set = [field](Configuration& into, const SettingValue& value) -> Status {
+    const bool* const said = std::get_if<bool>(&value);
+    if (said == nullptr) return make_error(EINVAL, "it is true or false");
+    into.*field = *said;
+    return {};
+  };
+  const auto get = [field](const Configuration& of) { return SettingValue{of.*field}; };
+  return {.key = key, .kind = Setting::Kind::kFlag, .set = set, .get = get, .in_force = get};
+}
+
+struct Bounds {
+  std::uint64_t least;
+  std::uint64_t most;
+  bool or_zero = false;
+};
+
+// In a file a text such as "64M", or a whole number of bytes.
+Setting size(std::string_view key, std::uint64_t Configuration::*field, Bounds bounds) {
+  const auto set = [field, bounds](Configuration& into, const SettingValue& value) -> Status {
+    if (!std::holds_alternative<std::int64_t>(value) &&
+        !std::holds_alternative<std::string>(value)) {
+      return make_error(EINVAL, "it wants a size such as \"64M\"");
+    }
+    const std::string said = to_text(value);
+    const Result<std::uint64_t> bytes = api::parse_size(said);
+    if (!bytes) return bytes.error();
+    const bool is_within = *bytes >= bounds.least && *bytes <= bounds.most;
+    if (!is_within && !(bounds.or_zero && *bytes == 0)) {
+      return make_error(EINVAL, "{} is not between {} and {}{}", said,
+                        api::exact_size(bounds.least), api::exact_size(bounds.most),
+                        bounds.or_zero ? ", nor 0" : "");
+    }
+    into.*field = *bytes;
+    return {};
+  };
+  const auto get = [field](const Configuration& of) {
+    return of.*field == 0 ? SettingValue{std::int64_t{0}}
+                          : SettingValue{api::exact_size(of.*field)};
+  };
+  return {.key = key, .set = set, .get = get, .in_force = get};
+}
+
+struct Description {
+  std::string_view option{};
+  std::string_view value_name{};
+  std::string_view meaning;
+  Setting::Change change = Setting::Change::kAtStart;
+  bool is_path = false;
+};
+
+template <typename Resolve>
+Setting resolved(Setting setting, Resolve resolve) {
+  setting.in_force = [resolve](const Configuration& of) { return SettingValue{(of.*resolve)()}; };
+  return setting;
+}
+
+Setting described(Setting setting, Description as) {
+  setting.option = as.option;
+  setting.value_name = as.value_name;
+  setting.meaning = as.meaning;
+  setting.change = as.change;
+  setting.is_path = as.is_path;
+  return setting;
+}
+
+// Those of one table stand together.
+std::vector<Setting> make_settings() {
+  constexpr auto kLive = Setting::Change::kLive;
+  return {
+      described(text("vault", &Configuration::vault, absolute_path),
+                {.option = "--vault",
+                 .value_name = "DIR",
+                 .meaning = "Directory of the journal. It belongs on other disks than the volumes: "
+                            "what destroys one must not destroy the other.",
+                 .is_path = true}),
+      described(text("state", &Configuration::state, absolute_path),
+                {.option = "--state",
+                 .value_name = "DIR",
+                 .meaning = "Directory of everything else: backing files of volumes, sockets.",
+                 .is_path = true}),
+      described(texts("allowed_paths", &Configuration::allowed_paths, absolute_path),
+                {.meaning = "Directories and devices: a backing store that an operator names must "
+                            "lie in one of them, links followed. Whatever this says, none may lie "
+                            "in the vault, be another volume's, or be in use or mounted.",
+                 .change = kLive,
+                 .is_path = true}),
+      described(resolved(texts("nbd.listen", &Configuration::nbd_listen, listener),
+                         &Configuration::nbd_listeners),
+                {.option = "--nbd",
+                 .value_name = "unix:PATH|tcp:HOST:PORT",
+                 .meaning = "Where to serve NBD; unix:STATE/nbd.sock where none is named."}),
+      described(flag("nbd.insecure", &Configuration::nbd_insecure),
+                {.option = "--insecure",
+                 .meaning = "Serve NBD beyond loopback although nothing is encrypted."}),
+      described(resolved(text("control.listen", &Configuration::control_listen, unix_listener),
+                         &Configuration::control_listener),
+                {.option = "--control",
+                 .value_name = "unix:PATH",
+                 .meaning = "The control socket; unix:STATE/control.sock where none is named. The "
+                            "command line speaks to it."}),
+      described(size("memory.dirty_budget", &Configuration::dirty_budget_bytes,
+                     {.least = 16 * kMiB, .most = kTiB}),
+                {.option = "--dirty-budget",
+                 .value_name = "SIZE",
+                 .meaning = "Memory for writes on their way to the backing stores."}),
+      described(size("memory.dedup", &Configuration::dedup_bytes, {.least = kMiB, .most = kTiB}),
+                {.option = "--dedup-memory",
+                 .value_name = "SIZE",
+                 .meaning = "Memory of the table of recent blocks."}),
+      described(size("journal.segment_size", &Configuration::segment_bytes,
+                     {.least = 20 * kMiB, .most = kGiB}),
+                {.option = "--segment-size",
+                 .value_name = "SIZE",
+                 .meaning = "Length of a journal segment."}),
+      described(
+          size("hydration.rate", &Configuration::hydration_bytes_per_second,
+               {.least = kMiB, .most = kTiB, .or_zero = true}),
+          {.option = "--hydration-rate",
+           .value_name = "SIZE",
+           .meaning = "Bytes a second that hydration may copy, of each volume; 0 is no limit.",
+           .change = kLive}),
+      described(flag("log.verbose", &Configuration::verbose),
+                {.option = "-v,--verbose", .meaning = "Log connections too.", .change = kLive}),
+  };
+}
+
+// --- Names --------------------------------------------------------------------------------------
+
+// How many letters have to be changed, added or removed.
+std::size_t edits_between(std::string_view from, std::string_view to) {
+  std::vector<std::size_t> row(to.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < from.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < to.size(); ++j) {
+      const std::size_t kept = diagonal + (from[i] == to[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({kept, row[j] + 1, diagonal + 1});
+    }
+  }
+  return row.back();
+}
+
+std::string_view behind_dot(std::string_view key) { return key.substr(key.rfind('.') + 1); }
+
+}  // namespace
+
+std::string Setting::variable() const {
+  std::string name(kVariablePrefix);
+  for (const char c : key) {
+    name += c == '.' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+const std::vector<Setting>& settings() {
+  static const std::vector<Setting> all = make_settings();
+  return all;
+}
+
+const Setting* find_setting(std::string_view key) {
+  const auto found = std::find_if(settings().begin(), settings().end(),
+                                  [&](const Setting& setting) { return setting.key == key; });
+  return found == settings().end() ? nullptr : &*found;
+}
+
+std::string_view nearest_key(std::string_view wrong) {
+  constexpr std::size_t kLongestKey = 64;
+  if (wrong.size() > kLongestKey) return {};
+  std::string_view nearest;
+  // Two letters, or a third of them in a longer one: beyond that it is another word.
+  std::size_t best = std::max<std::size_t>(2, wrong.size() / 3) + 1;
+  for (const Setting& setting : settings()) {
+    // Perhaps it is the right name in the wrong table.
+    const std::size_t edits =
+        std::min(edits_between(wrong, setting.key),
+                 edits_between(behind_dot(wrong), behind_dot(setting.key)) + 1);
+    if (edits < best) {
+      best = edits;
+      nearest = setting.key;
+    }
+  }
+  return nearest;
+}
+
+SettingValue value_of_text(const Setting& setting, const std::string& text) {
+  if (setting.kind == Setting::Kind::kFlag) {
+    if (text == "true" || text == "1" || text == "yes") return true;
+    if (text == "false" || text == "0" || text == "no") return false;
+    return text;  // which its setter refuses
+  }
+  if (setting.kind == Setting::Kind::kOne) return text;
+  std::vector<std::string> texts;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    texts.push_back(text.substr(at, comma - at));
+    at = comma + 1;
+  }
+  return texts;
+}
+
+std::string to_text(const SettingValue& value) {
+  if (const auto* const texts = std::get_if<std::vector<std::string>>(&value)) {
+    return fmt::format("{}", fmt::join(*texts, ", "));
+  }
+  if (const auto* const text = std::get_if<std::string>(&value)) return *text;
+  if (const auto* const number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+  return std::get<bool>(value) ? "true" : "false";
+}
+
+}  // namespace tools

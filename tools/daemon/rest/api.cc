@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Finds the operation of a request, and answers about the appliance as a whole: status, marks,
+// verify.
+#include "tools/daemon/rest/api.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <array>
+#include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
+#include <boost/url/url.hpp>
+#include <utility>
+
+#include "cdp/base/check.h"
+#include "restore/point.h"
+#include "restore/time_zone.h"
+#include "tools/api/documents.h"
+#include "tools/daemon/rest/openapi.h"
+#include "tools/daemon/rest/operations.h"
+#include "tools/daemon/rest/problem.h"
+
+namespace tools {
+
+namespace json = boost::json;
+using cdp::make_error;
+using cdp::Result;
+using cdp::Status;
+using cdp::Task;
+
+Api::Handler Api::handler_of(const Operation& operation) {
+  static constexpr std::pair<std::string_view, Handler> kHandlers[] = {
+      {"getDescription", &Api::get_description},
+      {"getStatus", &Api::get_status},
+      {"listVolumes", &Api::list_volumes},
+      {"createVolume", &Api::create_volume},
+      {"getVolume", &Api::get_volume},
+      {"changeVolume", &Api::change_volume},
+      {"removeVolume", &Api::remove_volume},
+      {"resumeVolume", &Api::resume_volume},
+      {"getPoints", &Api::get_points},
+      {"getImage", &Api::get_image},
+      {"getDiff", &Api::get_diff},
+      {"createView", &Api::create_view},
+      {"listClones", &Api::list_clones},
+      {"createClone", &Api::create_clone},
+      {"removeClone", &Api::remove_clone},
+      {"rollBack", &Api::roll_back},
+      {"listMarks", &Api::list_marks},
+      {"createMark", &Api::create_mark},
+      {"verify", &Api::verify},
+  };
+  for (const auto& [id, handler] : kHandlers) {
+    if (id == operation.id) return handler;
+  }
+  return nullptr;
+}
+
+Api::Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance,
+         cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses)
+    : scheduler_(scheduler),
+      clock_(clock),
+      appliance_(appliance),
+      nbd_(nbd),
+      nbd_addresses_(std::move(nbd_addresses)),
+      queries_(appliance) {
+  for (const Operation& operation : operations()) CHECK(handler_of(operation) != nullptr);
+}
+
+Task<HttpResponse> Api::answer(HttpRequest request) {
+  std::vector<std::string_view> methods;
+  for (const Operation& operation : operations()) {
+    if (!operation.is_at(request.path)) continue;
+    methods.push_back(operation.method);
+    if (operation.method != request.method) continue;
+    Result<Call> call = operation.parse(std::move(request));
+    if (!call) co_return problem_response(call.error());
+    Answer answer = co_await (this->*handler_of(operation))(*std::move(call));
+    if (!answer) co_return problem_response(answer.error());
+    answer->status = operation.status;
+    co_return *std::move(answer);
+  }
+  if (methods.empty()) {
+    co_return problem_response(make_error(
+        ENOENT, "there is no such resource in the API; /api/openapi.json describes what there is"));
+  }
+  HttpResponse refusal = problem_response(
+      make_error(EOPNOTSUPP, "this resource does not know the method {}", request.method));
+  refusal.allow = fmt::format("{}", fmt::join(methods, ", "));
+  co_return refusal;
+}
+
+HttpResponse Api::json_response(const Document& document) {
+  HttpResponse response;
+  response.body = json::serialize(document);
+  return response;
+}
+
+// --- Documents ----------------------------------------------------------------------------------
+
+std::string Api::uri_of(const cdp::SocketAddress& address, const std::string& volume) const {
+  boost::urls::url uri;
+  if (address.kind == cdp::SocketAddress::Kind::kUnix) {
+    uri.set_scheme("nbd+unix").set_encoded_authority("").set_path("/" + volume);
+    uri.params().set("socket", address.path);
+  } else {
+    uri.set_scheme("nbd").set_host(address.host).set_port_number(address.port);
+    uri.set_path("/" + volume);
+  }
+  return uri.buffer();
+}
+
+boost::json::array Api::uris_of(const std::string& export_name) const {
+  json::array uris;
+  for (const cdp::SocketAddress& address : nbd_addresses_) {
+    uris.emplace_back(uri_of(address, export_name));
+  }
+  return uris;
+}
+
+Api::Document Api::journal_document() const {
+  const journal::JournalStatistics& s = appliance_.journal().statistics();
+  const journal::JournalHealth health = appliance_.journal().health();
+  const bool lags = health.oldest_undurable.value != 0;
+  return {{"client_bytes", s.client_bytes},
+          {"unique_bytes", s.unique_bytes},
+          {"stored_bytes", s.stored_bytes},
+          {"journal_bytes", s.journal_bytes},
+          {"frames", s.frames},
+          {"records", s.records},
+          {"syncs", s.syncs},
+          {"zero_blocks", s.zero_blocks},
+          {"same_blocks", s.same_blocks},
+          {"duplicate_blocks", s.duplicate_blocks},
+          {"dedup_reads", s.dedup_reads},
+          {"queued_blocks", health.queued_blocks},
+          {"recorded_lsn", health.recorded.value},
+          {"durable_lsn", health.durable.value},
+          {"lag_ns", lags ? (clock_.realtime() - health.oldest_undurable).value : 0}};
+}
+
+Api::Document Api::index_document() const {
+  const journal::index::TimeIndexStatistics s = appliance_.time_index().statistics();
+  const PointExports::Leases leases = appliance_.point_exports().leases();
+  Document document{{"lsn", s.upto.value},       {"runs", s.runs},     {"entries", s.entries},
+                    {"bytes", s.bytes},          {"merges", s.merges}, {"repairs", s.repairs},
+                    {"open_views", leases.views}};
+  if (leases.oldest) document["oldest_leased_lsn"] = leases.oldest->value;
+  return document;
+}
+
+Result<const journal::VolumeState*> Api::named_volume(const std::string& name) const {
+  constexpr std::string_view kIdPrefix = "id:";
+  const journal::JournalState& state = appliance_.journal().state();
+  const journal::VolumeState* found = nullptr;
+  if (name.starts_with(kIdPrefix)) {
+    const Result<journal::Uuid> uuid = journal::Uuid::parse(name.substr(kIdPrefix.size()));
+    if (!uuid) return uuid.error();
+    found = state.find(*uuid);
+  } else {
+    found = state.find(name);
+  }
+  if (found == nullptr) return make_error(ENOENT, "there is no volume named {}", name);
+  return found;
+}
+
+// --- Operations ---------------------------------------------------------------------------------
+
+Task<Api::Answer> Api::get_description(Call) {
+  co_return json_response(openapi_document(operations(), HINDSIGHT_VERSION));
+}
+
+Task<Api::Answer> Api::get_status(Call call) {
+  const Document journal = journal_document();  // before we flush it ourselves
+  Result<Document> document = co_await queries_.status(std::move(call.zone));
+  if (!document) co_return std::move(document).error();
+  json::array volumes;
+  for (const auto& [id, live] : appliance_.live_volumes()) {
+    volumes.push_back(volume_document(*appliance_.journal().state().find(id)));
+  }
+  json::array alerts;
+  for (const std::string& alert : appliance_.alerts()) alerts.emplace_back(alert);
+  (*document)["volumes"] = std::move(volumes);
+  (*document)["journal"] = journal;
+  (*document)["index"] = index_document();
+  (*document)["alerts"] = std::move(alerts);
+  (*document)["server"] = json::object{{"version", HINDSIGHT_VERSION},
+                                       {"vault_path", appliance_.options().vault_path},
+                                       {"state_path", appliance_.options().state_path}};
+  co_return json_response(*document);
+}
+
+Task<Api::Answer> Api::list_marks(Call call) {
+  co_return json_response(api::marks_document(appliance_.journal().state(), call.zone));
+}
+
+Task<Api::Answer> Api::create_mark(Call call) {
+  const Arguments& arguments = call.arguments;
+  if (arguments.has("volume") == arguments.flag("all")) {
+    co_return make_error(EINVAL, "give either the \"volume\" to mark or \"all\": true");
+  }
+  const std::string& label = arguments.text("label");
+  if (Status valid = restore::check_mark_label(label); !valid) co_return std::move(valid).error();
+  cdp::VolumeId id{};  // of all
+  if (arguments.has("volume")) {
+    Result<const journal::VolumeState*> volume = named_volume(arguments.text("volume"));
+    if (!volume) co_return std::move(volume).error();
+    id = (*volume)->id;
+  }
+  Result<cdp::Stamp> stamp = co_await appliance_.mark(id, label, call.peer);
+  if (!stamp) co_return std::move(stamp).error();
+  Document document = api::stamp_document(*stamp, call.zone);
+  document["label"] = label;
+  document["author"] = call.peer;
+  co_return json_response(document);
+}
+
+Task<Api::Answer> Api::verify(Call call) {
+  journal::VerifyOptions options;
+  options.deep = call.arguments.flag("deep");
+  Status durable = co_await appliance_.make_durable();
+  if (!durable) co_return std::move(durable).error();
+  Result<Document> document = co_await queries_.verify(std::move(options));
+  if (!document) co_return std::move(document).error();
+  co_return json_response(*document);
+}
+
+}  // namespace tools

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Api: the REST API of the daemon. Each operation (operations.h says which there are, and what they
+// take) is a coroutine on the reactor, next to the appliance it asks or changes; documents are
+// those of tools/api, so that the command line prints the same with a daemon and without one. What
+// the appliance alone knows is added to them; schemas.h describes them whole.
+//
+// api.cc answers requests, api_volumes.cc has the operations of volumes, and api_points.cc those
+// that bring a point back: differences, images, views, clones, rollback.
+#pragma once
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cdp/base/clock.h"
+#include "cdp/io/scheduler.h"
+#include "cdp/io/socket.h"
+#include "cdp/nbd/server.h"
+#include "tools/api/queries.h"
+#include "tools/daemon/appliance.h"
+#include "tools/daemon/rest/http_message.h"
+#include "tools/daemon/rest/operation.h"
+
+namespace tools {
+
+class Api {
+ public:
+  // All must outlive it.
+  Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance,
+      cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses);
+
+  cdp::Task<HttpResponse> answer(HttpRequest request);
+
+ private:
+  using Document = boost::json::object;
+  using Answer = cdp::Result<HttpResponse>;
+  using Handler = cdp::Task<Answer> (Api::*)(Call);
+
+  // Null where it is not known.
+  static Handler handler_of(const Operation& operation);
+  static HttpResponse json_response(const Document& document);
+
+  cdp::Task<Answer> get_description(Call call);
+  cdp::Task<Answer> get_status(Call call);
+  cdp::Task<Answer> list_volumes(Call call);
+  cdp::Task<Answer> create_volume(Call call);
+  cdp::Task<Answer> get_volume(Call call);
+  cdp::Task<Answer> change_volume(Call call);
+  cdp::Task<Answer> remove_volume(Call call);
+  cdp::Task<Answer> resume_volume(Call call);
+  cdp::Task<Answer> get_points(Call call);
+  cdp::Task<Answer> get_image(Call call);
+  cdp::Task<Answer> get_diff(Call call);
+  cdp::Task<Answer> create_view(Call call);
+  cdp::Task<Answer> list_clones(Call call);
+  cdp::Task<Answer> create_clone(Call call);
+  cdp::Task<Answer> remove_clone(Call call);
+  cdp::Task<Answer> roll_back(Call call);
+  cdp::Task<Answer> list_marks(Call call);
+  cdp::Task<Answer> create_mark(Call call);
+  cdp::Task<Answer> verify(Call call);
+
+  struct ResolvedVolume {
+    restore::ResolvedPoint point;
+    journal::JournalState newest;
+    restore::TimeZone zone;
+  };
+  cdp::Task<cdp::Result<ResolvedVolume>> resolve(VolumeAt wanted, restore::TimeZone zone);
+  Document rolled_back_document(const journal::VolumeState& now,
+                                const restore::ResolvedPoint& point) const;
+  // EBUSY where a client that may write is connected to one of the volumes.
+  cdp::Status no_writers(const std::vector<Appliance::VolumePoint>& points) const;
+  // The volume's device; null where it is not served.
+  std::shared_ptr<const cdp::BlockDevice> device_of(cdp::VolumeId id) const;
+  // Its connections, by whatever name they were made.
+  std::vector<cdp::nbd::Server::Connection> connections_of(cdp::VolumeId id) const;
+  // Those that may write to it.
+  std::size_t writers_of(cdp::VolumeId id) const;
+  cdp::Result<const journal::VolumeState*> named_volume(const std::string& name) const;
+  Document volume_document(const journal::VolumeState& volume) const;
+  Document journal_document() const;
+  Document index_document() const;
+  Document clone_document(const restore::CloneEntry& clone) const;
+  boost::json::array uris_of(const std::string& export_name) const;
+  std::string uri_of(const cdp::SocketAddress& address, const std::string& volume) const;
+
+  cdp::Scheduler& scheduler_;
+  const cdp::Clock& clock_;
+  Appliance& appliance_;
+  cdp::nbd::Server& nbd_;
+  const std::vector<cdp::SocketAddress> nbd_addresses_;
+  api::VaultQueries queries_;
+};
+
+}  // namespace tools

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Operations of volumes.
+#include <boost/json/array.hpp>
+#include <memory>
+#include <utility>
+
+#include "tools/api/documents.h"
+#include "tools/daemon/rest/api.h"
+
+namespace tools {
+
+namespace json = boost::json;
+using cdp::make_error;
+using cdp::Result;
+using cdp::Status;
+using cdp::Task;
+
+Api::Document Api::volume_document(const journal::VolumeState& volume) const {
+  Document document = api::volume_document(volume, restore::TimeZone::utc());
+  const auto found = appliance_.live_volumes().find(volume.id);
+  if (found == appliance_.live_volumes().end()) return document;
+  const Appliance::LiveVolume& live = found->second;
+  document["backing_path"] = live.backing_path;
+  if (live.volume == nullptr) {
+    document["state"] = "unavailable";
+    document["problem"] = live.problem->message;
+    return document;
+  }
+  const auto& fenced = live.volume->fence_reason();
+  document["state"] = fenced ? "fenced" : "protected";
+  if (fenced) document["problem"] = fenced->message;
+  document["uris"] = uris_of(volume.name);
+  const cdp::VolumeStatistics statistics = live.volume->statistics();
+  if (statistics.hydrating) {
+    if (!fenced) document["state"] = "hydrating";
+    const std::uint64_t remaining = statistics.hydration_remaining_blocks * cdp::kBlockBytes;
+    json::object hydration{{"remaining_bytes", std::min(remaining, volume.size_bytes)},
+                           {"hydrated_bytes", statistics.hydrated_bytes}};
+    if (const auto& problem = live.volume->hydration_problem()) {
+      hydration["problem"] = problem->message;
+    }
+    document["hydration"] = std::move(hydration);
+  }
+  document["writers_refused"] = volume.writers_refused;
+  document["dirty_bytes"] = statistics.dirty_bytes;
+  document["last_lsn"] = statistics.last.value;
+  document["connections"] = connections_of(volume.id).size();
+  return document;
+}
+
+Task<Api::Answer> Api::list_volumes(Call call) {
+  const journal::JournalState& state = appliance_.journal().state();
+  Document list =
+      api::volume_list_document(state, call.arguments.flag("removed"), restore::TimeZone::utc());
+  for (json::value& entry : list.at("volumes").as_array()) {
+    const auto uuid = journal::Uuid::parse(entry.at("id").as_string());
+    entry = volume_document(*state.find(*uuid));
+  }
+  co_return json_response(list);
+}
+
+Task<Api::Answer> Api::create_volume(Call call) {
+  const Arguments& arguments = call.arguments;
+  if (arguments.has("origin") == arguments.has("size_bytes")) {
+    co_return make_error(EINVAL,
+                         "give either \"size_bytes\" or an \"origin\": a volume from a point has "
+                         "the size that it had there");
+  }
+  Appliance::NewVolume wanted{arguments.text("name"), 0, {}, {}};
+  Document origin;
+  if (arguments.has("origin")) {
+    Result<ResolvedVolume> resolved =
+        co_await resolve(arguments.get<VolumeAt>("origin"), call.zone);
+    if (!resolved) co_return std::move(resolved).error();
+    const restore::ResolvedPoint& point = resolved->point;
+    wanted.size_bytes = point.volume.size_bytes;
+    wanted.origin = {point.volume.id, point.at.lsn, point.volume.size_bytes};
+    origin = api::point_document(point, resolved->newest, resolved->zone);
+  } else {
+    wanted.size_bytes = arguments.get<std::uint64_t>("size_bytes");
+  }
+  if (arguments.has("backing")) {
+    wanted.backing_path = arguments.text("backing");
+    if (wanted.backing_path.empty()) {
+      co_return make_error(EINVAL, "\"backing\" is a path, or is left out");
+    }
+  }
+  Result<cdp::VolumeId> id = co_await appliance_.create_volume(std::move(wanted));
+  if (!id) co_return std::move(id).error();
+  Document document = volume_document(*appliance_.journal().state().find(*id));
+  if (!origin.empty()) document["origin"] = std::move(origin);
+  co_return json_response(document);
+}
+
+Task<Api::Answer> Api::get_volume(Call call) {
+  Result<const journal::VolumeState*> volume = named_volume(call.arguments.text("volume"));
+  if (!volume) co_return std::move(volume).error();
+  co_return json_response(volume_document(**volume));
+}
+
+Task<Api::Answer> Api::change_volume(Call call) {
+  const Arguments& arguments = call.arguments;
+  if (arguments.has("name") == arguments.has("size_bytes")) {
+    co_return make_error(EINVAL, "give either a new \"name\" or a new \"size_bytes\"");
+  }
+  Result<const journal::VolumeState*> volume = named_volume(arguments.text("volume"));
+  if (!volume) co_return std::move(volume).error();
+  const cdp::VolumeId id = (*volume)->id;
+  Status changed;
+  if (arguments.has("name")) {
+    changed = co_await appliance_.rename_volume(id, arguments.text("name"));
+  } else {
+    changed = co_await appliance_.resize_volume(id, arguments.get<std::uint64_t>("size_bytes"));
+  }
+  if (!changed) co_return std::move(changed).error();
+  co_return json_response(volume_document(*appliance_.journal().state().find(id)));
+}
+
+Task<Api::Answer> Api::remove_volume(Call call) {
+  Result<const journal::VolumeState*> volume = named_volume(call.arguments.text("volume"));
+  if (!volume) co_return std::move(volume).error();
+  const cdp::VolumeId id = (*volume)->id;
+  const auto device = device_of(id);
+  Status removed = co_await appliance_.remove_volume(id);
+  if (!removed) co_return std::move(removed).error();
+  if (device != nullptr) co_await nbd_.disconnect(device);
+  co_return json_response(volume_document(*appliance_.journal().state().find(id)));
+}
+
+Task<Api::Answer> Api::resume_volume(Call call) {
+  Result<const journal::VolumeState*> volume = named_volume(call.arguments.text("volume"));
+  if (!volume) co_return std::move(volume).error();
+  const cdp::VolumeId id = (*volume)->id;
+  Status resumed = co_await appliance_.resume_volume(id);
+  if (!resumed) co_return std::move(resumed).error();
+  co_return json_response(volume_document(*appliance_.journal().state().find(id)));
+}
+
+}  // namespace tools

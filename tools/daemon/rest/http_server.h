@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// HttpServer: HTTP/1.1 on a unix socket, on a thread of its own; requests are answered by a handler
+// that runs as a coroutine on the reactor, next to the volumes and the journal it asks about. A slow
+// or hostile HTTP peer therefore never holds up a block client.
+//
+// Made and stopped on the reactor's thread. `handler` and the reactor must outlive the server.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cdp/io/reactor.h"
+#include "cdp/io/task.h"
+#include "tools/daemon/rest/http_message.h"
+
+namespace tools {
+
+class HttpServer {
+ public:
+  using Handler = std::function<cdp::Task<HttpResponse>(HttpRequest)>;
+
+  // Listens on `socket_path`, replacing a socket that nobody serves; mode 0660. Throws
+  // std::runtime_error with one sentence when it cannot.
+  HttpServer(cdp::Reactor& reactor, const std::string& socket_path, Handler handler);
+  ~HttpServer();  // stopped before
+  HttpServer(const HttpServer&) = delete;
+  HttpServer& operator=(const HttpServer&) = delete;
+
+  // Ends every connection, waits for what the handlers have under way, ends the thread.
+  cdp::Task<void> stop();
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace tools

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/daemon/rest/schemas.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <cctype>
+#include <string>
+#include <vector>
+
+namespace tools {
+namespace {
+
+namespace json = boost::json;
+
+struct Field {
+  std::string_view name;  // with a ? behind it where it may be missing
+  // text, time, integer, signed, flag; a schema; [one of these] for a list of it; one|another for
+  // texts of which it is one
+  std::string_view type;
+  std::string_view meaning{};
+};
+
+struct Schema {
+  std::string_view name;
+  std::string_view meaning;
+  std::vector<Field> fields;
+};
+
+std::vector<Field> extended(std::vector<Field> fields, const std::vector<Field>& more) {
+  fields.insert(fields.end(), more.begin(), more.end());
+  return fields;
+}
+
+std::vector<Schema> make_schemas() {
+  const std::vector<Field> stamp = {
+      {"lsn", "integer", "Place in the one sequence of the appliance"},
+      {"time", "time", "In the zone that the request named"},
+      {"time_utc", "time"},
+  };
+  const std::vector<Field> mark = extended(
+      stamp,
+      {{"label", "text"}, {"author", "text"}, {"volume", "text or null", "Null: of all volumes"}});
+  const std::vector<Field> point = {
+      {"volume", "Volume", "As it was there"},
+      {"point", "Stamp"},
+      {"asked_time?", "time", "Where a time was asked for"},
+      {"first", "Stamp", "The first point of the volume's history"},
+      {"last", "Stamp", "The last one"},
+      {"nearest_mark?", "NearMark"},
+      {"notices", "[Notice]"},
+  };
+  const std::vector<Field> volume = {
+      {"id", "text", "Names it for ever, as id:ID"},
+      {"name", "text"},
+      {"size_bytes", "integer"},
+      {"backing", "text", "As it was named at its creation; empty: the daemon's own"},
+      {"created", "Stamp"},
+      {"removed?", "Stamp"},
+      {"checkpoint_lsn", "integer", "A start replays what came later"},
+      {"backing_path?", "text"},
+      {"state?", "protected|hydrating|fenced|unavailable"},
+      {"problem?", "text", "Why it is fenced or unavailable"},
+      {"uris?", "[text]", "Where NBD clients find it"},
+      {"hydration?", "Hydration"},
+      {"writers_refused?", "flag", "Since a rollback that disconnected them, until it is resumed"},
+      {"dirty_bytes?", "integer", "Not written back yet"},
+      {"last_lsn?", "integer", "Of its newest change"},
+      {"connections?", "integer"},
+  };
+  return {
+      {"Problem",
+       "What went wrong (RFC 9457)",
+       {{"type", "text"},
+        {"title", "text"},
+        {"status", "integer", "As the HTTP status"},
+        {"detail", "text", "A sentence for the operator: what failed, on what, why, what to do"}}},
+      {"Notice",
+       "Something to know about an answer that is right all the same",
+       {{"kind", "text", "crash or damage"}, {"message", "text"}}},
+      {"Stamp", "A place in history", stamp},
+      {"Volume", "A volume. What only a running daemon knows is missing of one that was removed",
+       volume},
+      {"Hydration",
+       "How far a volume is that is completed behind",
+       {{"remaining_bytes", "integer"},
+        {"hydrated_bytes", "integer"},
+        {"problem?", "text", "Why it pauses"}}},
+      {"Volumes", "By name", {{"volumes", "[Volume]"}}},
+      {"Mark", "A named point", mark},
+      {"NearMark", "The mark that is nearest to a point",
+       extended(mark, {{"distance_ns", "signed", "Negative: the mark is before it"},
+                       {"distance", "text"}})},
+      {"Marks", "By their places in history", {{"marks", "[Mark]"}}},
+      {"NewMark", "The mark that was made",
+       extended(stamp, {{"label", "text"}, {"author", "text"}})},
+      {"Points",
+       "The ends of a volume's history and its marks; or the point that was asked for",
+       {{"volume", "Volume"},
+        {"marks?", "[Mark]", "Where no point was asked for"},
+        {"point?", "Stamp"},
+        {"asked_time?", "time", "Where a time was asked for"},
+        {"first", "Stamp"},
+        {"last", "Stamp"},
+        {"nearest_mark?", "NearMark"},
+        {"notices", "[Notice]"}}},
+      {"NewVolume", "The volume that was made",
+       extended(volume, {{"origin?", "Point", "Of one that was made from a point"}})},
+      {"Point", "A point of a volume", point},
+      {"View", "Where a past point is served, read-only, while somebody is connected",
+       extended(point, {{"uris", "[text]"}})},
+      {"Clone",
+       "A writable device at a point; what is written is kept aside, and not protected",
+       {{"name", "text"},
+        {"id", "text"},
+        {"volume", "text", "Its name now"},
+        {"volume_id", "text"},
+        {"lsn", "integer"},
+        {"size_bytes", "integer"},
+        {"created_utc", "time"},
+        {"uris", "[text]"}}},
+      {"Clones", "All of them", {{"clones", "[Clone]"}}},
+      {"NewClone", "The clone that was made", extended(point, {{"clone", "Clone"}})},
+      {"RemovedClone", "The clone that was removed", {{"name", "text"}}},
+      {"Rollback",
+       "A rollback that is done, or (dry_run) what it would change",
+       {{"point", "Stamp"},
+        {"asked_time?", "time"},
+        {"first", "Stamp"},
+        {"last", "Stamp"},
+        {"nearest_mark?", "NearMark"},
+        {"notices", "[Notice]"},
+        {"volumes", "[RolledBack]"},
+        {"dry_run", "flag"},
+        {"changed_bytes?", "integer", "Of a dry run: what differs now"},
+        {"rollback?", "Stamp", "Its own place in history"},
+        {"undo?", "text", "The point that undoes it: lsn:N"},
+        {"writers_refused?", "flag"}}},
+      {"RolledBack",
+       "A volume of a rollback",
+       {{"name", "text"},
+        {"id", "text"},
+        {"size_bytes", "integer", "At the point"},
+        {"writers", "integer", "Connected clients that may write"},
+        {"changed_bytes?", "integer", "Of a dry run"}}},
+      {"Extent",
+       "Bytes that differ",
+       {{"offset", "integer"}, {"bytes", "integer"}, {"becomes", "data|zeroes"}}},
+      {"Diff",
+       "What changed between two points",
+       {{"volume", "Volume"},
+        {"from", "Stamp"},
+        {"to", "Stamp"},
+        {"from_size_bytes", "integer"},
+        {"to_size_bytes", "integer"},
+        {"changed_bytes", "integer"},
+        {"extents", "[Extent]"},
+        {"notices", "[Notice]"}}},
+      {"Verification",
+       "What verify found",
+       {{"ok", "flag"},
+        {"deep", "flag", "Whether every body was read again and hashed"},
+        {"segments", "integer"},
+        {"frames", "integer"},
+        {"records", "integer"},
+        {"runs", "integer"},
+        {"blocks", "integer"},
+        {"references", "integer"},
+        {"bytes", "integer"},
+        {"bytes_read", "integer"},
+        {"last_lsn", "integer"},
+        {"crashes", "integer"},
+        {"unsigned_segments", "integer"},
+        {"problems", "[text]"},
+        {"problems_left_out", "integer"}}},
+      {"Status",
+       "The appliance now",
+       {{"vault", "Vault"},
+        {"history", "HistoryHeld"},
+        {"volumes", "[Volume]"},
+        {"journal", "JournalCounters"},
+        {"index", "IndexCounters"},
+        {"alerts", "[text]", "What an operator has to know now, the gravest first"},
+        {"notices?", "[Notice]"},
+        {"server", "Server"}}},
+      {"Vault",
+       "Where history is kept",
+       {{"id", "text"}, {"format_version", "integer"}, {"created", "time"}}},
+      {"HistoryHeld",
+       "How much history there is",
+       {{"newest", "Stamp"},
+        {"segments", "integer"},
+        {"bytes", "integer"},
+        {"crashes", "integer"}}},
+      {"Server",
+       "The daemon",
+       {{"version", "text"}, {"vault_path", "text"}, {"state_path", "text"}}},
+      {"JournalCounters",
+       "Of the journal, since the daemon's start",
+       {{"client_bytes", "integer", "Written by clients"},
+        {"unique_bytes", "integer", "Left of these after deduplication"},
+        {"stored_bytes", "integer", "Left of these after compression"},
+        {"journal_bytes", "integer", "Appended, with everything about them"},
+        {"frames", "integer"},
+        {"records", "integer"},
+        {"syncs", "integer"},
+        {"zero_blocks", "integer"},
+        {"same_blocks", "integer"},
+        {"duplicate_blocks", "integer"},
+        {"dedup_reads", "integer"},
+        {"queued_blocks", "integer"},
+        {"recorded_lsn", "integer"},
+        {"durable_lsn", "integer"},
+        {"lag_ns", "integer", "How old the oldest change is that a crash would lose now"}}},
+      {"IndexCounters",
+       "Of the time index",
+       {{"lsn", "integer", "It covers history up to here"},
+        {"runs", "integer"},
+        {"entries", "integer"},
+        {"bytes", "integer"},
+        {"merges", "integer"},
+        {"repairs", "integer"},
+        {"open_views", "integer"},
+        {"oldest_leased_lsn?", "integer"}}},
+  };
+}
+
+json::object with_meaning(json::object schema, std::string_view meaning) {
+  if (!meaning.empty()) schema["description"] = meaning;
+  return schema;
+}
+
+json::object schema_of(std::string_view type) {
+  constexpr std::string_view kOrNull = " or null";
+  if (type.starts_with('[')) {
+    return {{"type", "array"}, {"items", schema_of(type.substr(1, type.size() - 2))}};
+  }
+  if (type.ends_with(kOrNull)) {
+    json::object schema = schema_of(type.substr(0, type.size() - kOrNull.size()));
+    schema["type"] = json::array{schema["type"], "null"};
+    return schema;
+  }
+  if (type == "text") return {{"type", "string"}};
+  if (type == "time") return {{"type", "string"}, {"format", "date-time"}};
+  if (type == "integer") return {{"type", "integer"}, {"minimum", 0}};
+  if (type == "signed") return {{"type", "integer"}};
+  if (type == "flag") return {{"type", "boolean"}};
+  if (std::isupper(static_cast<unsigned char>(type.front())) != 0) return schema_reference(type);
+  json::array choices;
+  for (std::size_t at = 0; at <= type.size();) {
+    const std::size_t end = std::min(type.find('|', at), type.size());
+    choices.emplace_back(type.substr(at, end - at));
+    at = end + 1;
+  }
+  return {{"type", "string"}, {"enum", std::move(choices)}};
+}
+
+json::object schema_of(const Schema& schema) {
+  json::object properties;
+  json::array required;
+  for (const Field& field : schema.fields) {
+    std::string_view name = field.name;
+    if (name.ends_with('?'))
+      name.remove_suffix(1);
+    else
+      required.emplace_back(name);
+    properties[name] = with_meaning(schema_of(field.type), field.meaning);
+  }
+  return with_meaning({{"type", "object"},
+                       {"properties", std::move(properties)},
+                       {"required", std::move(required)}},
+                      schema.meaning);
+}
+
+}  // namespace
+
+json::object schema_reference(std::string_view name) {
+  return {{"$ref", fmt::format("#/components/schemas/{}", name)}};
+}
+
+json::object answer_schemas() {
+  json::object schemas;
+  for (const Schema& schema : make_schemas()) schemas[schema.name] = schema_of(schema);
+  return schemas;
+}
+
+}  // namespace tools
