@@ -94,6 +94,7 @@ std::uint64_t opening_bytes_bound(const JournalState& state) {
     records += fixed + volume.name.size() + volume.backing.size();
     for (const VolumeState::Rollback& rollback : volume.rollbacks)
       records += fixed + rollback.author.size();
+    for (const VolumeState::Gap& gap : volume.gaps) records += 2 * fixed + gap.cause.size();
   }
   for (const auto& [label, mark] : state.marks)
     records += fixed + label.size() + mark.author.size();

@@ -36,7 +36,7 @@ struct WriteOp {
 
 using Op = std::variant<WriteOp, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
                         VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord, ClockRecord,
-                        RollbackRecord, VolumeCreatedFrom, VolumeResumed>;
+                        RollbackRecord, GapRecord, VolumeCreatedFrom, VolumeResumed>;
 Stamp stamp_of(const Op& op);
 
 // What a frame gathers before it is prepared, kept until it is durable.

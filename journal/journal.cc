@@ -28,6 +28,7 @@ Task<void> append_after_the_cut(cdp::Directory& segments, const Recovered& recov
 // LSNs that were given to changes which a crash lost are never given again: more than the queue
 // can hold are passed over.
 constexpr std::uint64_t kLsnSkip = std::uint64_t{1} << 20;
+constexpr Lsn kLsnMax{(std::uint64_t{1} << 63) - 1};
 
 Status check_options(const JournalOptions& options) {
   if (options.segment_bytes % kAppendUnit != 0 || options.segment_bytes > kSegmentBytesMax ||
@@ -82,6 +83,13 @@ Task<Status> JournalImpl::start() {
   if (!recovered.ok()) co_return recovered.error();
   state_ = recovered->state;
   durable_state_ = recovered->state;
+  const Lsn newest = std::max(state_.lsn, remembered.value_or(Stamp{}).lsn);
+  if (newest > kLsnMax)
+    co_return make_error(
+        EIO,
+        "the newest LSN is said to be {}, which no journal ever comes to: the end of "
+        "the newest segment, or the file durable in the state directory, is forged",
+        newest.value);
   opening_bound_ = opening_bytes_bound(state_);
   recorded_ = durable_ = state_.lsn;
   if (opening_bound_ > options_.segment_bytes / 2)

@@ -130,6 +130,11 @@ class Journal : public cdp::Recorder {
                                  std::vector<RollbackRecord::Volume> volumes, std::string author,
                                  bool refuse_writers) = 0;
   virtual Status record_volume_resumed(VolumeId volume, Stamp stamp) = 0;
+  // From here on writes to the volume bypass the journal, for the `cause`, a sentence; and here it
+  // is over: what the backing store holds otherwise than history says has been recorded as writes.
+  // The first must be durable before such a write (rule 12).
+  virtual Status record_gap(VolumeId volume, Stamp stamp, std::string cause) = 0;
+  virtual Status record_gap_over(VolumeId volume, Stamp stamp) = 0;
   virtual Status record_volume_resized(VolumeId volume, Stamp stamp, std::uint64_t size_bytes) = 0;
   virtual Status record_volume_renamed(VolumeId volume, Stamp stamp, std::string name) = 0;
   virtual Status record_volume_removed(VolumeId volume, Stamp stamp) = 0;

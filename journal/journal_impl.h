@@ -68,6 +68,8 @@ class JournalImpl final : public Journal {
   Status record_rollback(Stamp stamp, Lsn point, std::vector<RollbackRecord::Volume> volumes,
                          std::string author, bool refuse_writers) override;
   Status record_volume_resumed(VolumeId volume, Stamp stamp) override;
+  Status record_gap(VolumeId volume, Stamp stamp, std::string cause) override;
+  Status record_gap_over(VolumeId volume, Stamp stamp) override;
   Status record_volume_resized(VolumeId volume, Stamp stamp, std::uint64_t size_bytes) override;
   Status record_volume_renamed(VolumeId volume, Stamp stamp, std::string name) override;
   Status record_volume_removed(VolumeId volume, Stamp stamp) override;

@@ -21,6 +21,7 @@ constexpr Nanos kClockTolerance = cdp::milliseconds(500);
 constexpr std::size_t kBackingBytesMax = kTextBytesMax;
 // Of a rollback of one volume, without its author, in the state.
 constexpr std::uint64_t kRollbackStateBytes = 160;
+constexpr std::uint64_t kGapStateBytes = 320;  // its beginning and its end
 
 // Records of fixed size and a few words.
 constexpr std::uint64_t kSmallRecordBytes = 96;
@@ -191,10 +192,11 @@ Status JournalImpl::check_control(std::uint64_t state_bytes) const {
   if (!space_for(frame_bytes_bound(0))) return no_space_error();
   // Every segment repeats the state: it may not crowd out history.
   if (opening_bound_ + state_bytes > options_.segment_bytes / 4)
-    return make_error(ENOSPC,
-                      "the vault holds as many marks, volumes and rollbacks as segments of {} MiB "
-                      "can carry",
-                      options_.segment_bytes >> 20);
+    return make_error(
+        ENOSPC,
+        "the vault holds as many marks, volumes, rollbacks and gaps as segments of {} MiB "
+        "can carry",
+        options_.segment_bytes >> 20);
   return {};
 }
 
@@ -323,6 +325,27 @@ Status JournalImpl::record_volume_resumed(VolumeId volume, Stamp stamp) {
     return make_error(EINVAL, "volume {} takes writes already", (*live)->name);
   if (Status control = check_control(); !control.ok()) return control;
   add_control(VolumeResumed{.volume = volume, .stamp = stamp});
+  return {};
+}
+
+Status JournalImpl::record_gap(VolumeId volume, Stamp stamp, std::string cause) {
+  Result<const VolumeState*> live = live_volume(state_, volume);
+  if (!live.ok()) return live.error();
+  if ((*live)->is_in_gap())
+    return make_error(EINVAL, "writes to volume {} bypass the journal already", (*live)->name);
+  if (cause.empty() || cause.size() > kTextBytesMax)
+    return make_error(EINVAL, "the cause of a gap has 1 to {} bytes", kTextBytesMax);
+  if (Status control = check_control(kGapStateBytes + cause.size()); !control.ok()) return control;
+  add_control(GapRecord{.volume = volume, .stamp = stamp, .cause = std::move(cause)});
+  return {};
+}
+
+Status JournalImpl::record_gap_over(VolumeId volume, Stamp stamp) {
+  Result<const VolumeState*> live = live_volume(state_, volume);
+  if (!live.ok()) return live.error();
+  if (!(*live)->is_in_gap()) return make_error(EINVAL, "volume {} is in no gap", (*live)->name);
+  if (Status control = check_control(); !control.ok()) return control;
+  add_control(GapRecord{.volume = volume, .stamp = stamp, .is_over = true});
   return {};
 }
 

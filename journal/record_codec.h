@@ -32,7 +32,8 @@ enum class RecordType : std::uint8_t {
   kClock = 10,
   kFooter = 11,
   kRollback = 16,
-  // 17 to 23 are reserved: GAP, PULSE, POLICY, AUDIT, LOCK, RELOCATE and EXPIRE.
+  kGap = 17,
+  // 18 to 23 are reserved: PULSE, POLICY, AUDIT, LOCK, RELOCATE and EXPIRE.
   kVolumeCreatedFrom = 24,
   kVolumeResumed = 25,
   kStateVault = 64,
@@ -52,6 +53,7 @@ static_assert(kRecordHeaderBytes % kRecordUnit == 0 && kPieceBytes % kRecordUnit
 inline constexpr std::uint8_t kTrimFlag = 1;           // of ZERO
 inline constexpr std::uint8_t kHydrationFlag = 1;      // of CHECKPOINT
 inline constexpr std::uint8_t kRefuseWritersFlag = 1;  // of ROLLBACK
+inline constexpr std::uint8_t kGapOverFlag = 1;        // of GAP
 inline constexpr std::uint8_t kRemovedFlag = 1;        // of STATE volume, as those below
 inline constexpr std::uint8_t kHydratingFlag = 2;
 inline constexpr std::uint8_t kOriginFlag = 4;
@@ -110,6 +112,7 @@ class RecordEncoder {
   void add(const VolumeRemoved& record);
   void add(const MarkRecord& record);
   void add(const RollbackRecord& record);
+  void add(const GapRecord& record);
   void add(const VolumeResumed& record);
   void add(const CheckpointRecord& record);
   void add(const CrashRecord& record);
@@ -141,10 +144,11 @@ class RecordEncoder {
   std::uint32_t count_ = 0;
 };
 
-using AnyRecord = std::variant<WriteRecord, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
-                               VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord,
-                               ClockRecord, FooterRecord, RollbackRecord, VolumeCreatedFrom,
-                               VolumeResumed, StateVaultRecord, StateVolumeRecord>;
+using AnyRecord =
+    std::variant<WriteRecord, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
+                 VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord, ClockRecord,
+                 FooterRecord, RollbackRecord, GapRecord, VolumeCreatedFrom, VolumeResumed,
+                 StateVaultRecord, StateVolumeRecord>;
 
 // Walks the records of one frame. `metadata` is what lies between the frame's header and its runs,
 // and must outlive the decoder; its checksum is checked by `open`.

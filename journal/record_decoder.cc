@@ -119,11 +119,12 @@ Result<AnyRecord> RecordDecoder::next() {
     newest_ = stamp.lsn;
   }
   const auto kind = static_cast<RecordType>(type);
-  const bool known = (type >= 1 && type <= 11) || type == 16 || type == 24 || type == 25 ||
-                     type == 64 || type == 65;
+  const bool known = (type >= 1 && type <= 11) || type == 16 || type == 17 || type == 24 ||
+                     type == 25 || type == 64 || type == 65;
   const bool in_state = kind == RecordType::kStateVault || kind == RecordType::kStateVolume;
   const bool in_both = kind == RecordType::kMark || kind == RecordType::kCrash ||
-                       kind == RecordType::kClock || kind == RecordType::kRollback;
+                       kind == RecordType::kClock || kind == RecordType::kRollback ||
+                       kind == RecordType::kGap;
   const bool in_footer = kind == RecordType::kFooter;
   if (!known) {
     return make_error(ENOTSUP,
@@ -136,7 +137,8 @@ Result<AnyRecord> RecordDecoder::next() {
     return damaged(fmt::format("is of type {}, which does not belong there", type));
   const bool has_flags = kind == RecordType::kZero || kind == RecordType::kClock ||
                          kind == RecordType::kFooter || kind == RecordType::kStateVolume ||
-                         kind == RecordType::kCheckpoint || kind == RecordType::kRollback;
+                         kind == RecordType::kCheckpoint || kind == RecordType::kRollback ||
+                         kind == RecordType::kGap;
   if ((flags != 0 && !has_flags) || (pieces != 0 && kind != RecordType::kWrite) ||
       (first_block != 0 && kind != RecordType::kWrite && kind != RecordType::kZero))
     return damaged("has a reserved field that is not zero");
@@ -226,6 +228,13 @@ Result<AnyRecord> RecordDecoder::next() {
       if (sane) cursor.texts(rollback.author, none);
       sane = sane && none.empty();
       record = AnyRecord(std::move(rollback));
+      break;
+    }
+    case RecordType::kGap: {
+      GapRecord gap{.volume = volume, .stamp = stamp, .is_over = flags == kGapOverFlag};
+      cursor.texts(gap.cause, none);
+      sane = flags <= kGapOverFlag && gap.cause.empty() == gap.is_over && none.empty();
+      record = AnyRecord(std::move(gap));
       break;
     }
     case RecordType::kVolumeCreatedFrom: {

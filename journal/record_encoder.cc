@@ -118,6 +118,14 @@ void RecordEncoder::add(const RollbackRecord& record) {
   put_texts(record.author, {});
 }
 
+void RecordEncoder::add(const GapRecord& record) {
+  begin({.type = RecordType::kGap,
+         .flags = record.is_over ? kGapOverFlag : std::uint8_t{0},
+         .volume = record.volume,
+         .stamp = record.stamp});
+  put_texts(record.cause, {});
+}
+
 void RecordEncoder::add(const VolumeResumed& record) {
   begin({.type = RecordType::kVolumeResumed, .volume = record.volume, .stamp = record.stamp});
 }

@@ -145,6 +145,14 @@ struct RollbackRecord {
   bool refuse_writers = false;  // until the volume is resumed
 };
 
+// Begins a gap, or ends it: in between, writes to the volume bypassed the journal.
+struct GapRecord {
+  VolumeId volume{};
+  Stamp stamp{};
+  std::string cause{};   // a sentence; empty where the gap is over
+  bool is_over = false;  // what it left different was recorded before
+};
+
 // Lifts the refusal of writers.
 struct VolumeResumed {
   VolumeId volume{};

@@ -42,6 +42,7 @@ void JournalState::apply(const VolumeCreated& record) {
                             .removed = std::nullopt,
                             .checkpoint = record.stamp.lsn,
                             .rollbacks = {},
+                            .gaps = {},
                             .origin = std::nullopt,
                             .hydration = std::nullopt,
                             .writers_refused = false};
@@ -104,6 +105,20 @@ void JournalState::apply(const RollbackRecord& record) {
     volume.hydration = Hydration{.cursor = 0, .base = base};
     if (record.refuse_writers) volume.writers_refused = true;
   }
+}
+
+// The end of none, or a beginning inside of one, says nothing that is not known.
+void VolumeState::add(const GapRecord& record) {
+  if (record.is_over != is_in_gap()) return;
+  if (record.is_over)
+    gaps.back().end = record.stamp;
+  else
+    gaps.push_back({.begin = record.stamp, .end = std::nullopt, .cause = record.cause});
+}
+
+void JournalState::apply(const GapRecord& record) {
+  advance(record.stamp);
+  if (const auto at = volumes.find(record.volume); at != volumes.end()) at->second.add(record);
 }
 
 void JournalState::apply(const VolumeResumed& record) {

@@ -26,6 +26,13 @@ struct VolumeState {
     bool refuse_writers = false;
     bool operator==(const Rollback&) const = default;
   };
+  // From `begin` on and before `end`, history has not what the volume held.
+  struct Gap {
+    Stamp begin{};
+    std::optional<Stamp> end{};  // none: it is not over
+    std::string cause{};
+    bool operator==(const Gap&) const = default;
+  };
   struct Origin {
     VolumeId volume{};
     Lsn point{};
@@ -41,9 +48,13 @@ struct VolumeState {
   std::optional<Stamp> removed{};
   Lsn checkpoint{};                      // replay starts after it
   std::vector<Rollback> rollbacks{};     // oldest first
+  std::vector<Gap> gaps{};               // oldest first; the last may not be over
   std::optional<Origin> origin{};        // where it was created from, if from a point
   std::optional<Hydration> hydration{};  // while the backing store lacks content
   bool writers_refused = false;          // since a rollback, until it is resumed
+
+  bool is_in_gap() const { return !gaps.empty() && !gaps.back().end.has_value(); }
+  void add(const GapRecord& record);
 };
 
 struct JournalState {
@@ -67,6 +78,7 @@ struct JournalState {
   void apply(const VolumeRemoved& record);
   void apply(const MarkRecord& record);
   void apply(const RollbackRecord& record);
+  void apply(const GapRecord& record);
   void apply(const VolumeResumed& record);
   void apply(const CheckpointRecord& record);
   void apply(const CrashRecord& record);

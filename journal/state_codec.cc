@@ -21,6 +21,10 @@ std::vector<RecordEncoder> encode_state(const JournalState& state, std::size_t f
                          .volumes = {{id, rollback.size_bytes}},
                          .author = rollback.author,
                          .refuse_writers = rollback.refuse_writers});
+    for (const VolumeState::Gap& gap : volume.gaps) {
+      add(GapRecord{.volume = id, .stamp = gap.begin, .cause = gap.cause});
+      if (gap.end.has_value()) add(GapRecord{.volume = id, .stamp = *gap.end, .is_over = true});
+    }
   }
   for (const auto& [label, mark] : state.marks) add(mark);
   for (const CrashRecord& crash : state.crashes) add(crash);
@@ -47,6 +51,12 @@ Status add_to_state(JournalState& state, const AnyRecord& record) {
                                       .author = rollback->author,
                                       .refuse_writers = rollback->refuse_writers});
     }
+  } else if (const auto* gap = std::get_if<GapRecord>(&record)) {
+    const auto at = state.volumes.find(gap->volume);
+    if (at == state.volumes.end())
+      return make_error(EIO, "a state frame has a gap of volume number {}, which it does not name",
+                        gap->volume.value);
+    at->second.add(*gap);
   } else if (const auto* mark = std::get_if<MarkRecord>(&record)) {
     state.marks[mark->label] = *mark;
   } else if (const auto* crash = std::get_if<CrashRecord>(&record)) {

@@ -80,6 +80,7 @@ class RecordVisitor {
   virtual void on_volume_removed(const VolumeRemoved&) {}
   virtual void on_mark(const MarkRecord&) {}
   virtual void on_rollback(const RollbackRecord&) {}
+  virtual void on_gap(const GapRecord&) {}
   virtual void on_volume_resumed(const VolumeResumed&) {}
   virtual void on_checkpoint(const CheckpointRecord&) {}
   virtual void on_crash(const CrashRecord&) {}

@@ -28,6 +28,8 @@ void deliver(const AnyRecord& record, RecordVisitor& to) {
           to.on_mark(of);
         else if constexpr (std::is_same_v<Type, RollbackRecord>)
           to.on_rollback(of);
+        else if constexpr (std::is_same_v<Type, GapRecord>)
+          to.on_gap(of);
         else if constexpr (std::is_same_v<Type, VolumeResumed>)
           to.on_volume_resumed(of);
         else if constexpr (std::is_same_v<Type, CheckpointRecord>)

@@ -33,6 +33,7 @@ class StateBuilder : public RecordVisitor {
   void on_volume_removed(const VolumeRemoved& record) override { state_.apply(record); }
   void on_mark(const MarkRecord& record) override { state_.apply(record); }
   void on_rollback(const RollbackRecord& record) override { state_.apply(record); }
+  void on_gap(const GapRecord& record) override { state_.apply(record); }
   void on_volume_resumed(const VolumeResumed& record) override { state_.apply(record); }
   void on_checkpoint(const CheckpointRecord& record) override { state_.apply(record); }
   void on_crash(const CrashRecord& record) override { state_.apply(record); }

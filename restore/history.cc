@@ -29,6 +29,30 @@ Status check_volume(std::string_view volume) {
   return uuid.error();
 }
 
+bool is_inside(const VolumeState::Gap& gap, Lsn lsn) {
+  return lsn >= gap.begin.lsn && (!gap.end || lsn < gap.end->lsn);
+}
+
+// Of two that are as near, the one that was there first stays.
+template <typename Nearest>
+void take_nearer(std::optional<Nearest>& nearest, Nearest candidate) {
+  const auto length = [](Nanos n) { return n.value < 0 ? -n.value : n.value; };
+  if (!nearest || length(candidate.distance) < length(nearest->distance)) {
+    nearest = std::move(candidate);
+  }
+}
+
+std::optional<NearestGap> nearest_gap(const VolumeState& volume, Stamp at) {
+  std::optional<NearestGap> nearest;
+  for (const VolumeState::Gap& gap : volume.gaps) {
+    Nanos distance{};
+    if (at.lsn < gap.begin.lsn) distance = at.time - gap.begin.time;
+    if (gap.end && at.lsn >= gap.end->lsn) distance = at.time - gap.end->time;
+    take_nearer(nearest, NearestGap{gap, distance});
+  }
+  return nearest;
+}
+
 // The first LSN at which a volume had the name.
 class FirstNamed final : public journal::RecordVisitor {
  public:
@@ -94,8 +118,23 @@ Task<Result<ResolvedPoint>> History::resolve(TimeIndex& index, std::string volum
   if (point.kind == PointKind::kTime) resolved.asked_time = point.time;
   resolved.volume = *found;
   const VolumeState* at_end = newest_.find(found->id);
-  resolved.ends = ends_of(at_end != nullptr ? *at_end : *found);
+  const VolumeState& known = at_end != nullptr ? *at_end : *found;
+  resolved.ends = ends_of(known);
+  for (const VolumeState::Gap& gap : known.gaps) {
+    if (!is_inside(gap, *lsn)) continue;
+    if (!point.force) {
+      co_return cdp::make_error(
+          ERANGE,
+          "the point {} lies in a gap of the history of {}: {}; --force takes it all the same",
+          stamp_text(resolved.at), found->name, gap_text(gap));
+    }
+    resolved.is_in_gap = true;
+    resolved.notices.push_back(
+        {"gap", fmt::format("the point {} lies in a gap of the history of {}: {}",
+                            stamp_text(resolved.at), found->name, gap_text(gap))});
+  }
   resolved.nearest_mark = nearest_mark(*found, resolved.at);
+  resolved.nearest_gap = nearest_gap(known, resolved.at);
   add_crash_notices(point, *lsn, &resolved.notices);
   for (Notice& of : lost()) resolved.notices.push_back(std::move(of));
   co_return std::move(resolved);
@@ -273,15 +312,33 @@ Ends History::ends_of(const VolumeState& volume) const {
   return {volume.created, {newest_.lsn, newest_.time}};
 }
 
-std::vector<Notice> History::crashes_within(const Ends& ends) const {
+std::vector<Notice> History::notices_of(const VolumeState& volume) const {
+  const Ends ends = ends_of(volume);
   std::vector<Notice> notices;
   for (const journal::CrashRecord& crash : newest_.crashes) {
     if (crash.stamp.lsn >= ends.first.lsn && crash.last_lsn <= ends.last.lsn) {
       notices.push_back(crash_notice(crash));
     }
   }
+  for (const VolumeState::Gap& gap : volume.gaps) {
+    notices.push_back({"gap", "its history has a gap: " + gap_text(gap)});
+  }
   for (Notice& of : lost()) notices.push_back(std::move(of));
   return notices;
+}
+
+std::string History::gap_text(const VolumeState::Gap& gap) const {
+  const std::uint64_t last_whole = gap.begin.lsn.value - 1;
+  if (!gap.end) {
+    return fmt::format(
+        "since {} writes bypass the journal ({}), and that is not over; the nearest whole point is "
+        "lsn:{}",
+        stamp_text(gap.begin), gap.cause, last_whole);
+  }
+  return fmt::format(
+      "from {} to {} writes bypassed the journal ({}); the nearest whole points are lsn:{} and "
+      "lsn:{}",
+      stamp_text(gap.begin), stamp_text(*gap.end), gap.cause, last_whole, gap.end->lsn.value);
 }
 
 std::vector<Notice> History::lost() const {
@@ -293,13 +350,9 @@ std::vector<Notice> History::lost() const {
 
 std::optional<NearestMark> History::nearest_mark(const VolumeState& volume, Stamp at) const {
   std::optional<NearestMark> nearest;
-  const auto length = [](Nanos n) { return n.value < 0 ? -n.value : n.value; };
   for (const auto& [label, mark] : newest_.marks) {
     if (mark.volume != journal::VolumeId{} && mark.volume != volume.id) continue;
-    const Nanos distance = at.time - mark.stamp.time;
-    if (!nearest || length(distance) < length(nearest->distance)) {
-      nearest = NearestMark{mark, distance};
-    }
+    take_nearer(nearest, NearestMark{mark, at.time - mark.stamp.time});
   }
   return nearest;
 }

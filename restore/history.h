@@ -30,7 +30,7 @@ using journal::Stamp;
 
 // Something to know: the work is done, and the exit code is 3.
 struct Notice {
-  std::string kind;     // "crash", "damage"
+  std::string kind;     // "crash", "damage", "gap"
   std::string message;  // one sentence
   bool operator==(const Notice&) const = default;
 };
@@ -46,6 +46,11 @@ struct NearestMark {
   Nanos distance;  // of the point from the mark; negative: the point is before it
 };
 
+struct NearestGap {
+  journal::VolumeState::Gap gap;
+  Nanos distance;  // of the point from it: 0 inside; negative: the point is before it
+};
+
 struct ResolvedPoint {
   // The LSN, and the time of the newest record at or before it.
   Stamp at{};
@@ -53,6 +58,8 @@ struct ResolvedPoint {
   journal::VolumeState volume;  // as it was there
   Ends ends;
   std::optional<NearestMark> nearest_mark;
+  std::optional<NearestGap> nearest_gap;
+  bool is_in_gap = false;  // and asked for with force
   std::vector<Notice> notices;
 };
 
@@ -70,7 +77,8 @@ class History {
   History(journal::JournalState newest, HistoryOptions options)
       : newest_(std::move(newest)), options_(std::move(options)) {}
 
-  // `volume` is a name or "id:UUID". `index` covers what `newest` is the state of.
+  // `volume` is a name or "id:UUID". `index` covers what `newest` is the state of. A point inside a
+  // gap is ERANGE, unless it was asked for with force.
   Task<Result<ResolvedPoint>> resolve(journal::index::TimeIndex& index, std::string volume,
                                       Point point) const;
   // Sentences about what could not be read of the interval when the index was made.
@@ -84,8 +92,8 @@ class History {
   // The volume of a name or id at the end of history, removed ones too.
   Result<const journal::VolumeState*> find_volume(std::string_view volume) const;
   Ends ends_of(const journal::VolumeState& volume) const;
-  // All crashes that cut the history of the volume, and what is lost.
-  std::vector<Notice> crashes_within(const Ends& ends) const;
+  // What is to know of a volume's whole history: crashes that cut it, gaps, and what is lost.
+  std::vector<Notice> notices_of(const journal::VolumeState& volume) const;
   // HistoryOptions::lost: of any volume, mark or rollback in it nothing is known.
   std::vector<Notice> lost() const;
 
@@ -103,6 +111,7 @@ class History {
   std::optional<NearestMark> nearest_mark(const journal::VolumeState& volume, Stamp at) const;
   void add_crash_notices(const Point& point, Lsn at, std::vector<Notice>* notices) const;
   Notice crash_notice(const journal::CrashRecord& crash) const;
+  std::string gap_text(const journal::VolumeState::Gap& gap) const;
 
   const journal::JournalState newest_;
   const HistoryOptions options_;

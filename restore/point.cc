@@ -14,6 +14,7 @@ namespace {
 constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
 constexpr std::size_t kMarkLabelBytesMax = 128;
 constexpr std::size_t kPointTextBytesMax = 256;
+constexpr std::string_view kForce = "force:";
 
 constexpr std::string_view kExamples =
     "write a point such as 2020-02-23T18:56:00+08:00, \"2020-02-23 18:56\", 18:56, \"yesterday "
@@ -383,15 +384,19 @@ Result<ParsedPoint> parse_point(std::string_view text, const PointContext& conte
 }
 
 Result<Point> parse_absolute_point(std::string_view text) {
-  const Result<std::string_view> checked = checked_text(text);
+  const bool force = text.starts_with(kForce);
+  const Result<std::string_view> checked = checked_text(force ? text.substr(kForce.size()) : text);
   if (!checked.ok()) return checked.error();
   Result<std::optional<Point>> named = parse_named(*checked);
   if (!named.ok()) return named.error();
-  if (named->has_value()) return std::move(**named);
-  if (is_date_like(*checked)) {
+  if (!named->has_value() && is_date_like(*checked)) {
     Result<ParsedPoint> parsed = parse_date_time(*checked, TimeZone::utc());
     if (!parsed.ok()) return parsed.error();
-    if (parsed->basis == PointBasis::kAbsolute) return std::move(parsed->point);
+    if (parsed->basis == PointBasis::kAbsolute) *named = std::move(parsed->point);
+  }
+  if (named->has_value()) {
+    (*named)->force = force;
+    return std::move(**named);
   }
   return cdp::make_error(EINVAL,
                          "the point {} is not absolute: write a time with its offset from UTC such "
@@ -409,19 +414,20 @@ Status check_unattended(const ParsedPoint& parsed, std::string_view text, const 
 }
 
 std::string point_text(const Point& point, const TimeZone& zone) {
+  const std::string force{point.force ? kForce : ""};
   switch (point.kind) {
     case PointKind::kLsn:
-      return fmt::format("lsn:{}", point.lsn.value);
+      return force + fmt::format("lsn:{}", point.lsn.value);
     case PointKind::kTime:
-      return format_time(point.time, zone);
+      return force + format_time(point.time, zone);
     case PointKind::kMark:
-      return "mark:" + point.mark;
+      return force + "mark:" + point.mark;
     case PointKind::kNow:
-      return "now";
+      return force + "now";
     case PointKind::kFirst:
       break;
   }
-  return "first";
+  return force + "first";
 }
 
 Status check_mark_label(std::string_view label) {

@@ -34,6 +34,7 @@ struct Point {
   Lsn lsn;
   Nanos time;  // UTC: the state after every write stamped at or before it
   std::string mark;
+  bool force = false;  // even inside a gap, with what history has of it
 
   bool operator==(const Point&) const = default;
 
@@ -64,7 +65,8 @@ struct PointContext {
 // Any point of the grammar. The error says what is wrong and what to type.
 Result<ParsedPoint> parse_point(std::string_view text, const PointContext& context);
 
-// Absolute points only, as the REST API takes them: lsn:, mark:, now, first, RFC 3339 with offset.
+// Absolute points only, as the REST API and names of exports take them: lsn:, mark:, now, first,
+// RFC 3339 with offset. In front of any of them `force:` says that it is wanted even inside a gap.
 Result<Point> parse_absolute_point(std::string_view text);
 
 // For `--yes`: a script must say what it means. Refuses what leans on a zone or on the moment.

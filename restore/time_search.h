@@ -32,6 +32,7 @@ class TimeSearch final : public journal::RecordVisitor {
   void on_volume_removed(const journal::VolumeRemoved& r) override { on_stamp(r.stamp); }
   void on_mark(const journal::MarkRecord& r) override { on_stamp(r.stamp); }
   void on_rollback(const journal::RollbackRecord& r) override { on_stamp(r.stamp); }
+  void on_gap(const journal::GapRecord& r) override { on_stamp(r.stamp); }
   void on_volume_resumed(const journal::VolumeResumed& r) override { on_stamp(r.stamp); }
   void on_checkpoint(const journal::CheckpointRecord& r) override { on_stamp(r.stamp); }
   void on_crash(const journal::CrashRecord& r) override { on_stamp(r.stamp); }

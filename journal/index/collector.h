@@ -27,6 +27,7 @@ class Collector : public RecordVisitor {
   void on_volume_removed(const VolumeRemoved&) override { has_control(); }
   void on_volume_resumed(const VolumeResumed&) override { has_control(); }
   void on_rollback(const RollbackRecord&) override { has_control(); }
+  void on_gap(const GapRecord&) override { has_control(); }
   void on_mark(const MarkRecord&) override { has_control(); }
   void on_crash(const CrashRecord&) override { has_control(); }
   // An idle journal has many of them: no control records.

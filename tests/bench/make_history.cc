@@ -3,7 +3,7 @@
 // Makes the vault and the state directory that a daemon would have left behind after recording one
 // volume for a long time, without taking that time.
 //
-//   make_history --vault DIR --state DIR --seconds N [--writes N] [--size-mib N]
+//   make_history --vault DIR --state DIR --seconds N [--writes N] [--size-mib N] [--gap N[:N]]
 //
 // Both directories must be empty or missing. The history is made by the journal and the time index
 // themselves, as the daemon runs them: a VOLUME record, then N seconds with some single-block
@@ -12,7 +12,9 @@
 // a second is written; the disk, which is not asked to make frames durable one by one; and the
 // payload, which is one of 256 random blocks, so that all but the first writes of them refer to
 // what is stored already. The metadata is what such a history has. The backing file has the
-// volume's newest state, and a checkpoint says so: a start replays nothing.
+// volume's newest state, and a checkpoint says so: a start replays nothing. With --gap the journal
+// says that before the second of the first number a gap began, and that before the one of the
+// second number, or never, it was over.
 //
 // A million seconds take 4 GiB of journal, at most --size-mib of backing file, and a minute or two.
 // Segments are immutable where the file system knows that: chattr -R -i before rm. Prints a JSON
@@ -24,6 +26,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -48,6 +51,8 @@ struct Wanted {
   std::uint64_t seconds = 0;
   std::uint64_t writes_per_second = 4;
   std::uint64_t size_mib = 2048;
+  std::optional<std::uint64_t> gap_from{};
+  std::optional<std::uint64_t> gap_to{};
 };
 
 // Goes on when it is told to, and never steps.
@@ -229,8 +234,13 @@ cdp::Task<void> make_history(cdp::Reactor& reactor, Wanted wanted) {
   {
     cdp::PageList payload = co_await pool.acquire(kDistinctBlocks);
     History history(std::move(payload), wanted);
-    for (std::uint64_t second = 0; second < wanted.seconds; ++second)
+    for (std::uint64_t second = 0; second < wanted.seconds; ++second) {
+      if (second == wanted.gap_from)
+        cdp::value_or_throw(journal->record_gap(volume, sequencer.next(), "the vault was full"));
+      if (second == wanted.gap_to)
+        cdp::value_or_throw(journal->record_gap_over(volume, sequencer.next()));
       co_await history.write_second(*journal, sequencer, clock, volume);
+    }
     history.write_backing(
         fmt::format("{}/volumes/{}.raw", wanted.state_path, uuid.to_string()));
     const Lsn covered = sequencer.last();
@@ -261,12 +271,18 @@ int main(int argc, char** argv) {
     if (option == "--state") wanted.state_path = argv[i + 1];
     if (option == "--seconds") wanted.seconds = std::strtoull(argv[i + 1], nullptr, 10);
     if (option == "--writes") wanted.writes_per_second = std::strtoull(argv[i + 1], nullptr, 10);
+    if (option == "--gap") {
+      char* end = nullptr;
+      wanted.gap_from = std::strtoull(argv[i + 1], &end, 10);
+      if (*end == ':') wanted.gap_to = std::strtoull(end + 1, nullptr, 10);
+    }
     if (option == "--size-mib") wanted.size_mib = std::strtoull(argv[i + 1], nullptr, 10);
   }
   if (wanted.vault_path.empty() || wanted.state_path.empty() || wanted.seconds == 0 ||
       wanted.writes_per_second == 0 || wanted.size_mib == 0) {
     fmt::print(stderr,
-               "make_history --vault DIR --state DIR --seconds N [--writes N] [--size-mib N]\n");
+               "make_history --vault DIR --state DIR --seconds N [--writes N] [--size-mib N] "
+               "[--gap N[:N]]\n");
     return 2;
   }
   cdp::Reactor reactor({});

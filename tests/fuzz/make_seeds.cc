@@ -77,6 +77,8 @@ std::vector<RecordEncoder> records_of_history() {
   add(CheckpointRecord{{1}, stamp(), {5}, std::nullopt});
   add(CheckpointRecord{{1}, stamp(), {5}, Hydration{7, {3}}});
   add(RollbackRecord{stamp(), {102}, {{{1}, 1u << 20}, {{2}, 1u << 20}}, "ops", true});
+  add(GapRecord{{1}, stamp(), "the journal was full", false});
+  add(GapRecord{{1}, stamp(), "", true});
   add(VolumeResumed{{1}, stamp()});
   add(VolumeCreatedFrom{{3}, stamp(), uuid, 1u << 20, {1}, {104}, "copy", ""});
   add(VolumeRemoved{{2}, stamp()});
@@ -107,6 +109,8 @@ RecordEncoder records_of_state() {
   volume.writers_refused = true;
   all.add(StateVolumeRecord{volume});
   all.add(RollbackRecord{{{70}, {70}}, {60}, {{{1}, 1u << 20}}, "ops", false});
+  all.add(GapRecord{{1}, {{71}, {71}}, "the journal was full", false});
+  all.add(GapRecord{{1}, {{75}, {75}}, "", true});
   all.add(MarkRecord{{1}, {{50}, {50}}, "label", "ops"});
   all.add(CrashRecord{{{40}, {40}}, 1, 1, 8192, {30}, {0}, 1});
   all.add(ClockRecord{{{41}, {41}}, ClockRecord::Reason::kHeartbeat, {1}, {2}, {3}});

@@ -39,7 +39,12 @@ FUZZ_TARGET(point) {
     CHECK(alone.ok() == (parsed->basis == restore::PointBasis::kAbsolute));
   }
   const auto absolute = restore::parse_absolute_point(text);
-  if (absolute.ok()) {
+  if (absolute.ok() && absolute->force) {
+    constexpr std::size_t kPrefixBytes = 6;
+    const auto unforced = restore::parse_absolute_point(text.substr(kPrefixBytes));
+    CHECK(unforced.ok() && !unforced->force && !parsed.ok());
+    CHECK(restore::point_text(*absolute, zone) == "force:" + restore::point_text(*unforced, zone));
+  } else if (absolute.ok()) {
     CHECK(parsed.ok() && parsed->point == *absolute);
     CHECK(parsed->basis == restore::PointBasis::kAbsolute);
   } else {

@@ -141,6 +141,7 @@ class Follower final : public RecordVisitor {
   void on_volume_removed(const VolumeRemoved& r) override { note(r.stamp.lsn); }
   void on_mark(const MarkRecord& r) override { note(r.stamp.lsn); }
   void on_rollback(const RollbackRecord& r) override { note(r.stamp.lsn); }
+  void on_gap(const GapRecord& r) override { note(r.stamp.lsn); }
   void on_volume_resumed(const VolumeResumed& r) override { note(r.stamp.lsn); }
   void on_checkpoint(const CheckpointRecord& r) override { note(r.stamp.lsn); }
   void on_crash(const CrashRecord& r) override { note(r.stamp.lsn); }

@@ -37,6 +37,15 @@ json::array marks_of(const journal::JournalState& state, const journal::VolumeSt
   return marks;
 }
 
+// How far a point is from what the document describes.
+void add_distance(json::object& document, cdp::Nanos distance, std::string_view none) {
+  document["distance_ns"] = distance.value;
+  document["distance"] = distance == cdp::Nanos{}
+                             ? std::string{none}
+                             : fmt::format("{} {}", restore::format_duration(distance),
+                                           distance.value < 0 ? "before it" : "after it");
+}
+
 }  // namespace
 
 json::object stamp_document(cdp::Stamp stamp, const TimeZone& zone) {
@@ -87,7 +96,7 @@ json::object points_document(const restore::History& history, const journal::Vol
           {"first", stamp_document(ends.first, zone)},
           {"last", stamp_document(ends.last, zone)},
           {"marks", marks_of(history.newest(), &volume, zone)},
-          {"notices", notices_document(history.crashes_within(ends))}};
+          {"notices", notices_document(history.notices_of(volume))}};
 }
 
 json::object point_document(const restore::ResolvedPoint& resolved,
@@ -103,12 +112,15 @@ json::object point_document(const restore::ResolvedPoint& resolved,
   if (resolved.nearest_mark) {
     const restore::NearestMark& nearest = *resolved.nearest_mark;
     json::object mark = mark_document(nearest.mark, newest, zone);
-    mark["distance_ns"] = nearest.distance.value;
-    mark["distance"] = nearest.distance == cdp::Nanos{}
-                           ? std::string{"at it"}
-                           : fmt::format("{} {}", restore::format_duration(nearest.distance),
-                                         nearest.distance.value < 0 ? "before it" : "after it");
+    add_distance(mark, nearest.distance, "at it");
     document["nearest_mark"] = std::move(mark);
+  }
+  if (resolved.nearest_gap) {
+    const auto& [gap, distance] = *resolved.nearest_gap;
+    json::object near{{"cause", gap.cause}, {"begin", stamp_document(gap.begin, zone)}};
+    if (gap.end) near["end"] = stamp_document(*gap.end, zone);
+    add_distance(near, distance, resolved.is_in_gap ? "inside it" : "at it");
+    document["nearest_gap"] = std::move(near);
   }
   return document;
 }

@@ -36,7 +36,8 @@ boost::json::object volume_list_document(const journal::JournalState& state, boo
 boost::json::object points_document(const restore::History& history,
                                     const journal::VolumeState& volume);
 // GET /api/volumes/NAME/points?at=POINT: {"volume": as it was there, "point": stamp, "asked_time",
-// "first", "last", "nearest_mark": mark with "distance_ns" and "distance", "notices"}
+// "first", "last", "nearest_mark": mark with "distance_ns" and "distance", "nearest_gap": {"cause",
+// "begin": stamp, "end": stamp or absent, "distance_ns", "distance"}, "notices"}
 boost::json::object point_document(const restore::ResolvedPoint& resolved,
                                    const journal::JournalState& newest,
                                    const restore::TimeZone& zone);

@@ -35,7 +35,8 @@ class Backend {
   virtual Reply verify(bool deep, const ProgressFunction& progress) = 0;
   virtual Reply diff(const std::string& name, restore::Point from, restore::Point to) = 0;
   // The image of the volume with that id, finished; gives sentences about something to know.
-  virtual cdp::Result<std::vector<std::string>> restore(const std::string& volume_id, cdp::Lsn lsn,
+  virtual cdp::Result<std::vector<std::string>> restore(const std::string& volume_id,
+                                                        const restore::Point& point,
                                                         restore::ImageTarget& target) = 0;
 
   virtual Reply view(const std::string& name, const restore::Point& point) = 0;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr char kDefaultServer[] = "unix:/var/lib/hindsight/control.sock";
 constexpr char kAt[] = "The point in time, see below";
+constexpr char kForce[] = "Take a point inside a gap too, with what is known of it";
 
 constexpr char kOverview[] =
     "Hindsight gives back any protected volume as it was at any moment.\n"
@@ -29,11 +30,13 @@ constexpr char kPointsHelp[] =
     "  now  first                  the newest and the oldest point\n"
     "A time means the state after every write stamped at or before it: 18:56:00 is the instant at\n"
     "which 18:56 struck. Times that a change of the clock made ambiguous are refused, with the\n"
-    "candidates shown.";
+    "candidates shown; so are points inside a gap, where writes bypassed the journal, unless "
+    "--force\n"
+    "is said.";
 
 constexpr char kExitCodes[] =
     "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but with something to know, such as a\n"
-    "crash at the asked point (named on stderr).\n"
+    "crash or a gap at the asked point (named on stderr).\n"
     "`hindsight VERB --help` explains a verb.";
 
 constexpr char kVolumeArgument[] = "The volume's name, or id:UUID";
@@ -105,7 +108,9 @@ void add_restore(CLI::App& app, CommandLine& line, std::string& at, std::string&
       ->type_name("FILE|DEVICE|-");
   restore.add_option("--format", format, "raw (the default), or qcow2, made by qemu-img")
       ->type_name("FORMAT");
-  restore.add_flag("--force", line.force, "Replace a file, overwrite a device that is not blank");
+  restore.add_flag(
+      "--force", line.force,
+      "Replace a file, overwrite a device that is not blank; take a point inside a gap");
   restore.footer(
       std::string{
           "A file appears under its name only when it is whole and durable; a restore that fails\n"
@@ -138,6 +143,7 @@ void add_recovery_verbs(CLI::App& app, CommandLine& line, std::string& at) {
   CLI::App& view = *app.add_subcommand("view", "Print where a point can be read, as it was");
   view.add_option("NAME", line.names, kNamesArgument)->required();
   view.add_option("--at", at, kAt)->required()->type_name("POINT");
+  view.add_flag("--force", line.force, kForce);
   view.footer(std::string{"Prints an NBD URI for each volume: a read-only device that costs nothing "
                           "until it is read.\nExample: nbdcopy \"$(hindsight view shop --at \"5 "
                           "minutes ago\")\" shop.img\n\n"} +
@@ -153,6 +159,7 @@ void add_recovery_verbs(CLI::App& app, CommandLine& line, std::string& at) {
   CLI::Option* clone_at = clone.add_option("--at", at, kAt)->type_name("POINT");
   clone.add_option("--as", line.new_names, "The clone's name, for each volume in turn")
       ->type_name("NEW");
+  clone.add_flag("--force", line.force, kForce);
   clone.footer(
       "What is written to a clone is kept aside; the volume and its history are not touched, and\n"
       "the clone is not protected. It stays until it is removed.\n"
@@ -186,6 +193,7 @@ void add_recovery_verbs(CLI::App& app, CommandLine& line, std::string& at) {
       .add_option("--backing", line.backing,
                   "Where the new volume's live data is kept; blank. For one volume only")
       ->type_name("PATH");
+  recover.add_flag("--force", line.force, kForce);
   recover.footer(
       "The new volume can be written to at once, and has a history of its own from there on. Its\n"
       "content is copied to its backing store behind; `hindsight volume show` tells how far that is.\n"
@@ -208,6 +216,7 @@ void add_recovery_verbs(CLI::App& app, CommandLine& line, std::string& at) {
                     "End the clients that are connected, and let none write until `volume resume`");
   rollback.add_flag("--yes", line.yes,
                     "Do not ask; the point must then mean the same whenever it is read");
+  rollback.add_flag("--force", line.force, kForce);
   rollback.footer(
       "Unmount the volume on its hosts first: a mounted file system would write its cache over "
       "what\ncomes back. The state before stays a point, which is printed: rolling back to it "
@@ -221,6 +230,7 @@ void add_recovery_verbs(CLI::App& app, CommandLine& line, std::string& at) {
   diff.add_option("NAME", line.name, "The name that the volume had, or id:UUID")->required();
   diff.add_option("--from", line.from, "One point")->required()->type_name("POINT");
   diff.add_option("--to", line.until, "The other point")->required()->type_name("POINT");
+  diff.add_flag("--force", line.force, kForce);
   diff.footer(
       "Blocks that were written in between are shown, even where they were written with what they "
       "held.");
@@ -233,6 +243,7 @@ void add_other_verbs(CLI::App& app, CommandLine& line, std::string& at,
   points.add_option("NAME", line.name, "The name that the volume had at the point, or id:UUID")
       ->required();
   points.add_option("--at", at, kAt)->type_name("POINT");
+  points.add_flag("--force", line.force, kForce);
   points.footer(std::string{"Without --at: both ends of the volume's history, and its marks.\n\n"} +
                 kPointsHelp);
   points.callback([&line, &at, &points] {

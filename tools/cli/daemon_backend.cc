@@ -45,9 +45,10 @@ class DaemonBackend final : public Backend {
     return object(client_.send("POST", {"api", "verify"}, json::object{{"deep", deep}}));
   }
 
-  Result<std::vector<std::string>> restore(const std::string& volume_id, cdp::Lsn lsn,
+  Result<std::vector<std::string>> restore(const std::string& volume_id,
+                                           const restore::Point& point,
                                            restore::ImageTarget& target) override {
-    Client::Query query{{"at", fmt::format("lsn:{}", lsn.value)}};
+    Client::Query query{{"at", restore::point_text(point, zone_)}};
     if (target.wants_offset_order()) query.emplace_back("by_offset", "true");
     api::TargetSink sink{target};
     api::ExtentStreamDecoder decoder{sink};

@@ -178,6 +178,12 @@ std::string point_fields(const json::object& point, const TimeZone& zone) {
     fields.add("nearest mark", fmt::format("{} (lsn:{}), the point is {}", text_of(*mark, "label"),
                                            number_of(*mark, "lsn"), text_of(*mark, "distance")));
   }
+  if (const json::object* gap = object_of(point, "nearest_gap")) {
+    const json::object* begin = object_of(*gap, "begin");
+    fields.add("nearest gap", fmt::format("from {} on ({}), the point is {}",
+                                          begin != nullptr ? stamp_text_of(*begin, zone) : "?",
+                                          text_of(*gap, "cause"), text_of(*gap, "distance")));
+  }
   return fields.text();
 }
 

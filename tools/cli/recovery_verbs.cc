@@ -7,7 +7,6 @@
 #include <unistd.h>
 #include <utility>
 
-#include "cdp/base/clock.h"
 #include "restore/target_file.h"
 #include "tools/cli/output.h"
 #include "tools/cli/verb_support.h"
@@ -38,12 +37,6 @@ void say_point(const Document& document, const TimeZone& zone) {
                   stamp_text_of(*point, zone)));
 }
 
-// The LSN that a point was found at, for the volumes that follow.
-restore::Point same_point(const Document& document, const restore::Point& asked) {
-  const json::object* point = object_of(document, "point");
-  return point != nullptr ? restore::Point::at_lsn(cdp::Lsn{number_of(*point, "lsn")}) : asked;
-}
-
 // Does `one` for each volume, all at the point of the first; the gravest exit code.
 template <typename One, typename Show>
 int for_each_name(const CommandLine& line, const TimeZone& zone, One one, Show show) {
@@ -58,15 +51,15 @@ int for_each_name(const CommandLine& line, const TimeZone& zone, One one, Show s
   for (std::size_t i = 0; i < line.names.size(); ++i) {
     const Backend::Reply reply = one(line.names[i], point, i);
     if (!reply.ok()) return failed(reply.error());
-    if (i == 0) {
-      const json::object* origin = object_of(*reply, "origin");
-      point = same_point(origin != nullptr ? *origin : *reply, point);
-    }
+    // Of a new volume, the point that it was made from.
+    const json::object* const origin = object_of(*reply, "origin");
+    const Document& found = origin != nullptr ? *origin : *reply;
+    if (i == 0) point = same_point(found, point);
     if (line.json)
       documents.push_back(*reply);
     else
       show(*reply);
-    code = std::max(code, with_notices(*reply));
+    code = std::max(code, with_notices(found));
   }
   if (line.json) print_document(line.names.size() == 1 ? documents[0].as_object()
                                                        : Document{{"points", documents}});
@@ -130,8 +123,7 @@ bool is_confirmed() {
 }
 
 int roll_back(const CommandLine& line, const TimeZone& zone, Backend& backend) {
-  Result<restore::ParsedPoint> parsed =
-      restore::parse_point(*line.at, {cdp::SystemClock{}.realtime(), zone});
+  Result<restore::ParsedPoint> parsed = parse_asked(*line.at, line, zone);
   if (parsed.ok() && line.yes) {
     const cdp::Status sound = restore::check_unattended(*parsed, *line.at, zone);
     if (!sound.ok()) parsed = sound.error();
@@ -173,9 +165,8 @@ int roll_back(const CommandLine& line, const TimeZone& zone, Backend& backend) {
 }
 
 int show_difference(const CommandLine& line, const TimeZone& zone, Backend& backend) {
-  const cdp::Nanos now = cdp::SystemClock{}.realtime();
-  Result<restore::ParsedPoint> from = restore::parse_point(line.from, {now, zone});
-  Result<restore::ParsedPoint> to = restore::parse_point(line.until, {now, zone});
+  Result<restore::ParsedPoint> from = parse_asked(line.from, line, zone);
+  Result<restore::ParsedPoint> to = parse_asked(line.until, line, zone);
   if (!from.ok() || !to.ok()) {
     say(from.ok() ? to.error().message : from.error().message);
     return kWrongUsage;

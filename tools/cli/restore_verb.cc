@@ -94,8 +94,7 @@ int run_restore(const CommandLine& line, const TimeZone& zone, Backend& backend)
   Backend::Reply resolved = backend.points(line.name, *point);
   if (!resolved.ok()) return failed(resolved.error());
   const json::object* volume = object_of(*resolved, "volume");
-  const json::object* at = object_of(*resolved, "point");
-  if (volume == nullptr || at == nullptr) {
+  if (volume == nullptr || object_of(*resolved, "point") == nullptr) {
     say("the daemon's answer names no volume and point");
     return kFailed;
   }
@@ -108,7 +107,7 @@ int run_restore(const CommandLine& line, const TimeZone& zone, Backend& backend)
 
   const auto started = std::chrono::steady_clock::now();
   const Result<std::vector<std::string>> notices =
-      backend.restore(text_of(*volume, "id"), cdp::Lsn{number_of(*at, "lsn")}, *watched);
+      backend.restore(text_of(*volume, "id"), same_point(*resolved, **point), *watched);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   if (!notices.ok()) {

@@ -151,9 +151,10 @@ class VaultBackend final : public Backend {
   Reply diff(const std::string& name, restore::Point from, restore::Point to) override {
     return run(queries_->diff(zone_, name, std::move(from), std::move(to)));
   }
-  Result<std::vector<std::string>> restore(const std::string& volume_id, cdp::Lsn lsn,
+  Result<std::vector<std::string>> restore(const std::string& volume_id,
+                                           const restore::Point& point,
                                            restore::ImageTarget& target) override {
-    return run(restore_image("id:" + volume_id, lsn, target));
+    return run(restore_image("id:" + volume_id, point, target));
   }
 
   Reply view(const std::string&, const restore::Point&) override {
@@ -193,10 +194,10 @@ class VaultBackend final : public Backend {
                            verb);
   }
 
-  Task<Result<std::vector<std::string>>> restore_image(std::string volume, cdp::Lsn lsn,
+  Task<Result<std::vector<std::string>>> restore_image(std::string volume, restore::Point point,
                                                        restore::ImageTarget& target) {
     Result<std::unique_ptr<restore::ImageSource>> source =
-        co_await queries_->image(zone_, std::move(volume), restore::Point::at_lsn(lsn));
+        co_await queries_->image(zone_, std::move(volume), std::move(point));
     if (!source.ok()) co_return std::move(source).error();
     Status written =
         co_await restore::write_image(reactor_, **source, target, restore::ExportOptions{});

@@ -32,12 +32,27 @@ int with_notices(const Document& document) {
   return code;
 }
 
+Result<restore::ParsedPoint> parse_asked(const std::string& text, const CommandLine& line,
+                                         const TimeZone& zone) {
+  Result<restore::ParsedPoint> parsed =
+      restore::parse_point(text, {cdp::SystemClock{}.realtime(), zone});
+  if (parsed.ok()) parsed->point.force = line.force;
+  return parsed;
+}
+
 Result<std::optional<restore::Point>> asked_point(const CommandLine& line, const TimeZone& zone) {
   if (!line.at) return std::optional<restore::Point>{};
-  Result<restore::ParsedPoint> parsed =
-      restore::parse_point(*line.at, {cdp::SystemClock{}.realtime(), zone});
+  Result<restore::ParsedPoint> parsed = parse_asked(*line.at, line, zone);
   if (!parsed.ok()) return std::move(parsed).error();
   return std::optional{std::move(parsed->point)};
+}
+
+restore::Point same_point(const Document& document, const restore::Point& asked) {
+  const json::object* point = object_of(document, "point");
+  if (point == nullptr) return asked;
+  restore::Point same = restore::Point::at_lsn(cdp::Lsn{number_of(*point, "lsn")});
+  same.force = asked.force;
+  return same;
 }
 
 }  // namespace tools::cli

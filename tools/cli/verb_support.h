@@ -18,9 +18,14 @@ namespace tools::cli {
 int failed(const cdp::Error& error);
 // Says what there is to know of a document (its "notices"), and gives the exit code.
 int with_notices(const boost::json::object& document);
+// A point as it was typed, with or without --force. An error is wrong usage.
+cdp::Result<restore::ParsedPoint> parse_asked(const std::string& text, const CommandLine& line,
+                                              const restore::TimeZone& zone);
 // The point of --at, absolute; nothing without one. An error is wrong usage.
 cdp::Result<std::optional<restore::Point>> asked_point(const CommandLine& line,
                                                        const restore::TimeZone& zone);
+// The LSN that the document says a point was found at, wanted as the point was.
+restore::Point same_point(const boost::json::object& document, const restore::Point& asked);
 
 // view, clone, recover, rollback, diff.
 int run_recovery_verb(const CommandLine& line, const restore::TimeZone& zone, Backend& backend);

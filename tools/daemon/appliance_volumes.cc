@@ -45,6 +45,14 @@ void Appliance::warn_of_shared_storage(const std::string& name, const std::strin
 Task<Status> Appliance::open_volume(journal::VolumeState volume) {
   LiveVolume& live = live_[volume.id];
   live.backing_path = volume.backing.empty() ? default_backing_path(volume.uuid) : volume.backing;
+  if (volume.is_in_gap()) {
+    co_return make_error(EIO,
+                         "its backing store {} is ahead of history since lsn:{} ({}), and a replay "
+                         "would take it back: `hindsight recover` makes a new volume of the last "
+                         "whole point, lsn:{}",
+                         live.backing_path, volume.gaps.back().begin.lsn.value,
+                         volume.gaps.back().cause, volume.gaps.back().begin.lsn.value - 1);
+  }
   auto backing = co_await host_.open_backing(live.backing_path, volume.size_bytes);
   if (!backing) co_return std::move(backing).error();
   live.backing = *std::move(backing);
@@ -211,7 +219,11 @@ void Appliance::set_hydration_rate(std::uint64_t bytes_per_second) {
 Result<Appliance::LiveVolume*> Appliance::served_volume(VolumeId id) {
   const auto found = live_.find(id);
   if (found == live_.end()) return make_error(ENOENT, "there is no such volume any more");
-  if (found->second.volume == nullptr) return *found->second.problem;
+  if (found->second.volume == nullptr) {
+    const Error& problem = *found->second.problem;
+    return make_error(problem.code, "volume {} is not served: {}", journal_->state().find(id)->name,
+                      problem.message);
+  }
   return &found->second;
 }
 

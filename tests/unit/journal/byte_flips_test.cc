@@ -170,6 +170,9 @@ class FlippedVault : public TimeIndexWorld {
                     .record_volume_created_from(stamp(), uuid, fmt::format("copy-{}", point.value),
                                                 1u << 20, "/some/where", volumes[0], point)
                     .ok());
+    EXPECT_TRUE(journal.record_gap(volumes[1], stamp(), "the journal took no more").ok());
+    steps(2);
+    EXPECT_TRUE(journal.record_gap_over(volumes[1], stamp()).ok());
     EXPECT_TRUE(journal.record_volume_renamed(extra, stamp(), fmt::format("gone-{}", point.value)).ok());
     EXPECT_TRUE(journal.record_volume_removed(extra, stamp()).ok());
     EXPECT_TRUE(journal.record_mark({}, stamp(), fmt::format("mark of all {}", point.value), "ops").ok());
@@ -358,6 +361,7 @@ class History final : public RecordVisitor {
   void on_volume_removed(const VolumeRemoved& r) override { add(r, RecordType::kVolumeRemoved); }
   void on_mark(const MarkRecord& r) override { add(r, RecordType::kMark); }
   void on_rollback(const RollbackRecord& r) override { add(r, RecordType::kRollback); }
+  void on_gap(const GapRecord& r) override { add(r, RecordType::kGap); }
   void on_volume_resumed(const VolumeResumed& r) override { add(r, RecordType::kVolumeResumed); }
   void on_checkpoint(const CheckpointRecord& r) override { add(r, RecordType::kCheckpoint); }
   void on_crash(const CrashRecord& r) override { add(r, RecordType::kCrash); }
@@ -592,7 +596,8 @@ TEST(ByteFlips, WhoeverReadsTheVaultGetsWhatWasWrittenOrIsTold) {
        {RecordType::kWrite, RecordType::kZero, RecordType::kVolumeCreated,
         RecordType::kVolumeResized, RecordType::kVolumeRenamed, RecordType::kVolumeRemoved,
         RecordType::kMark, RecordType::kCheckpoint, RecordType::kCrash, RecordType::kClock,
-        RecordType::kRollback, RecordType::kVolumeCreatedFrom, RecordType::kVolumeResumed})
+        RecordType::kRollback, RecordType::kGap, RecordType::kVolumeCreatedFrom,
+        RecordType::kVolumeResumed})
     EXPECT_TRUE(whole.right().kinds.contains(kind)) << "no record of type " << static_cast<int>(kind);
 
   std::map<std::string, std::vector<const Part*>> by_kind;

@@ -257,6 +257,8 @@ TEST(Format, RollbacksAndWhatBelongsToThemAreWrittenAsDocumented) {
                                     .refuse_writers = true}),
             "110 200 77 0 63 2 2 1000 1 5000 3 73706f ");
   EXPECT_EQ(bytes_of(VolumeResumed{{2}, stamp}), "200000019 200 77 0 ");
+  EXPECT_EQ(bytes_of(GapRecord{{2}, stamp, "full", false}), "200000011 200 77 0 4 6c6c7566 ");
+  EXPECT_EQ(bytes_of(GapRecord{{2}, stamp, "", true}), "200000111 200 77 0 0 ");
   EXPECT_EQ(bytes_of(CheckpointRecord{{2}, stamp, {0x150}, {}}), "200000008 200 77 0 150 ");
   EXPECT_EQ(bytes_of(CheckpointRecord{{2}, stamp, {0x150}, Hydration{.cursor = 9, .base = {7}}}),
             "200000108 200 77 0 150 9 7 ");
@@ -297,6 +299,11 @@ TEST(Format, RollbacksInTheStateAreReadBack) {
       .stamp = {{30}, {2}}, .point = {19}, .volumes = {{{1}, 8192}}, .author = "dba"});
   state.apply(CheckpointRecord{{1}, {{31}, {}}, {30}, Hydration{.cursor = 3, .base = {7}}});
   state.apply(VolumeResumed{{2}, {{32}, {}}});
+  state.apply(GapRecord{{1}, {{33}, {3}}, "full", false});
+  state.apply(GapRecord{{2}, {{34}, {4}}, "failing", false});
+  state.apply(GapRecord{{1}, {{35}, {5}}, "", true});
+  state.apply(GapRecord{{1}, {{36}, {6}}, "full again", false});
+  EXPECT_EQ(state.find(VolumeId{1})->gaps.size(), 2u);
   EXPECT_EQ(state.find(VolumeId{1})->hydration, (Hydration{.cursor = 3, .base = {7}}));
   EXPECT_EQ(state.find(VolumeId{2})->hydration, (Hydration{}));
   EXPECT_TRUE(state.find(VolumeId{1})->writers_refused);
@@ -315,11 +322,47 @@ TEST(Format, RollbacksInTheStateAreReadBack) {
     const VolumeState* of = read.find(id);
     ASSERT_NE(of, nullptr);
     EXPECT_EQ(of->rollbacks, volume.rollbacks);
+    EXPECT_EQ(of->gaps, volume.gaps);
+    EXPECT_TRUE(of->is_in_gap());
     EXPECT_EQ(of->origin, volume.origin);
     EXPECT_EQ(of->hydration, volume.hydration);
     EXPECT_EQ(of->writers_refused, volume.writers_refused);
     EXPECT_EQ(of->size_bytes, volume.size_bytes);
   }
+}
+
+// What damage has left of a history.
+TEST(Format, HalfOfAGapSaysNoMoreThanIsKnown) {
+  JournalState state;
+  state.apply(VolumeCreated{.volume = {1}, .stamp = {{5}, {}}, .size_bytes = 8192, .name = "a"});
+  const VolumeState& volume = *state.find(VolumeId{1});
+  state.apply(GapRecord{{1}, {{6}, {}}, "", true});
+  state.apply(GapRecord{{2}, {{7}, {}}, "of no volume", false});
+  EXPECT_TRUE(volume.gaps.empty());
+  state.apply(GapRecord{{1}, {{8}, {}}, "full", false});
+  state.apply(GapRecord{{1}, {{9}, {}}, "full", false});
+  state.apply(GapRecord{{1}, {{10}, {}}, "", true});
+  ASSERT_EQ(volume.gaps.size(), 1u);
+  EXPECT_EQ(volume.gaps[0].begin.lsn, Lsn{8});
+  EXPECT_EQ(volume.gaps[0].end->lsn, Lsn{10});
+  EXPECT_EQ(state.lsn, Lsn{10});
+}
+
+TEST(Format, GapsThatCannotBeAreRefused) {
+  const Vault vault = example_vault();
+  const Stamp stamp{.lsn = {200}, .time = {}};
+  const auto is_refused = [&](const GapRecord& gap, FrameKind kind = FrameKind::kRecords) {
+    RecordEncoder records;
+    records.add(gap);
+    return decode(vault, kind, records.bytes(), 1).error.has_value();
+  };
+  EXPECT_FALSE(is_refused({{2}, stamp, "full", false}));
+  EXPECT_FALSE(is_refused({{2}, stamp, "", true}));
+  EXPECT_FALSE(is_refused({{2}, stamp, "full", false}, FrameKind::kState));
+  EXPECT_TRUE(is_refused({{2}, stamp, "", false})) << "without a cause";
+  EXPECT_TRUE(is_refused({{2}, stamp, "full", true})) << "over, and with a cause";
+  EXPECT_TRUE(is_refused({{}, stamp, "full", false})) << "of no volume";
+  EXPECT_TRUE(is_refused({{2}, stamp, "full", false}, FrameKind::kFooter));
 }
 
 TEST(Format, RollbacksThatCannotBeAreRefused) {

@@ -86,6 +86,85 @@ TEST_F(HistoryTest, WhatIsKnownToBeCompleteCanBeAskedForThoughNothingWasWritten)
   EXPECT_FALSE(resolve("shop", later, options).ok());
 }
 
+// Rule 12.
+TEST_F(HistoryTest, APointInAGapIsRefusedWithTheNearestWholePoints) {
+  const auto shop = world_.create("shop", kMiB);
+  const auto other = world_.create("other", kMiB);
+  pass(10);
+  const cdp::Stamp before = world_.write(shop, 0, {1});
+  pass(10);
+  const cdp::Stamp begin = world_.begin_gap(shop, "the vault was full");
+  pass(10);
+  const cdp::Stamp inside = world_.write(other, 0, {2});
+  pass(10);
+  world_.write(shop, 0, {3});
+  const cdp::Stamp end = world_.end_gap(shop);
+  pass(10);
+  const cdp::Stamp after = world_.write(shop, 0, {4});
+  world_.flush();
+
+  for (const Point& whole : {Point::at_lsn(before.lsn), Point::at_lsn(Lsn{begin.lsn.value - 1}),
+                             Point::at_time(before.time + cdp::seconds(1)), Point::at_lsn(end.lsn),
+                             Point::at_time(after.time), Point::now()}) {
+    const auto resolved = resolve("shop", whole);
+    ASSERT_TRUE(resolved.ok()) << resolved.error().message;
+    EXPECT_FALSE(resolved->is_in_gap);
+    EXPECT_TRUE(resolved->notices.empty());
+  }
+  for (Point within :
+       {Point::at_lsn(begin.lsn), Point::at_lsn(inside.lsn), Point::at_lsn(Lsn{end.lsn.value - 1}),
+        Point::at_time(begin.time), Point::at_time(inside.time + cdp::seconds(1))}) {
+    SCOPED_TRACE(point_text(within, TimeZone::utc()));
+    const auto refused = resolve("shop", within);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ERANGE);
+    for (const std::string& said :
+         {std::string{"the vault was full"}, fmt::format("lsn:{} and", begin.lsn.value - 1),
+          fmt::format("lsn:{};", end.lsn.value), std::string{"--force"}}) {
+      EXPECT_TRUE(contains(refused.error().message, said)) << refused.error().message;
+    }
+    EXPECT_TRUE(resolve("other", within).ok()) << "the gap is not that volume's";
+    within.force = true;
+    const auto resolved = resolve("shop", within);
+    ASSERT_TRUE(resolved.ok()) << resolved.error().message;
+    EXPECT_TRUE(resolved->is_in_gap);
+    ASSERT_EQ(resolved->notices.size(), 1u);
+    EXPECT_EQ(resolved->notices[0].kind, "gap");
+    EXPECT_TRUE(contains(resolved->notices[0].message, "the vault was full"));
+  }
+  const auto near = resolve("shop", Point::at_lsn(before.lsn))->nearest_gap;
+  ASSERT_TRUE(near.has_value());
+  EXPECT_EQ(near->distance, before.time - begin.time);
+  EXPECT_EQ(resolve("shop", Point::now())->nearest_gap->distance, after.time - end.time);
+  EXPECT_FALSE(resolve("other", Point::now())->nearest_gap.has_value());
+  const History history = world_.history();
+  const std::vector<Notice> notices = history.notices_of(*history.newest().find("shop"));
+  ASSERT_EQ(notices.size(), 1u);
+  EXPECT_EQ(notices[0].kind, "gap");
+}
+
+// Rule 12.
+TEST_F(HistoryTest, AGapThatIsNotOverReachesToTheEnd) {
+  const auto shop = world_.create("shop", kMiB);
+  world_.write(shop, 0, {1});
+  const cdp::Stamp begin = world_.begin_gap(shop, "the vault was full");
+  pass(10);
+  world_.mark(shop, "inside");
+  world_.flush();
+  world_.crash_and_restart();
+  world_.mark(shop, "later");
+  world_.flush();
+  for (const Point& within : {Point::now(), Point::at_mark("inside"), Point::at_mark("later")}) {
+    const auto refused = resolve("shop", within);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ERANGE);
+    EXPECT_TRUE(
+        contains(refused.error().message, fmt::format("point is lsn:{};", begin.lsn.value - 1)))
+        << refused.error().message;
+  }
+  EXPECT_TRUE(resolve("shop", Point::at_lsn(Lsn{begin.lsn.value - 1})).ok());
+}
+
 // Rule 16.
 TEST_F(HistoryTest, ATimeThatTheClockPassedTwiceIsRefusedWithItsCandidates) {
   const auto shop = world_.create("shop", kMiB);
@@ -275,7 +354,7 @@ TEST_F(HistoryTest, ACrashIsToldAtTheTimesThatMayMissWritesAndNowhereElse) {
 
   const History history = world_.history();
   const auto* volume = cdp::value_or_throw(history.find_volume("shop"));
-  const auto crashes = history.crashes_within(history.ends_of(*volume));
+  const auto crashes = history.notices_of(*volume);
   ASSERT_EQ(crashes.size(), 1u);
   EXPECT_EQ(crashes[0].kind, "crash");
   EXPECT_TRUE(contains(crashes[0].message, "cut by a crash")) << crashes[0].message;
@@ -291,7 +370,7 @@ TEST_F(HistoryTest, ACrashSaysWhatItTook) {
                      .remembered_lsn = {7},
                      .flags = journal::CrashRecord::kTailLost | journal::CrashRecord::kCorrupt}};
   const History history{newest, {}};
-  const auto told = history.crashes_within(history.ends_of(**history.find_volume("shop")));
+  const auto told = history.notices_of(**history.find_volume("shop"));
   ASSERT_EQ(told.size(), 1u);
   EXPECT_TRUE(contains(told[0].message, "confirmed as durable up to lsn:7")) << told[0].message;
   EXPECT_TRUE(contains(told[0].message, "cannot be read")) << told[0].message;
@@ -467,7 +546,7 @@ TEST_F(HistoryTest, WhatTheNewestStateLacksIsToldWhateverIsAsked) {
   EXPECT_EQ(resolved->notices[0].kind, "damage");
   EXPECT_TRUE(contains(resolved->notices[0].message, "between LSN 7 and 9"));
   const History history = world_.history(options);
-  const auto overview = history.crashes_within(history.ends_of(**history.find_volume("shop")));
+  const auto overview = history.notices_of(**history.find_volume("shop"));
   EXPECT_EQ(overview, resolved->notices);
   EXPECT_EQ(history.lost(), resolved->notices);
 }

@@ -308,6 +308,26 @@ TEST(Point, TheApiTakesAbsolutePointsOnly) {
             Point::at_time(Nanos{kIncident}));
 }
 
+// Rule 12.
+TEST(Point, AnAbsolutePointMayBeForced) {
+  for (const char* text : {"lsn:7", "2020-02-23T18:56:00+08:00", "mark:x", "now", "first"}) {
+    const std::string forced = std::string{"force:"} + text;
+    Point wanted = cdp::value_or_throw(parse_absolute_point(text));
+    EXPECT_FALSE(wanted.force);
+    wanted.force = true;
+    EXPECT_EQ(cdp::value_or_throw(parse_absolute_point(forced)), wanted) << forced;
+    EXPECT_EQ(cdp::value_or_throw(parse_absolute_point(point_text(wanted, TimeZone::utc()))),
+              wanted);
+  }
+  std::string nested;
+  while (nested.size() < 1u << 20) nested += "force:";
+  for (const std::string& refused : {std::string{"force:"}, std::string{"force:force:now"},
+                                     std::string{"force"}, std::string{"force:18:56"}, nested}) {
+    EXPECT_FALSE(parse_absolute_point(refused).ok()) << refused.substr(0, 40);
+  }
+  EXPECT_EQ(cdp::value_or_throw(parse_absolute_point("mark:force:now")).mark, "force:now");
+}
+
 TEST(TimeZone, UnknownNamesAreRefusedAndOffsetsAreTaken) {
   for (const char* bad : {"", "Mars/Olympus", "+25:00", "8", "+8", "../../etc/passwd"}) {
     EXPECT_FALSE(TimeZone::find(bad).ok()) << bad;

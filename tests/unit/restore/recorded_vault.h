@@ -124,6 +124,19 @@ class RecordedVault {
     note(stamp, id, {});
     return stamp;
   }
+  // What the model says of a point inside is what history has, not what the volume held.
+  cdp::Stamp begin_gap(cdp::VolumeId id, const std::string& cause) {
+    const cdp::Stamp stamp = sequencer_->next();
+    EXPECT_TRUE(journal_->record_gap(id, stamp, cause).ok());
+    note(stamp, id, {});
+    return stamp;
+  }
+  cdp::Stamp end_gap(cdp::VolumeId id) {
+    const cdp::Stamp stamp = sequencer_->next();
+    EXPECT_TRUE(journal_->record_gap_over(id, stamp).ok());
+    note(stamp, id, {});
+    return stamp;
+  }
   // Each block is filled from its seed; equal seeds are equal blocks, 0 is a block of zeroes.
   cdp::Stamp write(cdp::VolumeId id, std::uint64_t first, const std::vector<unsigned>& seeds) {
     scheduler.run(record_write(id, first, &seeds));

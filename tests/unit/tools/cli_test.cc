@@ -94,6 +94,22 @@ TEST_F(CommandLineTest, RestoreTakesPointAndTarget) {
   EXPECT_EQ(parse({"restore", "shop", "--at", "now", "--to", "-"}).line.to, "-");
 }
 
+// Rule 12: what takes a point takes --force for one inside a gap.
+TEST_F(CommandLineTest, EveryVerbOfAPointTakesForce) {
+  using Words = std::vector<const char*>;
+  for (Words words : {Words{"points", "shop", "--at", "now"}, Words{"view", "shop", "--at", "now"},
+                      Words{"clone", "shop", "--at", "now", "--as", "new"},
+                      Words{"recover", "shop", "--at", "now", "--as", "new"},
+                      Words{"rollback", "shop", "--at", "now"},
+                      Words{"diff", "shop", "--from", "first", "--to", "now"}}) {
+    EXPECT_FALSE(parse(words).line.force) << words[0];
+    words.push_back("--force");
+    const Parsed parsed = parse(words);
+    EXPECT_EQ(parsed.exit_code, std::nullopt) << words[0] << ": " << parsed.said;
+    EXPECT_TRUE(parsed.line.force) << words[0];
+  }
+}
+
 TEST_F(CommandLineTest, CommonOptionsStandBeforeOrAfterTheVerb) {
   for (const Parsed& parsed : {parse({"--json", "--vault", "/v", "points", "shop"}),
                                parse({"points", "shop", "--json", "--vault", "/v"})}) {

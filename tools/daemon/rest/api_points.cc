@@ -82,12 +82,14 @@ Task<Api::Answer> Api::create_view(Call call) {
   if (!resolved) co_return std::move(resolved).error();
   const restore::ResolvedPoint& point = resolved->point;
   Document document = api::point_document(point, resolved->newest, resolved->zone);
+  restore::Point same = restore::Point::at_lsn(point.at.lsn);
+  same.force = point.is_in_gap;
+  const std::string at = restore::point_text(same, resolved->zone);
   // The name that it has now may be another one.
-  document["uris"] = uris_of(
-      fmt::format("id:{}@lsn:{}", point.volume.uuid.to_string(), point.at.lsn.value));
+  document["uris"] = uris_of(fmt::format("id:{}@{}", point.volume.uuid.to_string(), at));
   const journal::VolumeState* named = resolved->newest.find(point.volume.name);
   if (named != nullptr && named->id == point.volume.id) {
-    document["uris"] = uris_of(fmt::format("{}@lsn:{}", point.volume.name, point.at.lsn.value));
+    document["uris"] = uris_of(fmt::format("{}@{}", point.volume.name, at));
   }
   co_return json_response(document);
 }
@@ -201,6 +203,7 @@ Task<Api::Answer> Api::roll_back(Call call) {
       document = api::point_document(point, resolved->newest, resolved->zone);
       document.erase("volume");
       at = restore::Point::at_lsn(point.at.lsn);
+      at.force = call.arguments.get<restore::Point>("at").force;
     }
     for (const Appliance::VolumePoint& other : points) {
       if (other.volume == point.volume.id) {

@@ -30,8 +30,11 @@ json::object schema_of(Kind kind) {
     case Kind::kFlag:
       return {{"type", "boolean"}};
     case Kind::kPoint:
-      return {{"type", "string"},
-              {"examples", {"lsn:7", "2020-02-23T18:56:00+08:00", "mark:LABEL", "now", "first"}}};
+      return {
+          {"type", "string"},
+          {"description", "Behind force: one inside a gap is taken too, as far as it is known"},
+          {"examples",
+           {"lsn:7", "2020-02-23T18:56:00+08:00", "mark:LABEL", "now", "first", "force:lsn:7"}}};
     case Kind::kVolumeAt:
       return {{"type", "object"},
               {"properties", {{"volume", schema_of(Kind::kText)}, {"at", schema_of(Kind::kPoint)}}},
