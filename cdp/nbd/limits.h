@@ -33,11 +33,11 @@ inline constexpr std::size_t kExtentsMax = 2048;
 inline constexpr std::size_t kErrorTextBytesMax = 512;
 
 struct Limits {
-  std::size_t connections_max = 256;
+  std::size_t connections_max = 1024;
   // Of those, to one device, and to all read-only devices (views) together: whoever keeps
   // connections open cannot keep the clients of another volume out.
-  std::size_t device_connections_max = 96;
-  std::size_t read_only_connections_max = 96;
+  std::size_t device_connections_max = 384;
+  std::size_t read_only_connections_max = 384;
   // Per connection: requests between their parsing and the sending of their reply, ...
   std::uint32_t requests_in_flight_max = 512;
   // ... and payload bytes from their receipt until written, or from before they are read until

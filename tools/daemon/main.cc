@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include "tools/daemon/config/config_file.h"
 #include "tools/daemon/rest/api.h"
 #include "tools/daemon/rest/http_server.h"
+#include "tools/daemon/service_manager.h"
 #include "tools/daemon/system_host.h"
 
 namespace tools {
@@ -44,6 +46,15 @@ cdp::FileDescriptor obeyed_signals() {
   return cdp::FileDescriptor{signalfd(-1, &signals, SFD_CLOEXEC)};
 }
 
+// As many as the system lets it have: what a login shell allows at first is less than the
+// connections of clients together.
+void take_descriptors() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 // The daemon from the start of its appliance to the end of it.
 class Daemon {
  public:
@@ -53,7 +64,8 @@ class Daemon {
         clock_(clock),
         line_(line),
         configuration_(std::move(configuration)),
-        signal_fd_(signal_fd) {}
+        signal_fd_(signal_fd),
+        service_manager_(reactor) {}
 
   cdp::Task<void> run(cdp::Status& outcome);
 
@@ -68,6 +80,7 @@ class Daemon {
   const CommandLine& line_;
   Configuration configuration_;  // as it is in force
   const int signal_fd_;
+  ServiceManager service_manager_;
 };
 
 cdp::Task<void> Daemon::run(cdp::Status& outcome) {
@@ -127,6 +140,8 @@ cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
   for (const auto& listener : *listeners) spdlog::info("NBD on {}", listener->address().text());
   for (auto& listener : *listeners) serving.spawn(nbd.serve(std::move(listener)));
   spdlog::info("ready: control socket {}", control_address->path);
+  service_manager_.ready(fmt::format("Serving {} volumes; control socket {}",
+                                     appliance.live_volumes().size(), control_address->path));
   co_await wait_for_stop(appliance);
   co_await control->stop();
   co_await nbd.shutdown();
@@ -142,9 +157,12 @@ cdp::Task<void> Daemon::wait_for_stop(Appliance& appliance) {
     });
     if (info.ssi_signo != SIGHUP) {
       spdlog::info("stopping: signal {} from process {}", info.ssi_signo, info.ssi_pid);
+      service_manager_.stopping();
       co_return;
     }
+    service_manager_.reloading();
     co_await configure_anew(appliance);
+    service_manager_.reloaded();
   }
 }
 
@@ -182,6 +200,7 @@ int run_daemon(const CommandLine& line, Configuration configuration) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("hindsightd"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
   set_log_level(configuration);
+  take_descriptors();
   try {
     const cdp::FileDescriptor signals = obeyed_signals();
     const cdp::SystemClock clock;
