@@ -8,7 +8,7 @@
 #   guest_start           builds the guest's memory disk and boots it; before it may be set:
 #     guest_modules         modules beside those that it always has
 #     guest_programs        programs of this machine, which are copied with their libraries
-#     guest_disks           files that are /dev/vda and so on there
+#     guest_disks           files that are /dev/vda and so on there; or what -blockdev takes, driver=...
 #     guest_root            where the kernel and its modules are (build/guest, Debian 12's own 6.1)
 #   guest_try COMMAND     runs a line of shell in it; its output is $guest_said, its status returned
 #   guest COMMAND         the same, and must succeed
@@ -83,8 +83,11 @@ INIT
 guest_start() {
   local i disks=()
   for i in "${!guest_disks[@]}"; do
-    disks+=(-drive "file=${guest_disks[i]},format=raw,if=none,id=disk$i"
-      -device "virtio-blk-pci,drive=disk$i,romfile=")
+    case ${guest_disks[i]} in
+      driver=*) disks+=(-blockdev "${guest_disks[i]},node-name=disk$i") ;;
+      *) disks+=(-drive "file=${guest_disks[i]},format=raw,if=none,id=disk$i") ;;
+    esac
+    disks+=(-device "virtio-blk-pci,drive=disk$i,romfile=")
   done
   guest_memory_disk
   rm -f "$work/guest.in" "$work/guest.out"
