@@ -9,17 +9,8 @@
 
 
 namespace tools::cli {
-namespace {
 
-constexpr char kDefaultServer[] = "unix:/var/lib/hindsight/control.sock";
-constexpr char kAt[] = "The point in time, see below";
-constexpr char kForce[] = "Take a point inside a gap too, with what is known of it";
-
-constexpr char kOverview[] =
-    "Hindsight gives back any protected volume as it was at any moment.\n"
-    "Asks the daemon of this machine, or reads a vault directly with --vault.";
-
-constexpr char kPointsHelp[] =
+const char kPointsHelp[] =
     "POINT is one of\n"
     "  2020-02-23T18:56:00+08:00   a moment, with its offset from UTC; fractions to a nanosecond\n"
     "  \"2020-02-23 18:56\"          a clock in the local zone, or in the one of --tz\n"
@@ -34,11 +25,21 @@ constexpr char kPointsHelp[] =
     "--force\n"
     "is said.";
 
-constexpr char kExitCodes[] =
+const char kExitCodes[] =
     "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 done, but with something to know, such as a\n"
-    "crash or a gap at the asked point (named on stderr).\n"
-    "`hindsight VERB --help` explains a verb.";
+    "crash or a gap at the asked point (named on stderr).";
 
+namespace {
+
+constexpr char kDefaultServer[] = "unix:/var/lib/hindsight/control.sock";
+constexpr char kAt[] = "The point in time, see below";
+constexpr char kForce[] = "Take a point inside a gap too, with what is known of it";
+
+constexpr char kOverview[] =
+    "Hindsight gives back any protected volume as it was at any moment.\n"
+    "Asks the daemon of this machine, or reads a vault directly with --vault.";
+
+constexpr char kWhereToReadOn[] = "`hindsight VERB --help` explains a verb.";
 constexpr char kVolumeArgument[] = "The volume's name, or id:UUID";
 
 void add_volume_verbs(CLI::App& app, CommandLine& line, std::string& size) {
@@ -301,44 +302,44 @@ void say_wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
 
 }  // namespace
 
-std::optional<int> parse_command_line(int argc, const char* const* argv, CommandLine* line) {
-  std::string size;
-  std::string at;
-  std::string format = "raw";
-  std::vector<std::string> words;
-
-  CLI::App app{kOverview, "hindsight"};
+void describe_command_line(CLI::App& app, CommandLine& line, UncheckedWords& words) {
+  app.name("hindsight");
+  app.description(kOverview);
   app.set_version_flag("--version", "hindsight " HINDSIGHT_VERSION);
   app.require_subcommand(1);
   app.fallthrough();
   app.option_defaults()->always_capture_default(false);
-  line->server = kDefaultServer;
-  CLI::Option* server =
-      app.add_option("--server", line->server,
-                     std::string{"The daemon to ask (default "} + kDefaultServer + ")")
-          ->envname("HINDSIGHT_SERVER")
-          ->type_name("unix:PATH");
-  CLI::Option* vault =
-      app.add_option("--vault", line->vault,
-                     "Read this vault with no daemon, or beside a running one: reading verbs only")
-          ->type_name("DIR");
-  app.add_option("--tz", line->tz, "Zone of times without an offset, and of what is printed")
+  line.server = kDefaultServer;
+  app.add_option("--server", line.server,
+                 std::string{"The daemon to ask (default "} + kDefaultServer + ")")
+      ->envname("HINDSIGHT_SERVER")
+      ->type_name("unix:PATH");
+  app.add_option("--vault", line.vault,
+                 "Read this vault with no daemon, or beside a running one: reading verbs only")
+      ->type_name("DIR");
+  app.add_option("--tz", line.tz, "Zone of times without an offset, and of what is printed")
       ->type_name("ZONE");
-  app.add_flag("--json", line->json, "Print one JSON document, as the REST API has it");
-  app.footer(kExitCodes);
-  add_volume_verbs(app, *line, size);
-  add_restore(app, *line, at, format);
-  add_recovery_verbs(app, *line, at);
-  add_other_verbs(app, *line, at, words);
+  app.add_flag("--json", line.json, "Print one JSON document, as the REST API has it");
+  app.footer(std::string{kExitCodes} + "\n" + kWhereToReadOn);
+  add_volume_verbs(app, line, words.size);
+  add_restore(app, line, words.at, words.format);
+  add_recovery_verbs(app, line, words.at);
+  add_other_verbs(app, line, words.at, words.of_mark);
+}
 
+std::optional<int> parse_command_line(int argc, const char* const* argv, CommandLine* line) {
+  UncheckedWords words;
+  CLI::App app;
+  describe_command_line(app, *line, words);
   try {
     app.parse(argc, argv);
     // The environment may name a server; only the words of the command line can contradict.
-    if (vault->count() > 0 && server->count() > 0 && std::getenv("HINDSIGHT_SERVER") == nullptr) {
+    if (app.count("--vault") > 0 && app.count("--server") > 0 &&
+        std::getenv("HINDSIGHT_SERVER") == nullptr) {
       throw CLI::ValidationError("--server and --vault exclude each other");
     }
-    if (!size.empty()) {
-      const cdp::Result<std::uint64_t> bytes = api::parse_size(size);
+    if (!words.size.empty()) {
+      const cdp::Result<std::uint64_t> bytes = api::parse_size(words.size);
       if (!bytes.ok()) throw CLI::ValidationError(bytes.error().message);
       line->size_bytes = *bytes;
     }

@@ -10,6 +10,10 @@
 
 #include "restore/image_target.h"
 
+namespace CLI {
+class App;
+}
+
 namespace tools::cli {
 
 enum class Verb {
@@ -62,6 +66,22 @@ struct CommandLine {
   bool force = false;
   bool deep = false;
 };
+
+// What a point is, and what the exit codes mean: in --help and in the manual.
+extern const char kPointsHelp[];
+extern const char kExitCodes[];
+
+// Words that are judged once all have been read.
+struct UncheckedWords {
+  std::string size;
+  std::string at;
+  std::string format = "raw";
+  std::vector<std::string> of_mark;
+};
+
+// Fills an empty `app` with every verb and option: what is parsed, and what the manual is made of.
+// `line` and `words` must outlive it.
+void describe_command_line(CLI::App& app, CommandLine& line, UncheckedWords& words);
 
 // Fills `*line`, or gives the exit code with which to end at once: 0 after --help and --version, 2
 // after wrong usage, which has been said on stderr.

@@ -120,11 +120,10 @@ void take_environment(Configuration& into, std::vector<std::string>& wrong) {
 
 }  // namespace
 
-CommandLine parse_command_line(int argc, char** argv) {
-  CommandLine line;
-  CLI::App app{
+void describe_command_line(CLI::App& app, CommandLine& line) {
+  app.description(
       "hindsightd serves block volumes over NBD and keeps every write, so that any second can be\n"
-      "had back. It runs in the foreground, logs to stderr and stops on SIGTERM or SIGINT."};
+      "had back. It runs in the foreground, logs to stderr and stops on SIGTERM or SIGINT.");
   app.footer(kFooter);
   app.set_version_flag("--version", "hindsightd " HINDSIGHT_VERSION);
   app.get_formatter()->column_width(34);
@@ -141,6 +140,12 @@ CommandLine parse_command_line(int argc, char** argv) {
   for (const Setting& setting : settings()) {
     if (!setting.option.empty()) add_option(app, setting, line);
   }
+}
+
+CommandLine parse_command_line(int argc, char** argv) {
+  CommandLine line;
+  CLI::App app;
+  describe_command_line(app, line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& done) {

@@ -11,6 +11,10 @@
 #include "tools/daemon/config/configuration.h"
 #include "tools/daemon/config/settings.h"
 
+namespace CLI {
+class App;
+}
+
 namespace tools {
 
 inline constexpr char kDefaultConfigPath[] = "/etc/hindsight/hindsight.toml";
@@ -21,6 +25,10 @@ struct CommandLine {
   std::string config_path;  // empty: kDefaultConfigPath, where there is one
   std::vector<std::pair<const Setting*, SettingValue>> given;
 };
+
+// Fills an empty `app` with every option: what is parsed, and what the manual is made of. `line`
+// must outlive it.
+void describe_command_line(CLI::App& app, CommandLine& line);
 
 // Touches nothing. Ends the process for --help and --version (0) and for wrong usage (2, with one
 // sentence on stderr).

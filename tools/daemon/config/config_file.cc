@@ -9,9 +9,15 @@
 #include <sstream>
 #include <utility>
 
-#include "tools/daemon/config/settings.h"
-
 namespace tools {
+
+const char kConfigOverview[] =
+    "The configuration of hindsightd. The environment has precedence over this file, and options "
+    "over both; what none of them names is as `hindsightd --print-config` writes it. Sizes take "
+    "K, M, G and T, which are powers of 1024. SIGHUP has a running daemon read this again: it "
+    "says what it applies, and what waits for its next start. `hindsightd --check-config` says "
+    "what is wrong with it.";
+
 namespace {
 
 constexpr std::size_t kCommentColumns = 90;
@@ -94,16 +100,6 @@ std::string quoted(const std::string& text) {
   return out.str();
 }
 
-// In one line, however long: what nobody named is written as a comment.
-std::string toml_text(const SettingValue& value) {
-  if (const auto* const text = std::get_if<std::string>(&value)) return quoted(*text);
-  const auto* const texts = std::get_if<std::vector<std::string>>(&value);
-  if (texts == nullptr) return to_text(value);
-  std::string list;
-  for (const std::string& text : *texts) list += (list.empty() ? "" : ", ") + quoted(text);
-  return "[" + list + "]";
-}
-
 // Broken into lines, each behind "# ".
 std::string comment(std::string_view text) {
   std::string lines;
@@ -133,6 +129,16 @@ std::string entry(const Setting& setting, std::string_view name, const Configura
 
 }  // namespace
 
+// In one line, however long: what nobody named is written as a comment.
+std::string toml_text(const SettingValue& value) {
+  if (const auto* const text = std::get_if<std::string>(&value)) return quoted(*text);
+  const auto* const texts = std::get_if<std::vector<std::string>>(&value);
+  if (texts == nullptr) return to_text(value);
+  std::string list;
+  for (const std::string& text : *texts) list += (list.empty() ? "" : ", ") + quoted(text);
+  return "[" + list + "]";
+}
+
 std::vector<std::string> read_config_text(std::string_view text, const std::string& name,
                                           Configuration& into) {
   if (text.size() > kConfigBytesMax) {
@@ -149,12 +155,7 @@ std::vector<std::string> read_config_text(std::string_view text, const std::stri
 }
 
 std::string config_text(const Configuration& configuration) {
-  std::string text = comment(
-      "The configuration of hindsightd. The environment has precedence over this file, and options "
-      "over both; what none of them names is as `hindsightd --print-config` writes it. Sizes take "
-      "K, M, G and T, which are powers of 1024. SIGHUP has a running daemon read this again: it "
-      "says what it applies, and what waits for its next start. `hindsightd --check-config` says "
-      "what is wrong with it.");
+  std::string text = comment(kConfigOverview);
   std::string_view table;
   for (const Setting& setting : settings()) {
     const std::size_t dot = setting.key.find('.');

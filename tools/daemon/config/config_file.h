@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tools/daemon/config/configuration.h"
+#include "tools/daemon/config/settings.h"
 
 namespace tools {
 
@@ -19,6 +20,12 @@ inline constexpr std::size_t kConfigBytesMax = 16u << 10;
 // its line, and then `into` must not be used. `name` is the file's, for them.
 std::vector<std::string> read_config_text(std::string_view text, const std::string& name,
                                           Configuration& into);
+
+// What there is to know about the file as a whole, as its comment and in the manual.
+extern const char kConfigOverview[];
+
+// A value as the file has it: "64M", ["one", "another"].
+std::string toml_text(const SettingValue& value);
 
 // A file with every setting, its meaning and its value in `configuration`.
 std::string config_text(const Configuration& configuration);
