@@ -20,6 +20,7 @@
 #include "cdp/base/types.h"
 #include "cdp/io/pages.h"
 #include "cdp/io/task.h"
+#include "cdp/io_statistics.h"
 
 namespace cdp {
 
@@ -60,6 +61,10 @@ class BlockDevice {
  public:
   virtual ~BlockDevice() = default;
 
+  // Of all its clients; front-ends count there.
+  IoStatistics& io_statistics() { return io_statistics_; }
+  const IoStatistics& io_statistics() const { return io_statistics_; }
+
   virtual std::uint64_t size_bytes() const = 0;
   virtual bool read_only() const = 0;
 
@@ -86,6 +91,9 @@ class BlockDevice {
   virtual Task<Result<std::vector<AllocationExtent>>> allocation(std::uint64_t offset,
                                                                  std::uint64_t bytes,
                                                                  std::size_t max_extents) = 0;
+
+ private:
+  IoStatistics io_statistics_;
 };
 
 // What may be served, by name. Names are looked up at connection time.

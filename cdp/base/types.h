@@ -25,6 +25,7 @@ struct Nanos {
   friend constexpr Nanos operator-(Nanos a, Nanos b) { return {a.value - b.value}; }
 };
 
+constexpr Nanos microseconds(std::int64_t n) { return {n * 1'000}; }
 constexpr Nanos milliseconds(std::int64_t n) { return {n * 1'000'000}; }
 constexpr Nanos seconds(std::int64_t n) { return {n * 1'000'000'000}; }
 

@@ -212,6 +212,18 @@ bool is_loopback(const SocketAddress& address) {
   return true;
 }
 
+Result<FileDescriptor> listen_on(SocketAddress& address) {
+  return address.kind == SocketAddress::Kind::kUnix ? listen_on_file(address)
+                                                    : listen_on_port(address);
+}
+
+std::string peer_of(int fd) {
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  const bool is_known = getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length) == 0;
+  return is_known && address.ss_family == AF_UNIX ? name_unix_peer(fd) : name_tcp_peer(fd);
+}
+
 // --- Streams.
 
 Task<Result<std::size_t>> SocketStream::receive(std::span<const iovec> into) {
@@ -273,8 +285,7 @@ SocketListener::~SocketListener() { remove_file(); }
 
 Result<std::unique_ptr<SocketListener>> SocketListener::open(Reactor& reactor,
                                                              SocketAddress address) {
-  Result<FileDescriptor> fd = address.kind == SocketAddress::Kind::kUnix ? listen_on_file(address)
-                                                                         : listen_on_port(address);
+  Result<FileDescriptor> fd = listen_on(address);
   if (!fd.ok()) return std::move(fd).error();
   return std::unique_ptr<SocketListener>{
       new SocketListener{reactor, std::move(*fd), std::move(address)}};
@@ -288,15 +299,13 @@ Task<Result<std::unique_ptr<Stream>>> SocketListener::accept() {
     const int accepted = co_await reactor_.submit(prepare);
     if (accepted >= 0) {
       FileDescriptor fd{accepted};
-      std::string peer;
       if (address_.kind == SocketAddress::Kind::kUnix) {
         raise_unix_buffers(fd.get());
-        peer = name_unix_peer(fd.get());
       } else {
         const int on = 1;
         (void)setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        peer = name_tcp_peer(fd.get());
       }
+      std::string peer = peer_of(fd.get());
       co_return std::make_unique<SocketStream>(reactor_, std::move(fd), std::move(peer));
     }
     // A connection that its client gave up again is no failure of the listener.

@@ -41,6 +41,13 @@ Result<SocketAddress> parse_socket_address(std::string_view text);
 // loopback ones. May ask the resolver; for set-up only. A host that cannot be resolved is not.
 bool is_loopback(const SocketAddress& address);
 
+// Binds and listens; for set-up only. A unix socket's file that nobody listens on any more is
+// replaced, and has mode 0660. Port 0 lets the system choose one, which `address` has then.
+Result<FileDescriptor> listen_on(SocketAddress& address);
+
+// Who is at the other end of a connected socket, in words: a user and a process, or an address.
+std::string peer_of(int fd);
+
 class SocketStream final : public Stream {
  public:
   // Takes a connected socket, whose peer is `peer`.
@@ -61,8 +68,7 @@ class SocketStream final : public Stream {
 
 class SocketListener final : public Listener {
  public:
-  // Binds and listens; for set-up only. A unix socket's file that nobody listens on any more is
-  // replaced. Port 0 lets the system choose one.
+  // See listen_on.
   static Result<std::unique_ptr<SocketListener>> open(Reactor& reactor, SocketAddress address);
   ~SocketListener() override;
 

@@ -10,6 +10,7 @@
 #include <cstdint>
 
 #include "cdp/base/endian.h"
+#include "cdp/base/types.h"
 
 namespace cdp::nbd {
 
@@ -118,6 +119,7 @@ struct Request {
   std::uint64_t cookie = 0;  // the client's; answered as it came
   std::uint64_t offset = 0;
   std::uint32_t length = 0;
+  Nanos received{};  // by us; not on the wire
 
   bool has(std::uint16_t flag) const { return (flags & flag) != 0; }
 };

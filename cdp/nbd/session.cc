@@ -70,7 +70,8 @@ Task<void> Session::transmit() {
         co_return;
       }
     }
-    const Request request = decode_request(input_.buffered().data());
+    Request request = decode_request(input_.buffered().data());
+    request.received = scheduler_.now();
     input_.consume(kRequestBytes);
     if (request.magic != kRequestMagic) {
       ends(fmt::format("the client sent {:#x} where a request should begin", request.magic));
@@ -157,6 +158,7 @@ Task<bool> Session::begin(Request request) {
 Task<bool> Session::refuse(Request request, Error error) {
   spdlog::debug("nbd client {}: refused: {}", peer(), error.message);
   ++failures_;
+  count(request, false);
   answer_error(request, error);
   if (request.command != Command::kWrite) co_return true;
   if (request.length > kSkippedPayloadBytesMax) {
@@ -344,8 +346,10 @@ Task<void> Session::read_run(Request request) {
   } else if (agreement_.structured_replies) {
     std::byte end[kChunkHeaderBytes];
     encode_chunk_header(end, kChunkFlagDone, kChunkNone, request.cookie, 0);
+    count(request, true);
     output_.close_run(end, 1);
   } else {
+    count(request, true);
     output_.close_run({}, 1);
   }
   run_open_ = false;
@@ -398,6 +402,7 @@ Task<void> Session::block_status(Request request) {
       store_be(to + 4, (extent.hole ? kStateHole : 0) | (extent.zero ? kStateZero : 0));
       to += 8;
     }
+    count(request, true);
     output_.reply(chunk, 1);
   }
   operation_ended();

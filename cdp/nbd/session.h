@@ -103,6 +103,8 @@ class Session {
   void answer_data(const Request& request, std::uint64_t offset, std::uint32_t bytes,
                    PageList pages, bool last);
   void close_failed_run(const Request& request, const Error& error, std::uint64_t unsent_bytes);
+  // In the device's statistics: a request whose last reply is about to be sent.
+  void count(const Request& request, bool ok);
   void log_failure(const Request& request, const Error& error);
   bool ends(std::string why);
   bool may_log() { return shared_ == nullptr || shared_->log.take(); }

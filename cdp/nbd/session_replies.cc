@@ -61,9 +61,38 @@ const char* name_of(Command command) {
   return "unknown command";
 }
 
+IoStatistics::Kind kind_of(Command command) {
+  switch (command) {
+    case Command::kRead:
+      return IoStatistics::Kind::kRead;
+    case Command::kWrite:
+      return IoStatistics::Kind::kWrite;
+    case Command::kFlush:
+      return IoStatistics::Kind::kFlush;
+    case Command::kTrim:
+    case Command::kWriteZeroes:
+      return IoStatistics::Kind::kDiscard;
+    default:
+      return IoStatistics::Kind::kOther;
+  }
+}
+
+// What was moved, or said to be zeroes.
+std::uint64_t bytes_of(const Request& request) {
+  const IoStatistics::Kind kind = kind_of(request.command);
+  const bool has_range = kind != IoStatistics::Kind::kFlush && kind != IoStatistics::Kind::kOther;
+  return has_range ? request.length : 0;
+}
+
 }  // namespace
 
+void Session::count(const Request& request, bool ok) {
+  agreement_.device->io_statistics().count(kind_of(request.command), bytes_of(request),
+                                           scheduler_.now() - request.received, ok);
+}
+
 void Session::answer(const Request& request, const Status& status) {
+  count(request, status.ok());
   if (!status.ok()) {
     log_failure(request, status.error());
     answer_error(request, status.error());
@@ -86,6 +115,7 @@ void Session::answer_error(const Request& request, const Error& error) {
 
 void Session::answer_data(const Request& request, std::uint64_t offset, std::uint32_t bytes,
                           PageList pages, bool last) {
+  if (last) count(request, true);
   if (agreement_.structured_replies) {
     const std::uint16_t flags = last ? kChunkFlagDone : 0;
     output_.reply_with_data(encode_data_chunk(flags, request.cookie, offset, bytes), offset, bytes,
@@ -101,6 +131,7 @@ void Session::answer_data(const Request& request, std::uint64_t offset, std::uin
 // promised success already: the specification wants the connection ended at once.
 void Session::close_failed_run(const Request& request, const Error& error,
                                std::uint64_t unsent_bytes) {
+  count(request, false);
   log_failure(request, error);
   if (agreement_.structured_replies) {
     output_.add_zeroes_to_run(unsent_bytes);

@@ -160,6 +160,9 @@ call("removeVolume", volume="over")
 call("listVolumes")
 call("listVolumes", "?removed=true")
 call("getStatus", "?tz=Europe/Berlin")
+call("getMetrics")
+call("getHealth")
+call("getReadiness")
 assert done == set(operations), f"not tried: {set(operations) - done}"
 print(f"    {len(operations)} operations answer as they say")
 

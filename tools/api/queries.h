@@ -81,9 +81,9 @@ class VaultQueries {
   // What a rollback from the newest state to the point would change.
   cdp::Task<cdp::Result<restore::Difference>> difference_from_now(
       const journal::JournalState& newest, restore::ResolvedPoint point);
+  cdp::Task<cdp::Result<SegmentTotals>> segment_totals();
 
  private:
-  cdp::Task<cdp::Result<SegmentTotals>> segment_totals();
   // With a notice of each part of history that the newest state lacks.
   static Document with_lost(Document document, const restore::History& history);
 

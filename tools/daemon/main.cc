@@ -31,6 +31,7 @@ namespace tools {
 namespace {
 
 constexpr int kWrongUsage = 2;
+constexpr std::string_view kUnixPrefix = "unix:";
 
 void set_log_level(const Configuration& configuration) {
   spdlog::set_level(configuration.verbose ? spdlog::level::debug : spdlog::level::info);
@@ -72,6 +73,8 @@ class Daemon {
  private:
   cdp::Task<cdp::Status> serve(Appliance& appliance);
   cdp::Result<std::vector<std::unique_ptr<cdp::SocketListener>>> listen();
+  cdp::Result<std::unique_ptr<HttpServer>> open_http(const std::string& listener,
+                                                     HttpServer::Handler handler);
   cdp::Task<void> wait_for_stop(Appliance& appliance);
   cdp::Task<void> configure_anew(Appliance& appliance);
 
@@ -115,38 +118,48 @@ cdp::Result<std::vector<std::unique_ptr<cdp::SocketListener>>> Daemon::listen() 
   return listeners;
 }
 
+cdp::Result<std::unique_ptr<HttpServer>> Daemon::open_http(const std::string& listener,
+                                                           HttpServer::Handler handler) {
+  cdp::Result<cdp::SocketAddress> address = cdp::parse_socket_address(listener);
+  if (!address) return std::move(address).error();
+  return HttpServer::open(reactor_, *std::move(address), std::move(handler));
+}
+
 // Everything between the appliance's start and its stop.
 cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
-  cdp::Result<cdp::SocketAddress> control_address =
-      cdp::parse_socket_address(configuration_.control_listener());
-  if (!control_address) co_return std::move(control_address).error();
   auto listeners = listen();
   if (!listeners) co_return std::move(listeners).error();
   cdp::nbd::Server nbd{reactor_, appliance};
   std::vector<cdp::SocketAddress> addresses;
   for (const auto& listener : *listeners) addresses.push_back(listener->address());
   Api api{reactor_, clock_, appliance, nbd, std::move(addresses)};
-  std::unique_ptr<HttpServer> control;
-  cdp::Status outcome;
-  try {
-    control = std::make_unique<HttpServer>(
-        reactor_, control_address->path,
-        [&api](HttpRequest request) { return api.answer(std::move(request)); });
-  } catch (const std::exception& error) {
-    outcome = cdp::Error{EADDRINUSE, error.what()};
+  auto control = open_http(configuration_.control_listener(),
+                           [&api](HttpRequest request) { return api.answer(std::move(request)); });
+  if (!control) co_return std::move(control).error();
+  cdp::Result<std::unique_ptr<HttpServer>> metrics = std::unique_ptr<HttpServer>{};
+  if (!configuration_.metrics_listen.empty()) {
+    metrics = open_http(configuration_.metrics_listen, [&api](HttpRequest request) {
+      return api.answer_anybody(std::move(request));
+    });
   }
-  if (!outcome) co_return outcome;
+  if (!metrics) {
+    co_await (*control)->stop();
+    co_return std::move(metrics).error();
+  }
   cdp::TaskGroup serving{reactor_};
   for (const auto& listener : *listeners) spdlog::info("NBD on {}", listener->address().text());
   for (auto& listener : *listeners) serving.spawn(nbd.serve(std::move(listener)));
-  spdlog::info("ready: control socket {}", control_address->path);
-  service_manager_.ready(fmt::format("Serving {} volumes; control socket {}",
-                                     appliance.live_volumes().size(), control_address->path));
+  if (*metrics != nullptr) spdlog::info("metrics on {}", configuration_.metrics_listen);
+  const std::string where = configuration_.control_listener().substr(kUnixPrefix.size());
+  spdlog::info("ready: control socket {}", where);
+  service_manager_.ready(
+      fmt::format("Serving {} volumes; control socket {}", appliance.live_volumes().size(), where));
   co_await wait_for_stop(appliance);
-  co_await control->stop();
+  if (*metrics != nullptr) co_await (*metrics)->stop();
+  co_await (*control)->stop();
   co_await nbd.shutdown();
   co_await serving.join();
-  co_return outcome;
+  co_return cdp::Status{};
 }
 
 cdp::Task<void> Daemon::wait_for_stop(Appliance& appliance) {

@@ -16,20 +16,36 @@ std::string Configuration::control_listener() const {
   return control_listen.empty() ? "unix:" + state + "/control.sock" : control_listen;
 }
 
+namespace {
+
+bool is_local(const std::string& listener) {
+  const cdp::Result<cdp::SocketAddress> address = cdp::parse_socket_address(listener);
+  return address.ok() && cdp::is_loopback(*address);
+}
+
+}  // namespace
+
 std::vector<std::string> contradictions(const Configuration& configuration) {
   std::vector<std::string> sentences;
   if (configuration.vault == configuration.state) {
     sentences.emplace_back(
         "the vault and the state must be two directories, on different disks at best");
   }
-  if (configuration.nbd_insecure) return sentences;
-  for (const std::string& text : configuration.nbd_listeners()) {
-    const cdp::Result<cdp::SocketAddress> address = cdp::parse_socket_address(text);
-    if (address.ok() && cdp::is_loopback(*address)) continue;
+  if (!configuration.nbd_insecure) {
+    for (const std::string& text : configuration.nbd_listeners()) {
+      if (is_local(text)) continue;
+      sentences.push_back(fmt::format(
+          "{} is not a loopback address, and NBD would travel there in clear: serve a unix socket "
+          "or 127.0.0.1, or say --insecure",
+          text));
+    }
+  }
+  const std::string& metrics = configuration.metrics_listen;
+  if (!metrics.empty() && !configuration.metrics_insecure && !is_local(metrics)) {
     sentences.push_back(fmt::format(
-        "{} is not a loopback address, and NBD would travel there in clear: serve a unix socket or "
-        "127.0.0.1, or say --insecure",
-        text));
+        "{} is not a loopback address, and anybody could read there which volumes there are and "
+        "what they do: let a proxy ask 127.0.0.1, or set metrics.insecure",
+        metrics));
   }
   return sentences;
 }

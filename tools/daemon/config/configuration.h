@@ -18,6 +18,8 @@ struct Configuration {
   std::vector<std::string> nbd_listen;  // empty: unix:STATE/nbd.sock
   bool nbd_insecure = false;
   std::string control_listen;  // empty: unix:STATE/control.sock
+  std::string metrics_listen;  // empty: nowhere but in the API
+  bool metrics_insecure = false;
   std::uint64_t dirty_budget_bytes = 128u << 20;
   std::uint64_t dedup_bytes = 128u << 20;
   std::uint64_t segment_bytes = 256u << 20;

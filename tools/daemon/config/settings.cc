@@ -48,6 +48,10 @@ Result<std::string> listener(const std::string& text) {
   return address->text();
 }
 
+Result<std::string> listener_or_none(const std::string& text) {
+  return text.empty() ? Result<std::string>{text} : listener(text);
+}
+
 Result<std::string> unix_listener(const std::string& text) {
   if (!text.starts_with("unix:")) return make_error(EINVAL, "it takes unix:PATH, not {}", text);
   return listener(text);
@@ -190,6 +194,13 @@ std::vector<Setting> make_settings() {
                  .value_name = "unix:PATH",
                  .meaning = "The control socket; unix:STATE/control.sock where none is named. The "
                             "command line speaks to it."}),
+      described(text("metrics.listen", &Configuration::metrics_listen, listener_or_none),
+                {.option = "--metrics",
+                 .value_name = "unix:PATH|tcp:HOST:PORT",
+                 .meaning = "Where Prometheus may scrape /metrics, and others ask /healthz and "
+                            "/readyz; nowhere where empty. Nobody has to sign in there."}),
+      described(flag("metrics.insecure", &Configuration::metrics_insecure),
+                {.meaning = "Let metrics.listen be an address beyond loopback."}),
       described(size("memory.dirty_budget", &Configuration::dirty_budget_bytes,
                      {.least = 16 * kMiB, .most = kTiB}),
                 {.option = "--dirty-budget",

@@ -7,13 +7,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/url/url.hpp>
+#include <map>
 #include <utility>
 
 #include "cdp/base/check.h"
+#include "cdp/io/scheduler.h"
 #include "restore/point.h"
 #include "restore/time_zone.h"
 #include "tools/api/documents.h"
@@ -32,6 +35,9 @@ using cdp::Task;
 Api::Handler Api::handler_of(const Operation& operation) {
   static constexpr std::pair<std::string_view, Handler> kHandlers[] = {
       {"getDescription", &Api::get_description},
+      {"getMetrics", &Api::get_metrics},
+      {"getHealth", &Api::get_health},
+      {"getReadiness", &Api::get_readiness},
       {"getStatus", &Api::get_status},
       {"listVolumes", &Api::list_volumes},
       {"createVolume", &Api::create_volume},
@@ -91,11 +97,30 @@ Task<HttpResponse> Api::answer(HttpRequest request) {
   co_return refusal;
 }
 
+Task<HttpResponse> Api::answer_anybody(HttpRequest request) {
+  static const std::vector<std::string> kPaths[] = {{"metrics"}, {"healthz"}, {"readyz"}};
+  if (std::find(std::begin(kPaths), std::end(kPaths), request.path) != std::end(kPaths)) {
+    HttpResponse response = co_await answer(std::move(request));
+    co_return response;
+  }
+  co_return problem_response(
+      make_error(ENOENT, "there are /metrics, /healthz and /readyz here, and nothing else"));
+}
+
 HttpResponse Api::json_response(const Document& document) {
   HttpResponse response;
   response.body = json::serialize(document);
   return response;
 }
+
+HttpResponse Api::text_response(std::string text) {
+  HttpResponse response;
+  response.content_type = "text/plain";
+  response.body = std::move(text);
+  return response;
+}
+
+cdp::Error Api::not_ready(std::string_view why) { return make_error(ESHUTDOWN, "{}", why); }
 
 // --- Documents ----------------------------------------------------------------------------------
 
@@ -122,7 +147,6 @@ boost::json::array Api::uris_of(const std::string& export_name) const {
 Api::Document Api::journal_document() const {
   const journal::JournalStatistics& s = appliance_.journal().statistics();
   const journal::JournalHealth health = appliance_.journal().health();
-  const bool lags = health.oldest_undurable.value != 0;
   return {{"client_bytes", s.client_bytes},
           {"unique_bytes", s.unique_bytes},
           {"stored_bytes", s.stored_bytes},
@@ -137,7 +161,12 @@ Api::Document Api::journal_document() const {
           {"queued_blocks", health.queued_blocks},
           {"recorded_lsn", health.recorded.value},
           {"durable_lsn", health.durable.value},
-          {"lag_ns", lags ? (clock_.realtime() - health.oldest_undurable).value : 0}};
+          {"lag_ns", lag_of(health).value}};
+}
+
+cdp::Nanos Api::lag_of(const journal::JournalHealth& health) const {
+  return health.oldest_undurable.value != 0 ? clock_.realtime() - health.oldest_undurable
+                                            : cdp::Nanos{};
 }
 
 Api::Document Api::index_document() const {
@@ -169,6 +198,70 @@ Result<const journal::VolumeState*> Api::named_volume(const std::string& name) c
 
 Task<Api::Answer> Api::get_description(Call) {
   co_return json_response(openapi_document(operations(), HINDSIGHT_VERSION));
+}
+
+Task<Result<Figures>> Api::figures() {
+  Figures figures{.version = HINDSIGHT_VERSION};
+  const journal::JournalState& state = appliance_.journal().state();
+  figures.oldest = appliance_.journal().vault().created;
+  figures.newest = state.time;
+  figures.crashes = state.crashes.size();
+  figures.journal = appliance_.journal().statistics();
+  figures.health = appliance_.journal().health();
+  figures.lag = lag_of(figures.health);
+  figures.index = appliance_.time_index().statistics();
+  figures.alerts = appliance_.alerts().size();
+  figures.open_views = appliance_.point_exports().leases().views;
+  figures.clones = appliance_.point_exports().clones().size();
+  for (const auto& [id, live] : appliance_.live_volumes()) {
+    const journal::VolumeState& known = *state.find(id);
+    VolumeFigures volume{.name = known.name, .size_bytes = known.size_bytes};
+    if (live.volume != nullptr) {
+      volume.is_served = true;
+      volume.is_fenced = live.volume->fence_reason().has_value();
+      volume.writers_refused = known.writers_refused;
+      volume.volume = live.volume->statistics();
+      volume.io = live.volume->io_statistics();
+    }
+    figures.volumes.push_back(std::move(volume));
+  }
+  std::map<const cdp::BlockDevice*, std::size_t> connections;
+  for (const auto& connection : nbd_.connections()) ++connections[connection.device];
+  std::size_t at = 0;
+  for (const auto& [id, live] : appliance_.live_volumes())
+    figures.volumes[at++].connections = connections[live.volume.get()];
+  const Result<api::SegmentTotals> totals = co_await queries_.segment_totals();
+  if (!totals) co_return totals.error();
+  figures.segments = totals->segments;
+  figures.vault_bytes = totals->bytes;
+  const Result<std::uint64_t> free = co_await appliance_.segments().free_bytes();
+  if (free) figures.vault_free_bytes = *free;
+  co_return figures;
+}
+
+Task<Api::Answer> Api::get_metrics(Call) {
+  const Result<Figures> now = co_await figures();
+  if (!now) co_return now.error();
+  HttpResponse response;
+  response.content_type = kMetricsMediaType;
+  // Of a thousand volumes it is long.
+  co_await cdp::on_worker(scheduler_, [&] { response.body = metrics_text(*now); });
+  co_return response;
+}
+
+Task<Api::Answer> Api::get_health(Call) { co_return text_response("ok\n"); }
+
+Task<Api::Answer> Api::get_readiness(Call) {
+  const journal::JournalHealth health = appliance_.journal().health();
+  if (health.fenced) co_return not_ready(health.fenced->message);
+  if (health.no_space) co_return not_ready(health.no_space->message);
+  for (const auto& [id, live] : appliance_.live_volumes()) {
+    const std::string& name = appliance_.journal().state().find(id)->name;
+    if (live.volume == nullptr)
+      co_return not_ready(fmt::format("volume {} is not served: {}", name, live.problem->message));
+    if (const auto& fenced = live.volume->fence_reason()) co_return not_ready(fenced->message);
+  }
+  co_return text_response("ready\n");
 }
 
 Task<Api::Answer> Api::get_status(Call call) {

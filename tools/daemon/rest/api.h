@@ -22,6 +22,7 @@
 #include "tools/api/queries.h"
 #include "tools/daemon/appliance.h"
 #include "tools/daemon/rest/http_message.h"
+#include "tools/daemon/rest/metrics.h"
 #include "tools/daemon/rest/operation.h"
 
 namespace tools {
@@ -33,6 +34,8 @@ class Api {
       cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses);
 
   cdp::Task<HttpResponse> answer(HttpRequest request);
+  // For who need not say who they are: metrics, health and readiness only.
+  cdp::Task<HttpResponse> answer_anybody(HttpRequest request);
 
  private:
   using Document = boost::json::object;
@@ -42,8 +45,13 @@ class Api {
   // Null where it is not known.
   static Handler handler_of(const Operation& operation);
   static HttpResponse json_response(const Document& document);
+  static HttpResponse text_response(std::string text);
+  static cdp::Error not_ready(std::string_view why);
 
   cdp::Task<Answer> get_description(Call call);
+  cdp::Task<Answer> get_metrics(Call call);
+  cdp::Task<Answer> get_health(Call call);
+  cdp::Task<Answer> get_readiness(Call call);
   cdp::Task<Answer> get_status(Call call);
   cdp::Task<Answer> list_volumes(Call call);
   cdp::Task<Answer> create_volume(Call call);
@@ -81,6 +89,8 @@ class Api {
   std::size_t writers_of(cdp::VolumeId id) const;
   cdp::Result<const journal::VolumeState*> named_volume(const std::string& name) const;
   Document volume_document(const journal::VolumeState& volume) const;
+  cdp::Task<cdp::Result<Figures>> figures();
+  cdp::Nanos lag_of(const journal::JournalHealth& health) const;
   Document journal_document() const;
   Document index_document() const;
   Document clone_document(const restore::CloneEntry& clone) const;

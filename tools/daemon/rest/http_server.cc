@@ -5,17 +5,17 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core.hpp>
@@ -37,8 +37,8 @@ namespace {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
-using Local = asio::local::stream_protocol;
-using LocalStream = beast::basic_stream<Local, asio::any_io_executor>;
+using Socket = asio::generic::stream_protocol;  // unix or TCP
+using Stream = beast::basic_stream<Socket, asio::any_io_executor>;
 
 constexpr std::size_t kMaxConnections = 64;
 constexpr std::uint64_t kMaxBodyBytes = 1u << 20;
@@ -49,11 +49,14 @@ constexpr std::uint64_t kMaxLingerBytes = 8u << 20;
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 
-std::string peer_of(Local::socket& socket) {
+// Who asks, for the record.
+std::string author_of(Socket::socket& socket) {
   ucred credentials{};
   socklen_t bytes = sizeof credentials;
-  if (getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0) {
-    return "unknown";
+  const bool is_unix = socket.local_endpoint().protocol().family() == AF_UNIX;
+  if (!is_unix ||
+      getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0) {
+    return cdp::peer_of(socket.native_handle());
   }
   passwd entry{};
   passwd* found = nullptr;
@@ -135,13 +138,13 @@ cdp::Task<Nothing> abandon(BodySource& source) {
 
 class HttpServer::Implementation {
  public:
-  Implementation(cdp::Reactor& reactor, const std::string& socket_path, Handler handler)
+  Implementation(cdp::Reactor& reactor, cdp::FileDescriptor listening, cdp::SocketAddress address,
+                 Handler handler)
       : reactor_(reactor),
         handler_(std::move(handler)),
-        path_(socket_path),
-        acceptor_(context_),
+        address_(std::move(address)),
+        acceptor_(context_, Socket{is_unix() ? AF_UNIX : AF_INET, 0}, listening.release()),
         ended_(reactor) {
-    listen();
     asio::co_spawn(context_, accept_all(), asio::detached);
     sigset_t all;
     sigset_t before;
@@ -162,7 +165,7 @@ class HttpServer::Implementation {
       stopping_ = true;
       boost::system::error_code ignored;
       acceptor_.close(ignored);
-      for (LocalStream* stream : open_) stream->cancel();
+      for (Stream* stream : open_) stream->cancel();
     });
   }
 
@@ -170,41 +173,10 @@ class HttpServer::Implementation {
   cdp::Task<void> join() {
     while (!thread_ended_) co_await ended_.wait();
     thread_.join();
-    unlink(path_.c_str());
+    if (is_unix()) unlink(address_.path.c_str());
   }
 
  private:
-  void listen() {
-    Local::endpoint endpoint;
-    try {
-      endpoint = Local::endpoint{path_};
-    } catch (const boost::system::system_error&) {
-      throw std::runtime_error(fmt::format("the control socket's path {} is too long", path_));
-    }
-    {
-      Local::socket probe{context_};
-      boost::system::error_code refused;
-      probe.connect(endpoint, refused);
-      if (!refused) {
-        throw std::runtime_error(
-            fmt::format("another daemon is serving the control socket {}", path_));
-      }
-      struct stat info {};
-      if (lstat(path_.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) unlink(path_.c_str());
-    }
-    try {
-      acceptor_.open();
-      acceptor_.bind(endpoint);
-      if (chmod(path_.c_str(), 0660) != 0) {
-        throw boost::system::system_error(errno, boost::system::system_category());
-      }
-      acceptor_.listen();
-    } catch (const boost::system::system_error& error) {
-      throw std::runtime_error(fmt::format("listening on the control socket {}: {}", path_,
-                                           error.code().message()));
-    }
-  }
-
   asio::awaitable<void> accept_all() {
     while (!stopping_) {
       auto [error, socket] = co_await acceptor_.async_accept(kNoThrow);
@@ -216,16 +188,16 @@ class HttpServer::Implementation {
         continue;
       }
       if (open_.size() >= kMaxConnections) {
-        spdlog::warn("control: refused a connection, {} are open already", open_.size());
+        spdlog::warn("http: refused a connection, {} are open already", open_.size());
         continue;
       }
-      asio::co_spawn(context_, serve(LocalStream{std::move(socket)}), asio::detached);
+      asio::co_spawn(context_, serve(Stream{std::move(socket)}), asio::detached);
     }
   }
 
-  asio::awaitable<void> serve(LocalStream stream) {
+  asio::awaitable<void> serve(Stream stream) {
     open_.insert(&stream);
-    const std::string peer = peer_of(stream.socket());
+    const std::string peer = author_of(stream.socket());
     beast::flat_buffer buffer;
     bool keep = true;
     while (keep && !stopping_) {
@@ -270,7 +242,7 @@ class HttpServer::Implementation {
   }
 
   // Says what is wrong with what cannot be read; the connection is of no use after that.
-  static asio::awaitable<void> refuse(LocalStream& stream, boost::system::error_code why) {
+  static asio::awaitable<void> refuse(Stream& stream, boost::system::error_code why) {
     const unsigned status = refusal_of(why);
     if (status == 0) co_return;
     http::request<http::string_body> unread;
@@ -284,7 +256,7 @@ class HttpServer::Implementation {
     co_await send_body(stream, unread, response);
     // What is closed with bytes unread is reset, and the answer may be lost.
     boost::system::error_code ignored;
-    stream.socket().shutdown(Local::socket::shutdown_send, ignored);
+    stream.socket().shutdown(Socket::socket::shutdown_send, ignored);
     stream.expires_after(kLingerTimeout);
     std::array<char, 16384> rest;
     for (std::uint64_t total = 0; total < kMaxLingerBytes;) {
@@ -294,7 +266,7 @@ class HttpServer::Implementation {
     }
   }
 
-  static asio::awaitable<bool> send_body(LocalStream& stream,
+  static asio::awaitable<bool> send_body(Stream& stream,
                                          const http::request<http::string_body>& wire,
                                          HttpResponse& response) {
     http::response<http::string_body> out{http::int_to_status(response.status), wire.version()};
@@ -315,8 +287,7 @@ class HttpServer::Implementation {
     if (!response.allow.empty()) out.set(http::field::allow, response.allow);
   }
 
-  asio::awaitable<bool> send_source(LocalStream& stream,
-                                    const http::request<http::string_body>& wire,
+  asio::awaitable<bool> send_source(Stream& stream, const http::request<http::string_body>& wire,
                                     const HttpResponse& response) {
     http::response<http::empty_body> head{http::int_to_status(response.status), wire.version()};
     set_fields(head, response);
@@ -330,7 +301,7 @@ class HttpServer::Implementation {
       std::function<cdp::Task<Piece>()> make = [source] { return source->next(); };
       const std::shared_ptr<Piece> piece = co_await on_reactor<Piece>(reactor_, std::move(make));
       if (!*piece) {
-        spdlog::warn("control: a stream broke off: {}", piece->error().message);
+        spdlog::warn("http: a stream broke off: {}", piece->error().message);
         break;
       }
       stream.expires_after(kIdleTimeout);
@@ -349,12 +320,14 @@ class HttpServer::Implementation {
     co_return false;
   }
 
+  bool is_unix() const { return address_.kind == cdp::SocketAddress::Kind::kUnix; }
+
   cdp::Reactor& reactor_;
   Handler handler_;
-  std::string path_;
+  const cdp::SocketAddress address_;
   asio::io_context context_;
-  Local::acceptor acceptor_;
-  std::set<LocalStream*> open_;
+  asio::basic_socket_acceptor<Socket> acceptor_;
+  std::set<Stream*> open_;
   bool stopping_ = false;
   std::thread thread_;
 
@@ -363,8 +336,17 @@ class HttpServer::Implementation {
   bool thread_ended_ = false;
 };
 
-HttpServer::HttpServer(cdp::Reactor& reactor, const std::string& socket_path, Handler handler)
-    : implementation_(std::make_unique<Implementation>(reactor, socket_path, std::move(handler))) {}
+HttpServer::HttpServer(std::unique_ptr<Implementation> implementation)
+    : implementation_(std::move(implementation)) {}
+
+cdp::Result<std::unique_ptr<HttpServer>> HttpServer::open(cdp::Reactor& reactor,
+                                                          cdp::SocketAddress address,
+                                                          Handler handler) {
+  cdp::Result<cdp::FileDescriptor> listening = cdp::listen_on(address);
+  if (!listening) return std::move(listening).error();
+  return std::unique_ptr<HttpServer>{new HttpServer{std::make_unique<Implementation>(
+      reactor, *std::move(listening), std::move(address), std::move(handler))}};
+}
 
 HttpServer::~HttpServer() { CHECK(implementation_ == nullptr); }
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// HttpServer: HTTP/1.1 on a unix socket, on a thread of its own; requests are answered by a handler
-// that runs as a coroutine on the reactor, next to the volumes and the journal it asks about. A slow
-// or hostile HTTP peer therefore never holds up a block client.
+// HttpServer: HTTP/1.1 on a socket, on a thread of its own; requests are answered by a handler
+// that runs as a coroutine on the reactor, next to the volumes and the journal it asks about. A
+// slow or hostile HTTP peer therefore never holds up a block client.
 //
 // Made and stopped on the reactor's thread. `handler` and the reactor must outlive the server.
 #pragma once
 
 #include <functional>
 #include <memory>
-#include <string>
 
+#include "cdp/base/result.h"
 #include "cdp/io/reactor.h"
+#include "cdp/io/socket.h"
 #include "cdp/io/task.h"
 #include "tools/daemon/rest/http_message.h"
 
@@ -21,9 +22,9 @@ class HttpServer {
  public:
   using Handler = std::function<cdp::Task<HttpResponse>(HttpRequest)>;
 
-  // Listens on `socket_path`, replacing a socket that nobody serves; mode 0660. Throws
-  // std::runtime_error with one sentence when it cannot.
-  HttpServer(cdp::Reactor& reactor, const std::string& socket_path, Handler handler);
+  // Listens as cdp::listen_on does.
+  static cdp::Result<std::unique_ptr<HttpServer>> open(cdp::Reactor& reactor,
+                                                       cdp::SocketAddress address, Handler handler);
   ~HttpServer();  // stopped before
   HttpServer(const HttpServer&) = delete;
   HttpServer& operator=(const HttpServer&) = delete;
@@ -33,6 +34,8 @@ class HttpServer {
 
  private:
   class Implementation;
+  explicit HttpServer(std::unique_ptr<Implementation> implementation);
+
   std::unique_ptr<Implementation> implementation_;
 };
 
