@@ -62,6 +62,7 @@ Task<bool> Session::agree() {
 
 Task<void> Session::transmit() {
   transmitting_ = true;
+  Nanos received = scheduler_.now();  // what is buffered
   for (bool go_on = true; go_on;) {
     if (input_.buffered().size() < kRequestBytes) {
       Status got = co_await input_.need(kRequestBytes);
@@ -69,9 +70,10 @@ Task<void> Session::transmit() {
         ends(std::move(got).error().message);
         co_return;
       }
+      received = scheduler_.now();
     }
     Request request = decode_request(input_.buffered().data());
-    request.received = scheduler_.now();
+    request.received = received;
     input_.consume(kRequestBytes);
     if (request.magic != kRequestMagic) {
       ends(fmt::format("the client sent {:#x} where a request should begin", request.magic));
