@@ -14,10 +14,13 @@
 #include <cstring>
 #include <utility>
 
+#include "cdp/base/check.h"
+
 namespace cdp {
 namespace {
 
 constexpr int kBacklog = 128;
+constexpr std::size_t kUnixPathBytesMax = sizeof(sockaddr_un::sun_path) - 1;  // behind it a NUL
 // A unix socket's default buffers of 208 KiB cost half of the throughput of large reads.
 constexpr int kUnixBufferBytes = 1 << 20;
 
@@ -105,11 +108,7 @@ bool somebody_listens(const sockaddr_un& name) {
 Result<FileDescriptor> listen_on_file(const SocketAddress& address) {
   sockaddr_un name{};
   name.sun_family = AF_UNIX;
-  if (address.path.size() >= sizeof name.sun_path) {
-    return make_error(ENAMETOOLONG,
-                      "the socket path {} is longer than {} bytes, which is the system's limit",
-                      address.path, sizeof name.sun_path - 1);
-  }
+  CHECK(address.path.size() <= kUnixPathBytesMax);
   std::memcpy(name.sun_path, address.path.data(), address.path.size());
   struct stat existing {};
   if (lstat(address.path.c_str(), &existing) == 0) {
@@ -175,6 +174,11 @@ Result<SocketAddress> parse_socket_address(std::string_view text) {
     address.path = text.substr(5);
     if (address.path.empty() || address.path.find('\0') != std::string::npos) {
       return make_error(EINVAL, "'{}' names no path: write unix:PATH", text);
+    }
+    if (address.path.size() > kUnixPathBytesMax) {
+      return make_error(ENAMETOOLONG,
+                        "the socket path {} is longer than {} bytes, which is the system's limit",
+                        address.path, kUnixPathBytesMax);
     }
     return address;
   }

@@ -64,6 +64,11 @@ TEST(SocketAddress, LoopbackIsWhatOnlyThisMachineReaches) {
   EXPECT_FALSE(is_loopback(address("tcp:name.invalid:1")));
 }
 
+TEST(SocketAddress, APathThatNoSocketCanHaveIsRefused) {
+  EXPECT_TRUE(parse_socket_address("unix:/" + std::string(106, 'x')).ok());
+  EXPECT_EQ(parse_socket_address("unix:/" + std::string(107, 'x')).error().code, ENAMETOOLONG);
+}
+
 TEST(SocketListener, MakesAFileForItsGroupAndRemovesItWhenClosed) {
   TemporaryDirectory directory;
   Reactor reactor{Reactor::Options{}};
@@ -96,8 +101,6 @@ TEST(SocketListener, ReplacesAStaleSocketAndNothingElse) {
   std::ofstream{precious} << "data";
   EXPECT_EQ(SocketListener::open(reactor, address("unix:" + precious)).error().code, EEXIST);
   EXPECT_EQ(std::filesystem::file_size(precious), 4u);
-  EXPECT_EQ(SocketListener::open(reactor, address("unix:" + std::string(200, 'x'))).error().code,
-            ENAMETOOLONG);
   EXPECT_FALSE(SocketListener::open(reactor, address("unix:" + directory.file("no/s"))).ok());
   EXPECT_FALSE(SocketListener::open(reactor, address("tcp:name.invalid:1")).ok());
 }

@@ -262,6 +262,21 @@ TEST_F(LayersTest, ContradictionsAreRefused) {
               ElementsAre(HasSubstr("--insecure")));
   EXPECT_THAT(configured({"--config", file(""), "--nbd", "tcp:192.0.2.1:10809", "--insecure"}),
               IsEmpty());
+  EXPECT_THAT(configured({"--config", file(""), "--metrics", "tcp:192.0.2.1:9310"}),
+              ElementsAre(HasSubstr("metrics.insecure")));
+  EXPECT_THAT(configured({"--config", file("[metrics]\ninsecure = true\n"), "--metrics",
+                          "tcp:192.0.2.1:9310"}),
+              IsEmpty());
+  EXPECT_THAT(configured({"--config", file("[metrics]\nlisten = \"\"\n")}), IsEmpty());
+}
+
+TEST_F(LayersTest, ADirectoryThatIsTooDeepForItsSocketsWantsThemNamed) {
+  const std::string deep = "/" + std::string(105, 'd');
+  EXPECT_THAT(configured({"--config", file(""), "--state", deep}),
+              ElementsAre(HasSubstr("/nbd.sock is longer"), HasSubstr("/control.sock is longer")));
+  EXPECT_THAT(configured({"--config", file(""), "--state", deep, "--nbd", "unix:/run/nbd",
+                          "--control", "unix:/run/control"}),
+              IsEmpty());
 }
 
 }  // namespace

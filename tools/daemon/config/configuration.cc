@@ -31,6 +31,13 @@ std::vector<std::string> contradictions(const Configuration& configuration) {
     sentences.emplace_back(
         "the vault and the state must be two directories, on different disks at best");
   }
+  std::vector<std::string> listeners = configuration.nbd_listeners();
+  listeners.push_back(configuration.control_listener());
+  for (const std::string& text : listeners) {
+    const cdp::Result<cdp::SocketAddress> address = cdp::parse_socket_address(text);
+    if (!address.ok()) sentences.push_back(address.error().message);
+  }
+  if (!sentences.empty()) return sentences;
   if (!configuration.nbd_insecure) {
     for (const std::string& text : configuration.nbd_listeners()) {
       if (is_local(text)) continue;

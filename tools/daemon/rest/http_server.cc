@@ -53,7 +53,8 @@ constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 std::string author_of(Socket::socket& socket) {
   ucred credentials{};
   socklen_t bytes = sizeof credentials;
-  const bool is_unix = socket.local_endpoint().protocol().family() == AF_UNIX;
+  boost::system::error_code ignored;
+  const bool is_unix = socket.local_endpoint(ignored).protocol().family() == AF_UNIX;
   if (!is_unix ||
       getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0) {
     return cdp::peer_of(socket.native_handle());
