@@ -122,16 +122,13 @@ Task<Result<ResolvedPoint>> History::resolve(TimeIndex& index, std::string volum
   resolved.ends = ends_of(known);
   for (const VolumeState::Gap& gap : known.gaps) {
     if (!is_inside(gap, *lsn)) continue;
+    std::string sentence = fmt::format("the point {} lies in a gap of the history of {}: {}",
+                                       stamp_text(resolved.at), found->name, gap_text(gap));
     if (!point.force) {
-      co_return cdp::make_error(
-          ERANGE,
-          "the point {} lies in a gap of the history of {}: {}; --force takes it all the same",
-          stamp_text(resolved.at), found->name, gap_text(gap));
+      co_return cdp::make_error(ERANGE, "{}; --force takes it all the same", sentence);
     }
     resolved.is_in_gap = true;
-    resolved.notices.push_back(
-        {"gap", fmt::format("the point {} lies in a gap of the history of {}: {}",
-                            stamp_text(resolved.at), found->name, gap_text(gap))});
+    resolved.notices.push_back({"gap", std::move(sentence)});
   }
   resolved.nearest_mark = nearest_mark(*found, resolved.at);
   resolved.nearest_gap = nearest_gap(known, resolved.at);

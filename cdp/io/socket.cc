@@ -216,11 +216,6 @@ bool is_loopback(const SocketAddress& address) {
   return true;
 }
 
-Result<FileDescriptor> listen_on(SocketAddress& address) {
-  return address.kind == SocketAddress::Kind::kUnix ? listen_on_file(address)
-                                                    : listen_on_port(address);
-}
-
 std::string peer_of(int fd) {
   sockaddr_storage address{};
   socklen_t length = sizeof address;
@@ -280,30 +275,49 @@ void SocketStream::shutdown() { (void)::shutdown(fd_.get(), SHUT_RDWR); }
 
 // --- Listeners.
 
-SocketListener::SocketListener(Reactor& reactor, FileDescriptor fd, SocketAddress address)
-    : reactor_(reactor), fd_(std::move(fd)), address_(std::move(address)) {
+ListeningSocket::ListeningSocket(FileDescriptor fd, SocketAddress address)
+    : fd_(std::move(fd)), address_(std::move(address)) {
   if (address_.kind == SocketAddress::Kind::kUnix) (void)lstat(address_.path.c_str(), &file_);
 }
 
-SocketListener::~SocketListener() { remove_file(); }
+ListeningSocket::ListeningSocket(ListeningSocket&& other) noexcept
+    : fd_(std::move(other.fd_)),
+      address_(std::move(other.address_)),
+      file_(std::exchange(other.file_, {})) {}
+
+Result<ListeningSocket> ListeningSocket::open(SocketAddress address) {
+  Result<FileDescriptor> fd = address.kind == SocketAddress::Kind::kUnix ? listen_on_file(address)
+                                                                         : listen_on_port(address);
+  if (!fd.ok()) return std::move(fd).error();
+  return ListeningSocket{std::move(*fd), std::move(address)};
+}
+
+void ListeningSocket::remove_file() {
+  if (file_.st_ino == 0) return;
+  struct stat now{};
+  if (lstat(address_.path.c_str(), &now) == 0 && now.st_ino == file_.st_ino &&
+      now.st_dev == file_.st_dev) {
+    (void)unlink(address_.path.c_str());
+  }
+  file_ = {};
+}
 
 Result<std::unique_ptr<SocketListener>> SocketListener::open(Reactor& reactor,
                                                              SocketAddress address) {
-  Result<FileDescriptor> fd = listen_on(address);
-  if (!fd.ok()) return std::move(fd).error();
-  return std::unique_ptr<SocketListener>{
-      new SocketListener{reactor, std::move(*fd), std::move(address)}};
+  Result<ListeningSocket> socket = ListeningSocket::open(std::move(address));
+  if (!socket.ok()) return std::move(socket).error();
+  return std::unique_ptr<SocketListener>{new SocketListener{reactor, *std::move(socket)}};
 }
 
 Task<Result<std::unique_ptr<Stream>>> SocketListener::accept() {
   const auto prepare = [this](io_uring_sqe* entry) {
-    io_uring_prep_accept(entry, fd_.get(), nullptr, nullptr, SOCK_CLOEXEC);
+    io_uring_prep_accept(entry, socket_.fd(), nullptr, nullptr, SOCK_CLOEXEC);
   };
   while (!closed_) {
     const int accepted = co_await reactor_.submit(prepare);
     if (accepted >= 0) {
       FileDescriptor fd{accepted};
-      if (address_.kind == SocketAddress::Kind::kUnix) {
+      if (address().kind == SocketAddress::Kind::kUnix) {
         raise_unix_buffers(fd.get());
       } else {
         const int on = 1;
@@ -314,27 +328,16 @@ Task<Result<std::unique_ptr<Stream>>> SocketListener::accept() {
     }
     // A connection that its client gave up again is no failure of the listener.
     if (accepted != -EINTR && accepted != -EAGAIN && accepted != -ECONNABORTED && !closed_) {
-      co_return errno_error(-accepted, fmt::format("accepting on {}", address_.text()));
+      co_return errno_error(-accepted, fmt::format("accepting on {}", address().text()));
     }
   }
-  co_return make_error(ECANCELED, "the listener on {} is closed", address_.text());
+  co_return make_error(ECANCELED, "the listener on {} is closed", address().text());
 }
 
 void SocketListener::close() {
   if (std::exchange(closed_, true)) return;
-  remove_file();
-  (void)::shutdown(fd_.get(), SHUT_RDWR);
-}
-
-// Unless somebody else has put another one there meanwhile.
-void SocketListener::remove_file() {
-  if (file_.st_ino == 0) return;
-  struct stat now {};
-  if (lstat(address_.path.c_str(), &now) == 0 && now.st_ino == file_.st_ino &&
-      now.st_dev == file_.st_dev) {
-    (void)unlink(address_.path.c_str());
-  }
-  file_ = {};
+  socket_.remove_file();
+  (void)::shutdown(socket_.fd(), SHUT_RDWR);
 }
 
 }  // namespace cdp

@@ -41,9 +41,31 @@ Result<SocketAddress> parse_socket_address(std::string_view text);
 // loopback ones. May ask the resolver; for set-up only. A host that cannot be resolved is not.
 bool is_loopback(const SocketAddress& address);
 
-// Binds and listens; for set-up only. A unix socket's file that nobody listens on any more is
-// replaced, and has mode 0660. Port 0 lets the system choose one, which `address` has then.
-Result<FileDescriptor> listen_on(SocketAddress& address);
+// A socket that listens, and the file of a unix one, which goes with it.
+class ListeningSocket {
+ public:
+  // Binds and listens; for set-up only. A unix socket's file that nobody listens on any more is
+  // replaced. Port 0 lets the system choose one.
+  static Result<ListeningSocket> open(SocketAddress address);
+  ListeningSocket(ListeningSocket&& other) noexcept;
+  ListeningSocket& operator=(ListeningSocket&&) = delete;
+  ~ListeningSocket() { remove_file(); }
+
+  int fd() const { return fd_.get(); }
+  // For who closes it himself.
+  int release_fd() { return fd_.release(); }
+  // Where it listens, with the port that was chosen.
+  const SocketAddress& address() const { return address_; }
+  // Unless somebody else has put another one there meanwhile.
+  void remove_file();
+
+ private:
+  ListeningSocket(FileDescriptor fd, SocketAddress address);
+
+  FileDescriptor fd_;
+  SocketAddress address_;
+  struct stat file_{};  // of a unix socket, until it is removed
+};
 
 // Who is at the other end of a connected socket, in words: a user and a process, or an address.
 std::string peer_of(int fd);
@@ -68,23 +90,19 @@ class SocketStream final : public Stream {
 
 class SocketListener final : public Listener {
  public:
-  // See listen_on.
+  // See ListeningSocket.
   static Result<std::unique_ptr<SocketListener>> open(Reactor& reactor, SocketAddress address);
-  ~SocketListener() override;
 
   Task<Result<std::unique_ptr<Stream>>> accept() override;
   void close() override;
-  // Where it listens, with the port that was chosen.
-  const SocketAddress& address() const { return address_; }
+  const SocketAddress& address() const { return socket_.address(); }
 
  private:
-  SocketListener(Reactor& reactor, FileDescriptor fd, SocketAddress address);
-  void remove_file();
+  SocketListener(Reactor& reactor, ListeningSocket socket)
+      : reactor_(reactor), socket_(std::move(socket)) {}
 
   Reactor& reactor_;
-  FileDescriptor fd_;
-  SocketAddress address_;
-  struct stat file_ {};  // of a unix socket
+  ListeningSocket socket_;
   bool closed_ = false;
 };
 

@@ -87,7 +87,8 @@ uri_inside() { echo "nbd+unix:///$1?socket=$work/kept/hindsight/nbd.sock"; }
 
 say "run by its own user, with its own capability, under its own filter of system calls"
 run_service
-[ "$(stat -c %U:%a "/proc/$daemon_pid")" != root:555 ] || fail "it runs as root"
+uid=$(inside id -u hindsight)
+grep -qE "^Uid:\\s+$uid\\s+$uid\\s+$uid\\s+$uid\$" "/proc/$daemon_pid/status" || fail "it does not run as the user hindsight"
 grep -qE '^Seccomp:\s+2$' "/proc/$daemon_pid/status" || fail "it runs without a filter"
 grep -qE '^CapEff:\s+0000000000000200$' "/proc/$daemon_pid/status" || fail "it may do more than make files immutable"
 inside hindsight volume create shop --size 64M >/dev/null 2>"$work/create.err" || fail "volume create: $(cat "$work/create.err")"

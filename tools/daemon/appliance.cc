@@ -196,11 +196,28 @@ Task<Result<api::VaultSource::Newest>> Appliance::newest() {
 
 Task<Result<journal::index::TimeIndex*>> Appliance::index() { co_return index_.get(); }
 
-std::vector<std::string> Appliance::alerts() const {
-  std::vector<std::string> alerts;
+std::string Appliance::not_served(cdp::VolumeId id, const LiveVolume& live) const {
+  return fmt::format("volume {} is not served: {}", journal_->state().find(id)->name,
+                     live.problem->message);
+}
+
+std::vector<std::string> Appliance::outages() const {
+  std::vector<std::string> outages;
   const journal::JournalHealth health = journal_->health();
-  if (health.fenced) alerts.push_back(health.fenced->message);
-  if (health.no_space) alerts.push_back(health.no_space->message);
+  if (health.fenced) outages.push_back(health.fenced->message);
+  if (health.no_space) outages.push_back(health.no_space->message);
+  for (const auto& [id, live] : live_) {
+    if (live.problem) {
+      outages.push_back(not_served(id, live));
+    } else if (live.volume->fence_reason()) {
+      outages.push_back(live.volume->fence_reason()->message);
+    }
+  }
+  return outages;
+}
+
+std::vector<std::string> Appliance::alerts() const {
+  std::vector<std::string> alerts = outages();
   if (index_ != nullptr) {
     const journal::index::TimeIndexStatistics index = index_->statistics();
     if (index.problem) {
@@ -227,16 +244,10 @@ std::vector<std::string> Appliance::alerts() const {
   if (point_exports_ != nullptr && point_exports_->problem())
     alerts.push_back(point_exports_->problem()->message);
   for (const auto& [id, live] : live_) {
-    if (live.problem) {
-      alerts.push_back(fmt::format("volume {} is not served: {}",
-                                   journal_->state().find(id)->name, live.problem->message));
-    } else if (live.volume->fence_reason()) {
-      alerts.push_back(live.volume->fence_reason()->message);
-    } else if (live.volume->hydration_problem()) {
-      alerts.push_back(fmt::format("volume {} does not hydrate for now: {}",
-                                   journal_->state().find(id)->name,
-                                   live.volume->hydration_problem()->message));
-    }
+    if (live.problem || live.volume->fence_reason() || !live.volume->hydration_problem()) continue;
+    alerts.push_back(fmt::format("volume {} does not hydrate for now: {}",
+                                 journal_->state().find(id)->name,
+                                 live.volume->hydration_problem()->message));
   }
   return alerts;
 }

@@ -117,6 +117,8 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   }
   // What an operator has to know now: sentences, the gravest first.
   std::vector<std::string> alerts() const;
+  // Of the alerts, why a volume, or all, take no writes.
+  std::vector<std::string> outages() const;
 
   std::vector<Entry> exports() const override;
   // A volume, a clone, or a view: NAME@POINT.
@@ -155,6 +157,8 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
       std::shared_ptr<const journal::index::BlockMap> map);
   std::string default_backing_path(const journal::Uuid& uuid) const;
   cdp::Result<LiveVolume*> served_volume(cdp::VolumeId id);
+  // Why the volume is not, where it is not.
+  std::string not_served(cdp::VolumeId id, const LiveVolume& live) const;
   void warn_of_shared_storage(const std::string& name, const std::string& backing_path) const;
 
   cdp::Scheduler& scheduler_;

@@ -220,9 +220,7 @@ Result<Appliance::LiveVolume*> Appliance::served_volume(VolumeId id) {
   const auto found = live_.find(id);
   if (found == live_.end()) return make_error(ENOENT, "there is no such volume any more");
   if (found->second.volume == nullptr) {
-    const Error& problem = *found->second.problem;
-    return make_error(problem.code, "volume {} is not served: {}", journal_->state().find(id)->name,
-                      problem.message);
+    return Error{found->second.problem->code, not_served(id, found->second)};
   }
   return &found->second;
 }

@@ -120,8 +120,6 @@ HttpResponse Api::text_response(std::string text) {
   return response;
 }
 
-cdp::Error Api::not_ready(std::string_view why) { return make_error(ESHUTDOWN, "{}", why); }
-
 // --- Documents ----------------------------------------------------------------------------------
 
 std::string Api::uri_of(const cdp::SocketAddress& address, const std::string& volume) const {
@@ -213,6 +211,8 @@ Task<Result<Figures>> Api::figures() {
   figures.alerts = appliance_.alerts().size();
   figures.open_views = appliance_.point_exports().leases().views;
   figures.clones = appliance_.point_exports().clones().size();
+  std::map<const cdp::BlockDevice*, std::size_t> connections;
+  for (const auto& connection : nbd_.connections()) ++connections[connection.device];
   for (const auto& [id, live] : appliance_.live_volumes()) {
     const journal::VolumeState& known = *state.find(id);
     VolumeFigures volume{.name = known.name, .size_bytes = known.size_bytes};
@@ -220,16 +220,12 @@ Task<Result<Figures>> Api::figures() {
       volume.is_served = true;
       volume.is_fenced = live.volume->fence_reason().has_value();
       volume.writers_refused = known.writers_refused;
+      volume.connections = connections[live.volume.get()];
       volume.volume = live.volume->statistics();
       volume.io = live.volume->io_statistics();
     }
     figures.volumes.push_back(std::move(volume));
   }
-  std::map<const cdp::BlockDevice*, std::size_t> connections;
-  for (const auto& connection : nbd_.connections()) ++connections[connection.device];
-  std::size_t at = 0;
-  for (const auto& [id, live] : appliance_.live_volumes())
-    figures.volumes[at++].connections = connections[live.volume.get()];
   const Result<api::SegmentTotals> totals = co_await queries_.segment_totals();
   if (!totals) co_return totals.error();
   figures.segments = totals->segments;
@@ -252,15 +248,8 @@ Task<Api::Answer> Api::get_metrics(Call) {
 Task<Api::Answer> Api::get_health(Call) { co_return text_response("ok\n"); }
 
 Task<Api::Answer> Api::get_readiness(Call) {
-  const journal::JournalHealth health = appliance_.journal().health();
-  if (health.fenced) co_return not_ready(health.fenced->message);
-  if (health.no_space) co_return not_ready(health.no_space->message);
-  for (const auto& [id, live] : appliance_.live_volumes()) {
-    const std::string& name = appliance_.journal().state().find(id)->name;
-    if (live.volume == nullptr)
-      co_return not_ready(fmt::format("volume {} is not served: {}", name, live.problem->message));
-    if (const auto& fenced = live.volume->fence_reason()) co_return not_ready(fenced->message);
-  }
+  const std::vector<std::string> outages = appliance_.outages();
+  if (!outages.empty()) co_return make_error(ESHUTDOWN, "{}", outages.front());
   co_return text_response("ready\n");
 }
 

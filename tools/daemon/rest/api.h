@@ -46,7 +46,6 @@ class Api {
   static Handler handler_of(const Operation& operation);
   static HttpResponse json_response(const Document& document);
   static HttpResponse text_response(std::string text);
-  static cdp::Error not_ready(std::string_view why);
 
   cdp::Task<Answer> get_description(Call call);
   cdp::Task<Answer> get_metrics(Call call);

@@ -139,12 +139,11 @@ cdp::Task<Nothing> abandon(BodySource& source) {
 
 class HttpServer::Implementation {
  public:
-  Implementation(cdp::Reactor& reactor, cdp::FileDescriptor listening, cdp::SocketAddress address,
-                 Handler handler)
+  Implementation(cdp::Reactor& reactor, cdp::ListeningSocket socket, Handler handler)
       : reactor_(reactor),
         handler_(std::move(handler)),
-        address_(std::move(address)),
-        acceptor_(context_, Socket{is_unix() ? AF_UNIX : AF_INET, 0}, listening.release()),
+        socket_(std::move(socket)),
+        acceptor_(context_, protocol_of(socket_), socket_.release_fd()),
         ended_(reactor) {
     asio::co_spawn(context_, accept_all(), asio::detached);
     sigset_t all;
@@ -174,7 +173,6 @@ class HttpServer::Implementation {
   cdp::Task<void> join() {
     while (!thread_ended_) co_await ended_.wait();
     thread_.join();
-    if (is_unix()) unlink(address_.path.c_str());
   }
 
  private:
@@ -321,11 +319,14 @@ class HttpServer::Implementation {
     co_return false;
   }
 
-  bool is_unix() const { return address_.kind == cdp::SocketAddress::Kind::kUnix; }
+  static Socket protocol_of(const cdp::ListeningSocket& socket) {
+    const bool is_unix = socket.address().kind == cdp::SocketAddress::Kind::kUnix;
+    return {is_unix ? AF_UNIX : AF_INET, 0};
+  }
 
   cdp::Reactor& reactor_;
   Handler handler_;
-  const cdp::SocketAddress address_;
+  cdp::ListeningSocket socket_;
   asio::io_context context_;
   asio::basic_socket_acceptor<Socket> acceptor_;
   std::set<Stream*> open_;
@@ -343,10 +344,10 @@ HttpServer::HttpServer(std::unique_ptr<Implementation> implementation)
 cdp::Result<std::unique_ptr<HttpServer>> HttpServer::open(cdp::Reactor& reactor,
                                                           cdp::SocketAddress address,
                                                           Handler handler) {
-  cdp::Result<cdp::FileDescriptor> listening = cdp::listen_on(address);
-  if (!listening) return std::move(listening).error();
-  return std::unique_ptr<HttpServer>{new HttpServer{std::make_unique<Implementation>(
-      reactor, *std::move(listening), std::move(address), std::move(handler))}};
+  cdp::Result<cdp::ListeningSocket> socket = cdp::ListeningSocket::open(std::move(address));
+  if (!socket) return std::move(socket).error();
+  return std::unique_ptr<HttpServer>{new HttpServer{
+      std::make_unique<Implementation>(reactor, *std::move(socket), std::move(handler))}};
 }
 
 HttpServer::~HttpServer() { CHECK(implementation_ == nullptr); }

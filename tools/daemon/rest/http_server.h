@@ -22,7 +22,7 @@ class HttpServer {
  public:
   using Handler = std::function<cdp::Task<HttpResponse>(HttpRequest)>;
 
-  // Listens as cdp::listen_on does.
+  // See cdp::ListeningSocket.
   static cdp::Result<std::unique_ptr<HttpServer>> open(cdp::Reactor& reactor,
                                                        cdp::SocketAddress address, Handler handler);
   ~HttpServer();  // stopped before

@@ -57,8 +57,8 @@ json::array parameters_of(const Operation& operation) {
   std::string_view path = operation.path;
   for (std::size_t at = path.find('{'); at != path.npos; at = path.find('{')) {
     const std::size_t end = path.find('}');
-    const Parameter name{path.substr(at + 1, end - at - 1), Kind::kText,
-                         "Its name; id:ID names a volume for ever", true};
+    const std::string_view of = path.substr(at + 1, end - at - 1);
+    const Parameter name{of, Kind::kText, of == "volume" ? "Its name, or id:ID" : "Its name", true};
     parameters.push_back(parameter_of("path", name));
     path.remove_prefix(end + 1);
   }
