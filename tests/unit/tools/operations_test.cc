@@ -33,7 +33,7 @@ HttpRequest request(std::vector<std::string> path, std::map<std::string, std::st
   made.path = std::move(path);
   made.query = std::move(query);
   if (!body.empty()) made.body = json::parse({body.data(), body.size()});
-  made.peer = "root (uid 0)";
+  made.peer.name = "root (uid 0)";
   return made;
 }
 

@@ -3,7 +3,10 @@
 // Requests and responses as the API sees them, whatever brought them.
 #pragma once
 
+#include <sys/types.h>
+
 #include <boost/json/value.hpp>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,12 +18,34 @@
 
 namespace tools {
 
+// Who is at the other end of a connection.
+struct HttpPeer {
+  // What the kernel says of the process at the other end of a unix socket.
+  struct Process {
+    uid_t uid = 0;
+    gid_t gid = 0;
+  };
+  std::string name{};                // for the record: "root (uid 0)", "192.0.2.7:5312"
+  std::string address{};             // of a network peer, without its port; empty for a process
+  std::optional<Process> process{};  // at a unix socket only
+  bool is_encrypted = false;
+};
+
 struct HttpRequest {
   std::string method;                        // "GET"
   std::vector<std::string> path;             // decoded segments: {"api", "volumes", "shop"}
   std::map<std::string, std::string> query;  // decoded
   boost::json::value body;                   // null where there was none
-  std::string peer;                          // who asks, for the record: "root (uid 0)"
+  // The header's fields that mean something here; empty where the request has them not.
+  struct {
+    std::string host;
+    std::string authorization;
+    std::string cookie;
+    std::string csrf_token;  // X-CSRF-Token
+    std::string origin;
+    std::string fetch_site;  // Sec-Fetch-Site
+  } header;
+  HttpPeer peer;
 };
 
 // A body that is made while it is sent. Used on the reactor only.
@@ -39,6 +64,8 @@ struct HttpResponse {
   std::string content_type = "application/json";
   std::string body;
   std::string allow;  // the methods that there are, where the one that was asked for is not
+  std::string set_cookie;                           // a whole Set-Cookie field
+  std::optional<std::chrono::seconds> retry_after;  // of a 429
   std::shared_ptr<BodySource> source;  // where set, sent instead of `body`, chunked
 };
 

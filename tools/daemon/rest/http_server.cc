@@ -49,21 +49,24 @@ constexpr std::uint64_t kMaxLingerBytes = 8u << 20;
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 
-// Who asks, for the record.
-std::string author_of(Socket::socket& socket) {
+HttpPeer peer_of(Socket::socket& socket) {
   ucred credentials{};
   socklen_t bytes = sizeof credentials;
   boost::system::error_code ignored;
   const bool is_unix = socket.local_endpoint(ignored).protocol().family() == AF_UNIX;
   if (!is_unix ||
       getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0) {
-    return cdp::peer_of(socket.native_handle());
+    std::string name = cdp::peer_of(socket.native_handle());
+    std::string address = name.substr(0, name.rfind(':'));
+    return {.name = std::move(name), .address = std::move(address)};
   }
   passwd entry{};
   passwd* found = nullptr;
   char buffer[4096];
   getpwuid_r(credentials.uid, &entry, buffer, sizeof buffer, &found);
-  return fmt::format("{} (uid {})", found != nullptr ? found->pw_name : "?", credentials.uid);
+  return {
+      .name = fmt::format("{} (uid {})", found != nullptr ? found->pw_name : "?", credentials.uid),
+      .process = HttpPeer::Process{credentials.uid, credentials.gid}};
 }
 
 // The status that answers what cannot be read as a request; 0 where the client has gone.
@@ -196,7 +199,7 @@ class HttpServer::Implementation {
 
   asio::awaitable<void> serve(Stream stream) {
     open_.insert(&stream);
-    const std::string peer = author_of(stream.socket());
+    const HttpPeer peer = peer_of(stream.socket());
     beast::flat_buffer buffer;
     bool keep = true;
     while (keep && !stopping_) {
@@ -223,7 +226,7 @@ class HttpServer::Implementation {
   }
 
   asio::awaitable<std::shared_ptr<HttpResponse>> answer(
-      const http::request<http::string_body>& wire, const std::string& peer) {
+      const http::request<http::string_body>& wire, const HttpPeer& peer) {
     if (!wire.body().empty() && !is_json(wire[http::field::content_type])) {
       co_return std::make_shared<HttpResponse>(
           problem_response(415, "the request's body must be JSON: Content-Type: application/json"));

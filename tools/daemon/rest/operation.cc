@@ -190,7 +190,7 @@ cdp::Result<Call> Operation::parse(HttpRequest request) const {
     zone = restore::TimeZone::find(zone_name->second);
   }
   if (!zone) return std::move(zone).error();
-  Call call{{}, *std::move(zone), std::move(request.peer)};
+  Call call{{}, *std::move(zone), std::move(request.peer.name)};
   const std::vector<std::string_view> own = segments_of(path);
   for (std::size_t i = 0; i < own.size(); ++i) {
     if (is_variable(own[i])) call.arguments.add(variable_name(own[i]), std::move(request.path[i]));
