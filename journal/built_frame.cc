@@ -98,6 +98,10 @@ std::uint64_t opening_bytes_bound(const JournalState& state) {
   }
   for (const auto& [label, mark] : state.marks)
     records += fixed + label.size() + mark.author.size();
+  // So that a change of a password needs no more.
+  for (const auto& [name, user] : state.users) records += fixed + name.size() + kVerifierBytesMax;
+  for (const auto& [digest, token] : state.tokens)
+    records += fixed + token.user.size() + token.label.size();
   const std::uint64_t frames = 1 + records / kStateFrameRecordBytes;
   return cdp::round_up(kSegmentHeaderBytes + records, kAppendUnit) +
          frames * (kFrameHeaderBytes + kAppendUnit);

@@ -34,9 +34,10 @@ struct WriteOp {
   cdp::PageList previous{};  // given back once compared
 };
 
-using Op = std::variant<WriteOp, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
-                        VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord, ClockRecord,
-                        RollbackRecord, GapRecord, VolumeCreatedFrom, VolumeResumed>;
+using Op =
+    std::variant<WriteOp, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed, VolumeRemoved,
+                 MarkRecord, CheckpointRecord, CrashRecord, ClockRecord, RollbackRecord, GapRecord,
+                 VolumeCreatedFrom, VolumeResumed, UserRecord, TokenRecord, AuditRecord>;
 Stamp stamp_of(const Op& op);
 
 // What a frame gathers before it is prepared, kept until it is durable.

@@ -142,6 +142,17 @@ class Journal : public cdp::Recorder {
   virtual Status record_mark(VolumeId volume, Stamp stamp, std::string label,
                              std::string author) = 0;
 
+  // A user as it is from here on; `record.stamp` is from the sequencer, in the same step. EEXIST:
+  // of that name is one who was removed; ENOENT: whom to remove is not there. ENOSPC: there are
+  // kUsersMax, those who were removed among them.
+  virtual Status record_user(UserRecord record) = 0;
+  // ENOENT: no such user (or removed), or the token to be revoked is not there. EEXIST: it is
+  // another user's. EINVAL: it has expired. ENOSPC: there are kTokensMax.
+  virtual Status record_token(TokenRecord record) = 0;
+  // Leaves the space that the journal keeps for what it must record. Texts are checked (EINVAL, see
+  // check_audit), not made fit.
+  virtual Status record_audit(AuditRecord record) = 0;
+
   // Makes everything recorded durable, writes the footer and seals the segment. Nothing may be
   // recorded after this. Also ends the background work of a fenced journal (and then fails).
   virtual Task<Status> close() = 0;

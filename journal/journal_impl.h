@@ -74,6 +74,9 @@ class JournalImpl final : public Journal {
   Status record_volume_renamed(VolumeId volume, Stamp stamp, std::string name) override;
   Status record_volume_removed(VolumeId volume, Stamp stamp) override;
   Status record_mark(VolumeId volume, Stamp stamp, std::string label, std::string author) override;
+  Status record_user(UserRecord record) override;
+  Status record_token(TokenRecord record) override;
+  Status record_audit(AuditRecord record) override;
   Task<Status> close() override;
 
  private:
@@ -102,7 +105,8 @@ class JournalImpl final : public Journal {
   bool memory_for(std::uint32_t blocks) const;
   bool space_for(std::uint64_t bytes) const;
   bool started_short() const;
-  // `state_bytes`: what the record adds to the state at most.
+  // `state_bytes`: what the record adds to the state at most. 0: one that adds nothing is not
+  // refused for what the state holds already.
   Status check_control(std::uint64_t state_bytes = kControlRecordBound) const;
   Status check_new_volume(const Uuid& uuid, const std::string& name,
                           const std::string& backing) const;

@@ -22,6 +22,9 @@ constexpr std::size_t kBackingBytesMax = kTextBytesMax;
 // Of a rollback of one volume, without its author, in the state.
 constexpr std::uint64_t kRollbackStateBytes = 160;
 constexpr std::uint64_t kGapStateBytes = 320;  // its beginning and its end
+// Of one of them, without texts.
+constexpr std::uint64_t kUserStateBytes = 160;
+constexpr std::uint64_t kTokenStateBytes = 160;
 
 // Records of fixed size and a few words.
 constexpr std::uint64_t kSmallRecordBytes = 96;
@@ -191,11 +194,11 @@ Status JournalImpl::check_control(std::uint64_t state_bytes) const {
   if (closing_) return make_error(ESHUTDOWN, "the journal is being closed");
   if (!space_for(frame_bytes_bound(0))) return no_space_error();
   // Every segment repeats the state: it may not crowd out history.
-  if (opening_bound_ + state_bytes > options_.segment_bytes / 4)
+  if (state_bytes > 0 && opening_bound_ + state_bytes > options_.segment_bytes / 4)
     return make_error(
         ENOSPC,
-        "the vault holds as many marks, volumes, rollbacks and gaps as segments of {} MiB "
-        "can carry",
+        "the vault holds as many marks, volumes, rollbacks, gaps, users and tokens as segments of "
+        "{} MiB can carry",
         options_.segment_bytes >> 20);
   return {};
 }
@@ -204,7 +207,7 @@ template <typename Record>
 void JournalImpl::add_control(const Record& record) {
   next_heartbeat_ = scheduler_.now() + options_.close_second_after;
   state_.apply(record);
-  opening_bound_ = opening_bytes_bound(state_);
+  if constexpr (!std::is_same_v<Record, AuditRecord>) opening_bound_ = opening_bytes_bound(state_);
   add(record, 0, kControlRecordBound, frame_bytes_bound(0));
 }
 template void JournalImpl::add_control(const CrashRecord& record);  // for journal.cc
@@ -387,6 +390,61 @@ Status JournalImpl::record_mark(VolumeId volume, Stamp stamp, std::string label,
   if (Status control = check_control(); !control.ok()) return control;
   add_control(MarkRecord{
       .volume = volume, .stamp = stamp, .label = std::move(label), .author = std::move(author)});
+  return {};
+}
+
+Status JournalImpl::record_user(UserRecord record) {
+  if (Status name_ok = check_user_name(record.name); !name_ok.ok()) return name_ok;
+  if (Status fine = check_verifier(record.verifier); !fine.ok()) return fine;
+  const auto at = state_.users.find(record.name);
+  const UserRecord* const now = at == state_.users.end() ? nullptr : &at->second;
+  if (record.is_removed && (now == nullptr || now->is_removed))
+    return make_error(ENOENT, "there is no user {}", record.name);
+  if (now != nullptr && now->is_removed)
+    return make_error(EEXIST, "the name {} belongs to a user who was removed", record.name);
+  if (now == nullptr && state_.users.size() >= kUsersMax)
+    return make_error(ENOSPC, "there are {} users, removed ones among them: a vault has no more",
+                      kUsersMax);
+  // A password must be changed, and a user removed, however full the state is.
+  const std::uint64_t more =
+      now != nullptr ? 0 : kUserStateBytes + record.name.size() + kVerifierBytesMax;
+  if (Status control = check_control(more); !control.ok()) return control;
+  add_control(record);
+  return {};
+}
+
+Status JournalImpl::record_token(TokenRecord record) {
+  if (Status name_ok = check_user_name(record.user); !name_ok.ok()) return name_ok;
+  if (Status label_ok = check_token_label(record.label); !label_ok.ok()) return label_ok;
+  if (state_.find_user(record.user) == nullptr)
+    return make_error(ENOENT, "there is no user {}", record.user);
+  const auto at = state_.tokens.find(record.digest);
+  const TokenRecord* const now = at == state_.tokens.end() ? nullptr : &at->second;
+  if (record.is_revoked && (now == nullptr || now->user != record.user))
+    return make_error(ENOENT, "user {} has no such token", record.user);
+  if (now != nullptr && now->user != record.user)
+    return make_error(EEXIST, "the token is another user's");
+  if (!record.is_revoked && record.expires <= record.stamp.time)
+    return make_error(EINVAL, "the token '{}' would have expired before it is made", record.label);
+  const auto lives = [&](const auto& of) { return of.second.expires > record.stamp.time; };
+  if (now == nullptr && state_.tokens.size() >= kTokensMax &&
+      std::count_if(state_.tokens.begin(), state_.tokens.end(), lives) >=
+          static_cast<std::ptrdiff_t>(kTokensMax))
+    return make_error(ENOSPC, "there are {} tokens: a vault has no more; revoke some", kTokensMax);
+  const std::uint64_t more =
+      record.is_revoked ? 0 : kTokenStateBytes + record.user.size() + record.label.size();
+  if (Status control = check_control(more); !control.ok()) return control;
+  add_control(record);
+  return {};
+}
+
+// Whoever can make audits must not be able to fill what is kept for gaps and for the next start.
+Status JournalImpl::record_audit(AuditRecord record) {
+  if (Status audit_ok = check_audit(record); !audit_ok.ok()) return audit_ok;
+  if (Status control = check_control(0); !control.ok()) return control;
+  const std::uint64_t kept = started_short() ? plan_.segment->capacity / 2 : kReserveBytes;
+  if (!space_for(frame_bytes_bound(0) + kept)) return no_space_error();
+  add_control(record);
   return {};
 }
 

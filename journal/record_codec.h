@@ -33,9 +33,12 @@ enum class RecordType : std::uint8_t {
   kFooter = 11,
   kRollback = 16,
   kGap = 17,
-  // 18 to 23 are reserved: PULSE, POLICY, AUDIT, LOCK, RELOCATE and EXPIRE.
+  // 18, 19 and 21 to 23 are reserved: PULSE, POLICY, LOCK, RELOCATE and EXPIRE.
+  kAudit = 20,
   kVolumeCreatedFrom = 24,
   kVolumeResumed = 25,
+  kUser = 26,
+  kToken = 27,
   kStateVault = 64,
   kStateVolume = 65,
 };
@@ -54,6 +57,8 @@ inline constexpr std::uint8_t kTrimFlag = 1;           // of ZERO
 inline constexpr std::uint8_t kHydrationFlag = 1;      // of CHECKPOINT
 inline constexpr std::uint8_t kRefuseWritersFlag = 1;  // of ROLLBACK
 inline constexpr std::uint8_t kGapOverFlag = 1;        // of GAP
+inline constexpr std::uint8_t kUserRemovedFlag = 1;    // of USER
+inline constexpr std::uint8_t kTokenRevokedFlag = 1;   // of TOKEN
 inline constexpr std::uint8_t kRemovedFlag = 1;        // of STATE volume, as those below
 inline constexpr std::uint8_t kHydratingFlag = 2;
 inline constexpr std::uint8_t kOriginFlag = 4;
@@ -71,6 +76,9 @@ inline constexpr std::size_t kRollbackVolumesMax = 256;
 inline constexpr std::size_t kRollbackVolumeBytes = 16;
 static_assert(kRecordHeaderBytes + 24 + kRollbackVolumesMax * kRollbackVolumeBytes +
                   kTextBytesMax <=
+              kControlRecordBound);
+static_assert(kRecordHeaderBytes + 64 + 2 * kAuditActorBytesMax + kAuditActBytesMax +
+                  kAuditDetailBytesMax <=
               kControlRecordBound);
 
 // A piece as it is stored: of new and repeated blocks the number among the frame's new blocks.
@@ -114,6 +122,9 @@ class RecordEncoder {
   void add(const RollbackRecord& record);
   void add(const GapRecord& record);
   void add(const VolumeResumed& record);
+  void add(const UserRecord& record);
+  void add(const TokenRecord& record);
+  void add(const AuditRecord& record);
   void add(const CheckpointRecord& record);
   void add(const CrashRecord& record);
   void add(const ClockRecord& record);
@@ -148,7 +159,7 @@ using AnyRecord =
     std::variant<WriteRecord, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
                  VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord, ClockRecord,
                  FooterRecord, RollbackRecord, GapRecord, VolumeCreatedFrom, VolumeResumed,
-                 StateVaultRecord, StateVolumeRecord>;
+                 UserRecord, TokenRecord, AuditRecord, StateVaultRecord, StateVolumeRecord>;
 
 // Walks the records of one frame. `metadata` is what lies between the frame's header and its runs,
 // and must outlive the decoder; its checksum is checked by `open`.

@@ -18,6 +18,10 @@ bool is_older(const VolumeState::Origin& origin, VolumeId volume, Stamp created)
 
 bool can_be_a_size(std::uint64_t bytes) { return bytes <= kVolumeBlocksMax * cdp::kBlockBytes; }
 
+bool can_be_a_user(std::string_view name) {
+  return !name.empty() && name.size() <= kUserNameBytesMax;
+}
+
 bool are_distinct(const std::vector<RollbackRecord::Volume>& volumes) {
   std::set<VolumeId> seen;
   return std::all_of(volumes.begin(), volumes.end(),
@@ -52,6 +56,12 @@ struct RecordDecoder::Cursor {
     const auto from = take(uuid.bytes.size());
     if (good) std::memcpy(uuid.bytes.data(), from.data(), from.size());
     return uuid;
+  }
+  Digest digest() {
+    Digest digest{};
+    const auto from = take(digest.size());
+    if (good) std::memcpy(digest.data(), from.data(), from.size());
+    return digest;
   }
   Hydration hydration() {
     Hydration hydration;
@@ -119,12 +129,13 @@ Result<AnyRecord> RecordDecoder::next() {
     newest_ = stamp.lsn;
   }
   const auto kind = static_cast<RecordType>(type);
-  const bool known = (type >= 1 && type <= 11) || type == 16 || type == 17 || type == 24 ||
-                     type == 25 || type == 64 || type == 65;
+  const bool known = (type >= 1 && type <= 11) || type == 16 || type == 17 || type == 20 ||
+                     (type >= 24 && type <= 27) || type == 64 || type == 65;
   const bool in_state = kind == RecordType::kStateVault || kind == RecordType::kStateVolume;
   const bool in_both = kind == RecordType::kMark || kind == RecordType::kCrash ||
                        kind == RecordType::kClock || kind == RecordType::kRollback ||
-                       kind == RecordType::kGap;
+                       kind == RecordType::kGap || kind == RecordType::kUser ||
+                       kind == RecordType::kToken;
   const bool in_footer = kind == RecordType::kFooter;
   if (!known) {
     return make_error(ENOTSUP,
@@ -138,13 +149,15 @@ Result<AnyRecord> RecordDecoder::next() {
   const bool has_flags = kind == RecordType::kZero || kind == RecordType::kClock ||
                          kind == RecordType::kFooter || kind == RecordType::kStateVolume ||
                          kind == RecordType::kCheckpoint || kind == RecordType::kRollback ||
-                         kind == RecordType::kGap;
+                         kind == RecordType::kGap || kind == RecordType::kUser ||
+                         kind == RecordType::kToken;
   if ((flags != 0 && !has_flags) || (pieces != 0 && kind != RecordType::kWrite) ||
       (first_block != 0 && kind != RecordType::kWrite && kind != RecordType::kZero))
     return damaged("has a reserved field that is not zero");
   const bool of_no_volume = kind == RecordType::kCrash || kind == RecordType::kClock ||
                             kind == RecordType::kFooter || kind == RecordType::kRollback ||
-                            kind == RecordType::kStateVault;
+                            kind == RecordType::kUser || kind == RecordType::kToken ||
+                            kind == RecordType::kAudit || kind == RecordType::kStateVault;
   // A mark may be of all volumes.
   if (kind != RecordType::kMark && (volume.value == 0) != of_no_volume)
     return damaged("is of a volume that it cannot be of");
@@ -255,6 +268,39 @@ Result<AnyRecord> RecordDecoder::next() {
     case RecordType::kVolumeResumed:
       record = AnyRecord(VolumeResumed{volume, stamp});
       break;
+    case RecordType::kUser: {
+      UserRecord user{.stamp = stamp, .is_removed = flags == kUserRemovedFlag};
+      user.rights = cursor.get<std::uint32_t>();
+      sane = cursor.get<std::uint32_t>() == 0 && flags <= kUserRemovedFlag;
+      cursor.texts(user.name, user.verifier);
+      sane = sane && can_be_a_user(user.name) && user.verifier.size() <= kVerifierBytesMax;
+      record = AnyRecord(std::move(user));
+      break;
+    }
+    case RecordType::kToken: {
+      TokenRecord token{.stamp = stamp, .is_revoked = flags == kTokenRevokedFlag};
+      token.digest = cursor.digest();
+      token.expires = {cursor.get<std::int64_t>()};
+      token.rights = cursor.get<std::uint32_t>();
+      sane = cursor.get<std::uint32_t>() == 0 && flags <= kTokenRevokedFlag;
+      cursor.texts(token.user, token.label);
+      // A state has no revoked ones.
+      sane = sane && can_be_a_user(token.user) && !token.label.empty() &&
+             token.label.size() <= kTokenLabelBytesMax && !(is_state && token.is_revoked);
+      record = AnyRecord(std::move(token));
+      break;
+    }
+    case RecordType::kAudit: {
+      AuditRecord audit{.stamp = stamp, .status = cursor.get<std::uint32_t>()};
+      sane = cursor.get<std::uint32_t>() == 0;
+      cursor.texts(audit.actor, audit.origin);
+      cursor.texts(audit.act, audit.detail);
+      sane = sane && audit.actor.size() <= kAuditActorBytesMax &&
+             audit.origin.size() <= kAuditActorBytesMax && !audit.act.empty() &&
+             audit.act.size() <= kAuditActBytesMax && audit.detail.size() <= kAuditDetailBytesMax;
+      record = AnyRecord(std::move(audit));
+      break;
+    }
     case RecordType::kCrash: {
       CrashRecord crash{.stamp = stamp};
       crash.segment = cursor.get<std::uint32_t>();

@@ -130,6 +130,34 @@ void RecordEncoder::add(const VolumeResumed& record) {
   begin({.type = RecordType::kVolumeResumed, .volume = record.volume, .stamp = record.stamp});
 }
 
+void RecordEncoder::add(const UserRecord& record) {
+  begin({.type = RecordType::kUser,
+         .flags = record.is_removed ? kUserRemovedFlag : std::uint8_t{0},
+         .stamp = record.stamp});
+  put(record.rights);
+  put(std::uint32_t{0});
+  put_texts(record.name, record.verifier);
+}
+
+void RecordEncoder::add(const TokenRecord& record) {
+  begin({.type = RecordType::kToken,
+         .flags = record.is_revoked ? kTokenRevokedFlag : std::uint8_t{0},
+         .stamp = record.stamp});
+  put_bytes(record.digest);
+  put(record.expires.value);
+  put(record.rights);
+  put(std::uint32_t{0});
+  put_texts(record.user, record.label);
+}
+
+void RecordEncoder::add(const AuditRecord& record) {
+  begin({.type = RecordType::kAudit, .stamp = record.stamp});
+  put(record.status);
+  put(std::uint32_t{0});
+  put_texts(record.actor, record.origin);
+  put_texts(record.act, record.detail);
+}
+
 void RecordEncoder::add(const VolumeResized& record) {
   begin({.type = RecordType::kVolumeResized, .volume = record.volume, .stamp = record.stamp});
   put(record.size_bytes);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -158,6 +159,50 @@ struct VolumeResumed {
   VolumeId volume{};
   Stamp stamp{};
 };
+
+// A user of the appliance, as it is from here on: the newest record of a name holds.
+struct UserRecord {
+  Stamp stamp{};
+  std::string name{};        // see check_user_name
+  std::string verifier{};    // of the password, as crypto_pwhash_str writes it; empty: none
+  std::uint32_t rights = 0;  // bits; what they mean is not the journal's affair
+  bool is_removed = false;   // the name stays taken
+  bool operator==(const UserRecord&) const = default;
+};
+
+// A token that stands for a user, as it is from here on.
+struct TokenRecord {
+  Stamp stamp{};
+  Digest digest{};  // SHA-256 of the token, which names it
+  std::string user{};
+  std::string label{};
+  std::uint32_t rights = 0;  // of the user's, those that it stands for
+  Nanos expires{};           // wall-clock time
+  bool is_revoked = false;
+  bool operator==(const TokenRecord&) const = default;
+};
+
+// Somebody did something, or tried to. History alone: no state holds it.
+struct AuditRecord {
+  Stamp stamp{};
+  std::uint32_t status = 0;  // as the HTTP status of the answer
+  std::string actor{};       // who: a user's name, or "root (uid 0)"
+  std::string origin{};      // from where: an address, or the kind of socket
+  std::string act{};         // what: "rollBack"
+  std::string detail{};      // on what, and how
+  bool operator==(const AuditRecord&) const = default;
+};
+
+// The most bytes of their texts: UTF-8 without control characters.
+inline constexpr std::size_t kUserNameBytesMax = 64;
+inline constexpr std::size_t kVerifierBytesMax = 128;
+inline constexpr std::size_t kTokenLabelBytesMax = 128;
+inline constexpr std::size_t kAuditActorBytesMax = 256;  // and of the origin
+inline constexpr std::size_t kAuditActBytesMax = 64;
+inline constexpr std::size_t kAuditDetailBytesMax = 2048;
+// Every segment opens with them. Removed users count, and tokens until they expire.
+inline constexpr std::size_t kUsersMax = 4096;
+inline constexpr std::size_t kTokensMax = 16384;
 
 // How far a backing store is that lacks content of the journal (FORMAT.md, "Hydration").
 struct Hydration {

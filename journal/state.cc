@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "cdp/base/utf8.h"
+
 namespace journal {
 
 const VolumeState* JournalState::find(std::string_view name) const {
@@ -24,6 +26,11 @@ const VolumeState* JournalState::find(const Uuid& uuid) const {
   for (const auto& [id, volume] : volumes)
     if (volume.uuid == uuid) return &volume;
   return nullptr;
+}
+
+const UserRecord* JournalState::find_user(std::string_view name) const {
+  const auto found = users.find(name);
+  return found == users.end() || found->second.is_removed ? nullptr : &found->second;
 }
 
 void JournalState::advance(Stamp stamp) {
@@ -145,14 +152,95 @@ void JournalState::apply(const ClockRecord& record) {
   clock = record;
 }
 
+void JournalState::apply(const UserRecord& record) {
+  advance(record.stamp);
+  users[record.name] = record;
+  if (record.is_removed)
+    std::erase_if(tokens, [&](const auto& of) { return of.second.user == record.name; });
+}
+
+// One of a user that is not there may be read after damage: nobody may come in with it.
+void JournalState::apply(const TokenRecord& record) {
+  advance(record.stamp);
+  std::erase_if(tokens, [&](const auto& of) { return of.second.expires <= record.stamp.time; });
+  if (record.is_revoked || find_user(record.user) == nullptr)
+    tokens.erase(record.digest);
+  else
+    tokens[record.digest] = record;
+}
+
+namespace {
+
+bool is_alphanumeric(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// Letters, digits and `others`, after a letter or digit.
+bool is_name(std::string_view name, std::size_t longest, std::string_view others) {
+  const auto allowed = [others](char c) {
+    return is_alphanumeric(c) || others.find(c) != std::string_view::npos;
+  };
+  return !name.empty() && name.size() <= longest && is_alphanumeric(name.front()) &&
+         std::all_of(name.begin(), name.end(), allowed);
+}
+
+bool is_text(std::string_view text) {
+  const auto control = [](char c) {
+    return static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) == 0x7f;
+  };
+  return std::none_of(text.begin(), text.end(), control) && cdp::is_utf8(text);
+}
+
+}  // namespace
+
+Status check_user_name(std::string_view name) {
+  if (!is_name(name, kUserNameBytesMax, "._@-"))
+    return make_error(EINVAL,
+                      "'{}' cannot be the name of a user: names are 1 to {} letters, digits, "
+                      "'.', '_', '@' and '-', and begin with a letter or digit",
+                      name, kUserNameBytesMax);
+  return {};
+}
+
+Status check_verifier(std::string_view verifier) {
+  if (verifier.size() > kVerifierBytesMax || !is_text(verifier))
+    return make_error(EINVAL,
+                      "the verifier of a password is at most {} bytes of UTF-8 without control "
+                      "characters",
+                      kVerifierBytesMax);
+  return {};
+}
+
+Status check_token_label(std::string_view label) {
+  if (label.empty() || label.size() > kTokenLabelBytesMax || !is_text(label))
+    return make_error(EINVAL,
+                      "a token's label is 1 to {} bytes of UTF-8 without control characters",
+                      kTokenLabelBytesMax);
+  return {};
+}
+
+Status check_audit(const AuditRecord& record) {
+  struct Text {
+    const char* what;
+    const std::string& text;
+    std::size_t longest;
+  };
+  for (const Text& of : {Text{"actor", record.actor, kAuditActorBytesMax},
+                         Text{"origin", record.origin, kAuditActorBytesMax},
+                         Text{"act", record.act, kAuditActBytesMax},
+                         Text{"detail", record.detail, kAuditDetailBytesMax}}) {
+    if (of.text.size() > of.longest || !is_text(of.text))
+      return make_error(
+          EINVAL, "the {} of an audit is at most {} bytes of UTF-8 without control characters",
+          of.what, of.longest);
+  }
+  if (record.act.empty()) return make_error(EINVAL, "an audit names its act");
+  return {};
+}
+
 Status check_volume_name(std::string_view name) {
   constexpr std::size_t longest = 64;
-  const auto alphanumeric = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-  };
-  const auto allowed = [&](char c) { return alphanumeric(c) || c == '.' || c == '_' || c == '-'; };
-  if (name.empty() || name.size() > longest || !alphanumeric(name.front()) ||
-      !std::all_of(name.begin(), name.end(), allowed))
+  if (!is_name(name, longest, "._-"))
     return make_error(EINVAL,
                       "'{}' cannot be the name of a volume: names are 1 to {} letters, digits, "
                       "'.', '_' and '-', and begin with a letter or digit",

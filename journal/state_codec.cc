@@ -29,6 +29,8 @@ std::vector<RecordEncoder> encode_state(const JournalState& state, std::size_t f
   for (const auto& [label, mark] : state.marks) add(mark);
   for (const CrashRecord& crash : state.crashes) add(crash);
   if (state.clock.has_value()) add(*state.clock);
+  for (const auto& [name, user] : state.users) add(user);
+  for (const auto& [digest, token] : state.tokens) add(token);
   return frames;
 }
 
@@ -63,6 +65,15 @@ Status add_to_state(JournalState& state, const AnyRecord& record) {
     state.crashes.push_back(*crash);
   } else if (const auto* clock = std::get_if<ClockRecord>(&record)) {
     state.clock = *clock;
+  } else if (const auto* user = std::get_if<UserRecord>(&record)) {
+    state.users[user->name] = *user;
+    if (user->is_removed)  // named again, after its tokens
+      std::erase_if(state.tokens, [&](const auto& of) { return of.second.user == user->name; });
+  } else if (const auto* token = std::get_if<TokenRecord>(&record)) {
+    if (state.find_user(token->user) == nullptr)
+      return make_error(EIO, "a state frame has a token of the user {}, whom it does not name",
+                        token->user);
+    state.tokens[token->digest] = *token;
   } else {
     return make_error(EIO, "a state frame holds a record that is not of the state");
   }

@@ -82,6 +82,9 @@ class RecordVisitor {
   virtual void on_rollback(const RollbackRecord&) {}
   virtual void on_gap(const GapRecord&) {}
   virtual void on_volume_resumed(const VolumeResumed&) {}
+  virtual void on_user(const UserRecord&) {}
+  virtual void on_token(const TokenRecord&) {}
+  virtual void on_audit(const AuditRecord&) {}
   virtual void on_checkpoint(const CheckpointRecord&) {}
   virtual void on_crash(const CrashRecord&) {}
   virtual void on_clock(const ClockRecord&) {}

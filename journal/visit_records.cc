@@ -32,6 +32,12 @@ void deliver(const AnyRecord& record, RecordVisitor& to) {
           to.on_gap(of);
         else if constexpr (std::is_same_v<Type, VolumeResumed>)
           to.on_volume_resumed(of);
+        else if constexpr (std::is_same_v<Type, UserRecord>)
+          to.on_user(of);
+        else if constexpr (std::is_same_v<Type, TokenRecord>)
+          to.on_token(of);
+        else if constexpr (std::is_same_v<Type, AuditRecord>)
+          to.on_audit(of);
         else if constexpr (std::is_same_v<Type, CheckpointRecord>)
           to.on_checkpoint(of);
         else if constexpr (std::is_same_v<Type, CrashRecord>)

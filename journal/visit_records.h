@@ -35,6 +35,9 @@ class StateBuilder : public RecordVisitor {
   void on_rollback(const RollbackRecord& record) override { state_.apply(record); }
   void on_gap(const GapRecord& record) override { state_.apply(record); }
   void on_volume_resumed(const VolumeResumed& record) override { state_.apply(record); }
+  void on_user(const UserRecord& record) override { state_.apply(record); }
+  void on_token(const TokenRecord& record) override { state_.apply(record); }
+  void on_audit(const AuditRecord& record) override { state_.apply(record); }
   void on_checkpoint(const CheckpointRecord& record) override { state_.apply(record); }
   void on_crash(const CrashRecord& record) override { state_.apply(record); }
   void on_clock(const ClockRecord& record) override { state_.apply(record); }

@@ -28,6 +28,8 @@ class Collector : public RecordVisitor {
   void on_volume_resumed(const VolumeResumed&) override { has_control(); }
   void on_rollback(const RollbackRecord&) override { has_control(); }
   void on_gap(const GapRecord&) override { has_control(); }
+  void on_user(const UserRecord&) override { has_control(); }
+  void on_token(const TokenRecord&) override { has_control(); }
   void on_mark(const MarkRecord&) override { has_control(); }
   void on_crash(const CrashRecord&) override { has_control(); }
   // An idle journal has many of them: no control records.

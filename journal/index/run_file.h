@@ -26,7 +26,7 @@ std::string run_name(std::uint32_t number);
 // One row of the frame table: a frame of records, or a stretch of a segment that is damaged.
 struct FrameRow {
   enum Flag : std::uint8_t {
-    kControl = 1,  // it has records of volumes, marks, rollbacks or crashes
+    kControl = 1,  // records of volumes, marks, rollbacks, crashes, users or tokens
     kDamaged = 2,  // it cannot be read: LSNs are those that may be lost, times those around it
     kClock = 4,    // it has CLOCK records; of all those only the newest one matters to a state
   };

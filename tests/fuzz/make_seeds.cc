@@ -80,6 +80,11 @@ std::vector<RecordEncoder> records_of_history() {
   add(GapRecord{{1}, stamp(), "the journal was full", false});
   add(GapRecord{{1}, stamp(), "", true});
   add(VolumeResumed{{1}, stamp()});
+  add(UserRecord{stamp(), "ops", "$argon2id$v=19$", 5, false});
+  add(TokenRecord{stamp(), Digest{}, "ops", "backup host", 1, {1 << 20}, false});
+  add(AuditRecord{stamp(), 200, "ops", "10.0.0.1", "rollBack", "db to 102"});
+  add(TokenRecord{stamp(), Digest{}, "ops", "backup host", 1, {1 << 20}, true});
+  add(UserRecord{stamp(), "ops", "", 5, true});
   add(VolumeCreatedFrom{{3}, stamp(), uuid, 1u << 20, {1}, {104}, "copy", ""});
   add(VolumeRemoved{{2}, stamp()});
   add(CrashRecord{stamp(), 1, 1, 4096, {50}, {60}, 3});
@@ -114,6 +119,9 @@ RecordEncoder records_of_state() {
   all.add(MarkRecord{{1}, {{50}, {50}}, "label", "ops"});
   all.add(CrashRecord{{{40}, {40}}, 1, 1, 8192, {30}, {0}, 1});
   all.add(ClockRecord{{{41}, {41}}, ClockRecord::Reason::kHeartbeat, {1}, {2}, {3}});
+  all.add(UserRecord{{{42}, {42}}, "dba", "", 1, true});
+  all.add(UserRecord{{{43}, {43}}, "ops", "$argon2id$v=19$", 5, false});
+  all.add(TokenRecord{{{44}, {44}}, Digest{}, "ops", "backup host", 1, {1 << 20}, false});
   return all;
 }
 

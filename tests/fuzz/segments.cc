@@ -143,6 +143,9 @@ class Follower final : public RecordVisitor {
   void on_rollback(const RollbackRecord& r) override { note(r.stamp.lsn); }
   void on_gap(const GapRecord& r) override { note(r.stamp.lsn); }
   void on_volume_resumed(const VolumeResumed& r) override { note(r.stamp.lsn); }
+  void on_user(const UserRecord& r) override { note(r.stamp.lsn); }
+  void on_token(const TokenRecord& r) override { note(r.stamp.lsn); }
+  void on_audit(const AuditRecord& r) override { note(r.stamp.lsn); }
   void on_checkpoint(const CheckpointRecord& r) override { note(r.stamp.lsn); }
   void on_crash(const CrashRecord& r) override { note(r.stamp.lsn); }
   void on_clock(const ClockRecord& r) override { note(r.stamp.lsn); }

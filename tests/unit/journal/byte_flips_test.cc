@@ -176,6 +176,18 @@ class FlippedVault : public TimeIndexWorld {
     EXPECT_TRUE(journal.record_volume_renamed(extra, stamp(), fmt::format("gone-{}", point.value)).ok());
     EXPECT_TRUE(journal.record_volume_removed(extra, stamp()).ok());
     EXPECT_TRUE(journal.record_mark({}, stamp(), fmt::format("mark of all {}", point.value), "ops").ok());
+    const Digest digest = sha256(std::as_bytes(std::span(&point, 1)));
+    UserRecord user{.stamp = stamp(), .name = fmt::format("ops-{}", point.value), .rights = 5};
+    user.verifier = "$argon2id$v=19$m=65536";
+    EXPECT_TRUE(journal.record_user(user).ok());
+    TokenRecord token{.stamp = stamp(), .digest = digest, .user = user.name, .label = "backups"};
+    token.expires = {INT64_MAX};
+    EXPECT_TRUE(journal.record_token(token).ok());
+    AuditRecord audit{.stamp = stamp(), .status = 200, .actor = user.name};
+    audit.origin = "10.0.0.1";
+    audit.act = "rollBack";
+    audit.detail = "of two volumes";
+    EXPECT_TRUE(journal.record_audit(audit).ok());
     EXPECT_TRUE(machine.scheduler.run(journal.admit(0)).ok());
     journal.record_checkpoint(volumes[0], stamp(), point, std::nullopt);
     steps(5);
@@ -363,6 +375,9 @@ class History final : public RecordVisitor {
   void on_rollback(const RollbackRecord& r) override { add(r, RecordType::kRollback); }
   void on_gap(const GapRecord& r) override { add(r, RecordType::kGap); }
   void on_volume_resumed(const VolumeResumed& r) override { add(r, RecordType::kVolumeResumed); }
+  void on_user(const UserRecord& r) override { add(r, RecordType::kUser); }
+  void on_token(const TokenRecord& r) override { add(r, RecordType::kToken); }
+  void on_audit(const AuditRecord& r) override { add(r, RecordType::kAudit); }
   void on_checkpoint(const CheckpointRecord& r) override { add(r, RecordType::kCheckpoint); }
   void on_crash(const CrashRecord& r) override { add(r, RecordType::kCrash); }
   void on_clock(const ClockRecord& r) override { add(r, RecordType::kClock); }
@@ -597,7 +612,7 @@ TEST(ByteFlips, WhoeverReadsTheVaultGetsWhatWasWrittenOrIsTold) {
         RecordType::kVolumeResized, RecordType::kVolumeRenamed, RecordType::kVolumeRemoved,
         RecordType::kMark, RecordType::kCheckpoint, RecordType::kCrash, RecordType::kClock,
         RecordType::kRollback, RecordType::kGap, RecordType::kVolumeCreatedFrom,
-        RecordType::kVolumeResumed})
+        RecordType::kVolumeResumed, RecordType::kUser, RecordType::kToken, RecordType::kAudit})
     EXPECT_TRUE(whole.right().kinds.contains(kind)) << "no record of type " << static_cast<int>(kind);
 
   std::map<std::string, std::vector<const Part*>> by_kind;

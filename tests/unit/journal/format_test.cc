@@ -364,6 +364,154 @@ TEST(Format, GapsThatCannotBeAreRefused) {
   EXPECT_TRUE(is_refused({{2}, stamp, "full", false}, FrameKind::kFooter));
 }
 
+// FORMAT.md's tables, word by word, and back.
+TEST(Format, UsersTokensAndAuditsAreWrittenAsDocumented) {
+  const Vault vault = example_vault();
+  const Stamp stamp{.lsn = {0x200}, .time = {0x77}};
+  const auto expect = [&](const auto& record, const std::string& as) {
+    RecordEncoder records;
+    records.add(record);
+    EXPECT_EQ(words(records.bytes()), as);
+    const Decoded decoded = decode(vault, FrameKind::kRecords, records.bytes(), 1);
+    ASSERT_FALSE(decoded.error.has_value()) << decoded.error->message;
+    const auto* back = std::get_if<std::decay_t<decltype(record)>>(&decoded.records[0]);
+    ASSERT_NE(back, nullptr);
+    EXPECT_EQ(*back, record);
+  };
+  UserRecord user{.stamp = stamp, .name = "ops", .verifier = "$a", .rights = 0xffffffff};
+  expect(user, "1a 200 77 0 ffffffff 20003 612473706f ");
+  user.is_removed = true;
+  user.verifier.clear();
+  expect(user, "11a 200 77 0 ffffffff 3 73706f ");
+  TokenRecord token{.stamp = stamp, .user = "ops", .label = "ci", .rights = 5, .expires = {-2}};
+  token.digest.back() = std::byte{1};
+  const std::string of_token =
+      "1b 200 77 0 0 0 0 100000000000000 fffffffffffffffe 5 20003 696373706f ";
+  expect(token, of_token);
+  token.is_revoked = true;
+  expect(token, "1" + of_token);
+  AuditRecord audit{.stamp = stamp, .status = 403, .actor = "ops", .origin = "tls"};
+  audit.act = "mark";
+  audit.detail = "a of db";
+  expect(audit, "14 200 77 0 193 30003 736c7473706f 70004 666f20616b72616d 626420 ");
+  expect(AuditRecord{.stamp = stamp, .act = "a"}, "14 200 77 0 0 0 1 61 ");
+}
+
+TEST(Format, UsersTokensAndAuditsThatCannotBeAreRefused) {
+  const Vault vault = example_vault();
+  const Stamp stamp{.lsn = {200}, .time = {}};
+  const auto is_refused = [&](const auto& record, FrameKind kind = FrameKind::kRecords) {
+    RecordEncoder records;
+    records.add(record);
+    return decode(vault, kind, records.bytes(), 1).error.has_value();
+  };
+  const auto refuses_byte = [&](const auto& record, std::size_t at, std::uint8_t value) {
+    RecordEncoder records;
+    records.add(record);
+    std::vector<std::byte> bad(records.bytes().begin(), records.bytes().end());
+    bad[at] = std::byte{value};
+    return decode(vault, FrameKind::kRecords, bad, 1).error.has_value();
+  };
+  const auto text = [](std::size_t bytes) { return std::string(bytes, 'x'); };
+
+  const UserRecord user{.stamp = stamp, .name = text(64), .verifier = text(128)};
+  EXPECT_FALSE(is_refused(user));
+  EXPECT_FALSE(is_refused(user, FrameKind::kState));
+  EXPECT_TRUE(is_refused(user, FrameKind::kFooter));
+  EXPECT_TRUE(is_refused(UserRecord{.stamp = stamp})) << "without a name";
+  EXPECT_TRUE(is_refused(UserRecord{.stamp = stamp, .name = text(65)}));
+  EXPECT_TRUE(is_refused(UserRecord{.stamp = stamp, .name = "a", .verifier = text(129)}));
+  for (const std::size_t reserved : {2, 3, 4, 7, 24, 31, 36, 39, 44, 47})
+    EXPECT_TRUE(refuses_byte(user, reserved, 1)) << "reserved byte " << reserved;
+  EXPECT_TRUE(refuses_byte(user, 1, 2)) << "an unknown flag";
+  EXPECT_FALSE(refuses_byte(user, 35, 0xff)) << "rights are any";
+
+  TokenRecord token{.stamp = stamp, .user = text(64), .label = text(128)};
+  EXPECT_FALSE(is_refused(token));
+  EXPECT_FALSE(is_refused(token, FrameKind::kState));
+  EXPECT_TRUE(is_refused(token, FrameKind::kFooter));
+  for (const std::size_t reserved : {2, 3, 4, 7, 24, 31, 76, 79, 84, 87})
+    EXPECT_TRUE(refuses_byte(token, reserved, 1)) << "reserved byte " << reserved;
+  EXPECT_TRUE(refuses_byte(token, 1, 2)) << "an unknown flag";
+  EXPECT_TRUE(is_refused(TokenRecord{.stamp = stamp, .user = "a"})) << "without a label";
+  EXPECT_TRUE(is_refused(TokenRecord{.stamp = stamp, .label = "a"})) << "without a user";
+  EXPECT_TRUE(is_refused(TokenRecord{.stamp = stamp, .user = text(65), .label = "a"}));
+  EXPECT_TRUE(is_refused(TokenRecord{.stamp = stamp, .user = "a", .label = text(129)}));
+  token.is_revoked = true;
+  EXPECT_FALSE(is_refused(token));
+  EXPECT_TRUE(is_refused(token, FrameKind::kState)) << "a state has no revoked ones";
+
+  AuditRecord audit{.stamp = stamp, .actor = text(256), .origin = text(256), .act = text(64)};
+  audit.detail = text(2048);
+  EXPECT_FALSE(is_refused(audit));
+  EXPECT_TRUE(is_refused(audit, FrameKind::kState)) << "no state has one";
+  EXPECT_TRUE(is_refused(audit, FrameKind::kFooter));
+  for (const std::size_t reserved : {1, 2, 3, 4, 7, 24, 31, 36, 39, 44, 47})
+    EXPECT_TRUE(refuses_byte(audit, reserved, 1)) << "reserved byte " << reserved;
+  EXPECT_TRUE(is_refused(AuditRecord{.stamp = stamp})) << "without an act";
+  EXPECT_TRUE(is_refused(AuditRecord{.stamp = stamp, .act = text(65)}));
+  EXPECT_TRUE(is_refused(AuditRecord{.stamp = stamp, .actor = text(257), .act = "a"}));
+  EXPECT_TRUE(is_refused(AuditRecord{.stamp = stamp, .origin = text(257), .act = "a"}));
+  EXPECT_TRUE(is_refused(AuditRecord{.stamp = stamp, .act = "a", .detail = text(2049)}));
+}
+
+// However the bytes of one of them are changed under a valid checksum: it is refused, or is exactly
+// what would be written.
+TEST(Format, UsersTokensAndAuditsThatAreDamagedAreRefusedOrWhatTheySay) {
+  const Vault vault = example_vault();
+  const Stamp stamp{.lsn = {200}, .time = {}};
+  RecordEncoder all[3];
+  all[0].add(UserRecord{.stamp = stamp, .name = "ops", .verifier = "$argon2id$"});
+  all[1].add(TokenRecord{.stamp = stamp, .user = "ops", .label = "backups"});
+  all[2].add(AuditRecord{.stamp = stamp, .actor = "ops", .act = "rollBack", .detail = "of db"});
+  for (const RecordEncoder& one : all) {
+    for (std::size_t at = 0; at < one.bytes().size(); ++at) {
+      for (unsigned by = 1; by < 256; ++by) {
+        std::vector<std::byte> bad(one.bytes().begin(), one.bytes().end());
+        bad[at] ^= static_cast<std::byte>(by);
+        const Decoded decoded = decode(vault, FrameKind::kRecords, bad, 1);
+        if (decoded.error.has_value()) continue;
+        RecordEncoder again;
+        std::visit(
+            [&](const auto& of) {
+              if constexpr (!std::is_same_v<std::decay_t<decltype(of)>, WriteRecord>) again.add(of);
+            },
+            decoded.records[0]);
+        ASSERT_TRUE(std::equal(bad.begin(), bad.end(), again.bytes().begin(), again.bytes().end()))
+            << "byte " << at << " by " << by;
+      }
+    }
+  }
+}
+
+TEST(Format, UsersAndTokensInTheStateAreReadBack) {
+  const Vault vault = example_vault();
+  JournalState state;
+  state.apply(UserRecord{.stamp = {{5}, {1}}, .name = "ops", .verifier = "$a", .rights = 7});
+  state.apply(UserRecord{.stamp = {{6}, {1}}, .name = "gone", .is_removed = true});
+  TokenRecord token{.stamp = {{7}, {2}}, .user = "ops", .label = "ci", .expires = {9}};
+  for (int i = 0; i < 20; ++i) {
+    token.digest[3] = static_cast<std::byte>(i);
+    token.stamp.lsn.value += 1;
+    state.apply(token);
+  }
+  JournalState read;
+  for (const RecordEncoder& frame : encode_state(state, 200)) {
+    const Decoded decoded = decode(vault, FrameKind::kState, frame.bytes(), frame.count());
+    ASSERT_FALSE(decoded.error.has_value()) << decoded.error->message;
+    for (const AnyRecord& record : decoded.records) ASSERT_TRUE(add_to_state(read, record).ok());
+  }
+  EXPECT_EQ(read.users, state.users);
+  EXPECT_EQ(read.tokens, state.tokens);
+  EXPECT_EQ(read.tokens.size(), 20u);
+
+  token.user = "gone";
+  EXPECT_EQ(add_to_state(read, AnyRecord(token)).error().code, EIO) << "a token of nobody";
+  ASSERT_TRUE(add_to_state(read, AnyRecord(UserRecord{.name = "ops", .is_removed = true})).ok());
+  EXPECT_TRUE(read.tokens.empty()) << "the next state could not hold them";
+  EXPECT_EQ(add_to_state(read, AnyRecord(AuditRecord{.act = "a"})).error().code, EIO);
+}
+
 TEST(Format, RollbacksThatCannotBeAreRefused) {
   const Vault vault = example_vault();
   const Stamp stamp{.lsn = {200}, .time = {}};

@@ -60,6 +60,9 @@ class Collector final : public RecordVisitor {
   void on_zero(const ZeroRecord& record) override;
   void on_volume_created(const VolumeCreated&) override { ++controls; }
   void on_mark(const MarkRecord& record) override { marks.push_back(record); }
+  void on_user(const UserRecord& record) override { users.push_back(record); }
+  void on_token(const TokenRecord& record) override { tokens.push_back(record); }
+  void on_audit(const AuditRecord& record) override { audits.push_back(record); }
   void on_checkpoint(const CheckpointRecord&) override { ++controls; }
   void on_crash(const CrashRecord& record) override { crashes.push_back(record); }
   void on_clock(const ClockRecord& record) override { clocks.push_back(record); }
@@ -68,6 +71,9 @@ class Collector final : public RecordVisitor {
   std::vector<FrameInfo> frames;
   std::vector<ReadRecord> records;
   std::vector<MarkRecord> marks;
+  std::vector<UserRecord> users;
+  std::vector<TokenRecord> tokens;
+  std::vector<AuditRecord> audits;
   std::vector<CrashRecord> crashes;
   std::vector<ClockRecord> clocks;
   std::vector<Damage> damages;

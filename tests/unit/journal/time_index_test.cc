@@ -459,6 +459,8 @@ void expect_same_state(const JournalState& got, const JournalState& wanted) {
     EXPECT_EQ(found->second.stamp, mark.stamp);
     EXPECT_EQ(found->second.volume, mark.volume);
   }
+  EXPECT_EQ(got.users, wanted.users);
+  EXPECT_EQ(got.tokens, wanted.tokens);
   ASSERT_EQ(got.clock.has_value(), wanted.clock.has_value());
   if (wanted.clock.has_value()) {
     EXPECT_EQ(got.clock->stamp, wanted.clock->stamp);
@@ -507,6 +509,18 @@ void TimeIndexWorld::check_time(Answer answer) {
 }
 
 namespace {
+
+TEST_P(TimeIndexSeeds, StatesHaveTheUsersAndTokensOfTheirTime) {
+  TimeIndexWorld world(GetParam());
+  ASSERT_NO_FATAL_FAILURE(world.start());
+  for (int i = 0; i < 150; ++i) {
+    world.act();
+    world.steps(static_cast<int>(world.machine.random.below(8)));
+    if (world.machine.random.chance(10)) world.pass(5);
+  }
+  EXPECT_FALSE(world.machine.journal->state().users.empty());
+  world.check_states(100);
+}
 
 // What segments open with cannot be read, up to as many in a row as are passed over.
 TEST_P(TimeIndexSeeds, StatesAreKnownWhereSegmentsHaveLostTheirs) {

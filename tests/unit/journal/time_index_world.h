@@ -101,6 +101,24 @@ class TimeIndexWorld {
       machine.random_step({volume});
     }
   }
+  // What somebody does who may: each of these may be refused.
+  void act() {
+    auto& random = machine.random;
+    Journal& journal = *machine.journal;
+    const std::string name = fmt::format("user-{}", random.below(6));
+    UserRecord user{.stamp = machine.sequencer->next(), .name = name};
+    user.rights = static_cast<std::uint32_t>(random.below(8));
+    user.is_removed = random.chance(5);
+    static_cast<void>(journal.record_user(user).ok());
+    TokenRecord token{.stamp = machine.sequencer->next(), .user = name, .label = "a token"};
+    token.digest[0] = static_cast<std::byte>(random.below(10));
+    token.expires = token.stamp.time + random.nanos({1}, cdp::seconds(20));
+    token.is_revoked = random.chance(20);
+    static_cast<void>(journal.record_token(token).ok());
+    AuditRecord audit{.stamp = machine.sequencer->next(), .status = 200, .actor = name};
+    audit.act = "act";
+    static_cast<void>(journal.record_audit(audit).ok());
+  }
   void steps(int count) {
     for (int i = 0; i < count && !machine.store->crashed(); ++i) step();
     if (!machine.store->crashed()) {
