@@ -340,8 +340,20 @@ std::string History::gap_text(const VolumeState::Gap& gap) const {
 
 std::vector<Notice> History::lost() const {
   std::vector<Notice> notices;
-  for (const journal::Damage& damage : options_.lost)
-    notices.push_back({"damage", damage_sentence(damage)});
+  for (const journal::Damage& damage : options_.lost) notices.push_back(notice_of(damage));
+  return notices;
+}
+
+Notice History::notice_of(const journal::Damage& damage) {
+  return {"damage", damage_sentence(damage)};
+}
+
+std::vector<Notice> History::confirmed_losses(Lsn after, Lsn before) const {
+  std::vector<Notice> notices;
+  for (const journal::CrashRecord& crash : newest_.crashes) {
+    if (crash.tail_lost() && crash.last_lsn < before && crash.stamp.lsn > after)
+      notices.push_back(crash_notice(crash));
+  }
   return notices;
 }
 

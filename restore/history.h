@@ -96,6 +96,9 @@ class History {
   std::vector<Notice> notices_of(const journal::VolumeState& volume) const;
   // HistoryOptions::lost: of any volume, mark or rollback in it nothing is known.
   std::vector<Notice> lost() const;
+  static Notice notice_of(const journal::Damage& damage);
+  // Crashes that lost, between the two LSNs, what had been confirmed as durable.
+  std::vector<Notice> confirmed_losses(Lsn after, Lsn before) const;
 
  private:
   using TimeIndex = journal::index::TimeIndex;

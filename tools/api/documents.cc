@@ -146,6 +146,28 @@ json::object status_document(const restore::History& history, const journal::Vau
   return document;
 }
 
+json::object audit_document(const AuditPage& page, AuditWindow window,
+                            const restore::History& history) {
+  json::array audits;
+  for (const journal::AuditRecord& record : page.records) {
+    json::object audit = stamp_document(record.stamp, history.zone());
+    audit["actor"] = record.actor;
+    audit["origin"] = record.origin;
+    audit["act"] = record.act;
+    audit["detail"] = record.detail;
+    audit["status"] = record.status;
+    audits.push_back(std::move(audit));
+  }
+  json::object document{{"audit", std::move(audits)}};
+  if (page.before) document["before"] = page.before->value;
+  std::vector<restore::Notice> notices = history.confirmed_losses(
+      page.before.value_or(cdp::Lsn{}), window.before.value_or(cdp::Lsn{UINT64_MAX}));
+  for (const journal::Damage& damage : page.lost)
+    notices.push_back(restore::History::notice_of(damage));
+  if (!notices.empty()) document["notices"] = notices_document(notices);
+  return document;
+}
+
 json::object diff_document(const restore::ResolvedPoint& from, const restore::ResolvedPoint& to,
                            const restore::Difference& difference, const TimeZone& zone) {
   json::array extents;

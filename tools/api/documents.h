@@ -21,6 +21,7 @@
 #include "restore/difference.h"
 #include "restore/history.h"
 #include "restore/time_zone.h"
+#include "tools/api/audit_page.h"
 
 namespace tools::api {
 
@@ -52,6 +53,11 @@ struct SegmentTotals {
 };
 boost::json::object status_document(const restore::History& history, const journal::Vault& vault,
                                     SegmentTotals totals);
+// GET /api/audit: {"audit": [{"lsn", "time", "time_utc", "actor", "origin", "act", "detail",
+// "status"}], newest first; "before": LSN, absent where there are no older ones; "notices"}. What
+// is lost of the LSNs between `window.before` and "before" is among the notices.
+boost::json::object audit_document(const AuditPage& page, AuditWindow window,
+                                   const restore::History& history);
 // GET /api/volumes/NAME/diff?from=POINT&to=POINT: {"volume", "from": stamp, "to": stamp,
 // "from_size_bytes", "to_size_bytes", "changed_bytes", "extents": [{"offset", "bytes", "becomes":
 // "data" | "zeroes"}], "notices"}

@@ -67,6 +67,16 @@ Task<Result<VaultQueries::Document>> VaultQueries::status(restore::TimeZone zone
   co_return with_lost(status_document(*opened, source_.vault(), *totals), *opened);
 }
 
+Task<Result<VaultQueries::Document>> VaultQueries::audit(restore::TimeZone zone,
+                                                         AuditWindow window) {
+  const Result<History> opened = co_await history(std::move(zone));
+  if (!opened.ok()) co_return opened.error();
+  const Result<AuditPage> page =
+      co_await read_audit_page(source_.scheduler(), source_.segments(), source_.vault(), window);
+  if (!page.ok()) co_return page.error();
+  co_return audit_document(*page, window, *opened);
+}
+
 Task<Result<SegmentTotals>> VaultQueries::segment_totals() {
   Result<std::vector<std::string>> names = co_await source_.segments().list();
   if (!names.ok()) co_return std::move(names).error();

@@ -24,6 +24,7 @@
 #include "restore/difference.h"
 #include "restore/history.h"
 #include "restore/image_source.h"
+#include "tools/api/audit_page.h"
 #include "tools/api/documents.h"
 
 namespace tools::api {
@@ -61,6 +62,8 @@ class VaultQueries {
   cdp::Task<cdp::Result<Document>> points(restore::TimeZone zone, std::string volume,
                                           std::optional<restore::Point> point);
   cdp::Task<cdp::Result<Document>> status(restore::TimeZone zone);
+  // A page of who did what, newest first.
+  cdp::Task<cdp::Result<Document>> audit(restore::TimeZone zone, AuditWindow window);
   cdp::Task<cdp::Result<Document>> verify(journal::VerifyOptions options);
   cdp::Task<cdp::Result<Document>> diff(restore::TimeZone zone, std::string volume,
                                         restore::Point from, restore::Point to);

@@ -124,6 +124,15 @@ class RecordedVault {
     note(stamp, id, {});
     return stamp;
   }
+  cdp::Stamp audit(const std::string& act, const std::string& detail) {
+    journal::AuditRecord record{.stamp = sequencer_->next(), .status = 200, .actor = "ops"};
+    record.origin = "10.0.0.7";
+    record.act = act;
+    record.detail = detail;
+    EXPECT_TRUE(journal_->record_audit(record).ok());
+    note(record.stamp, {}, {});
+    return record.stamp;
+  }
   // What the model says of a point inside is what history has, not what the volume held.
   cdp::Stamp begin_gap(cdp::VolumeId id, const std::string& cause) {
     const cdp::Stamp stamp = sequencer_->next();

@@ -3,9 +3,8 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/unit/restore/recorded_vault.h"
+#include "tests/unit/tools/recorded_source.h"
 #include "tools/api/documents.h"
-#include "tools/api/queries.h"
 #include "tools/api/target_sink.h"
 
 namespace tools::api {
@@ -42,32 +41,6 @@ class ImageInMemory final : public ExtentSink {
   std::uint64_t next = 0;
   bool in_order = true;
   int notices = 0;
-};
-
-// What the queries ask, of a vault on the simulated machine.
-class RecordedSource final : public VaultSource {
- public:
-  explicit RecordedSource(RecordedVault& world)
-      : world_(world),
-        blocks_(std::make_shared<journal::BlockReader>(world.scheduler, world.segments(),
-                                                       world.vault)) {}
-  cdp::Scheduler& scheduler() override { return world_.scheduler; }
-  cdp::Directory& segments() override { return world_.segments(); }
-  const journal::Vault& vault() override { return world_.vault; }
-  std::shared_ptr<journal::BlockReader> blocks() override { return blocks_; }
-  cdp::Task<cdp::Result<Newest>> newest() override {
-    auto state =
-        co_await journal::newest_state(world_.scheduler, world_.segments(), world_.vault);
-    if (!state.ok()) co_return std::move(state).error();
-    co_return Newest{*std::move(state), std::nullopt};
-  }
-  cdp::Task<cdp::Result<journal::index::TimeIndex*>> index() override {
-    co_return &world_.index();
-  }
-
- private:
-  RecordedVault& world_;
-  std::shared_ptr<journal::BlockReader> blocks_;
 };
 
 class ImageStreamTest : public testing::Test {
