@@ -9,6 +9,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "tests/unit/tools/certificate_files.h"
 #include "tools/daemon/config/command_line.h"
 #include "tools/daemon/config/config_file.h"
 #include "tools/daemon/config/settings.h"
@@ -16,6 +17,7 @@
 namespace tools {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -39,7 +41,10 @@ TEST(ConfigFile, EveryValueIsWrittenSoThatItReadsBack) {
   told.state = "/it's";
   told.allowed_paths = {"/dev/mapper", "/srv/# no comment"};
   told.nbd_listen = {"unix:/run/a, b", "tcp:[::1]:10809"};
-  told.nbd_insecure = true;
+  told.insecure = true;
+  told.http_listen = "[::]:8443";
+  told.http_certificate = "/etc/tls/a.crt";
+  told.http_key = "/etc/tls/a key";
   told.control_listen = "unix:/run/control";
   told.dirty_budget_bytes = (64u << 20) + 1;
   told.dedup_bytes = std::uint64_t{1} << 40;
@@ -79,9 +84,9 @@ TEST(ConfigFile, TakesEachKindOfValue) {
   told = {};
   EXPECT_THAT(read("vault = \"/srv//vault/\"\n"
                    "allowed_paths = [\"/dev\", '/srv/volumes']\n"
+                   "insecure = true\n"
                    "[nbd]\n"
                    "listen = [\"unix:/run/nbd\", \"tcp:127.0.0.1:10809\"]\n"
-                   "insecure = true\n"
                    "[memory]\n"
                    "dirty_budget = \"64M\"\n"
                    "dedup = 4194304\n"
@@ -92,7 +97,7 @@ TEST(ConfigFile, TakesEachKindOfValue) {
   EXPECT_EQ(told.vault, "/srv/vault");
   EXPECT_THAT(told.allowed_paths, ElementsAre("/dev", "/srv/volumes"));
   EXPECT_THAT(told.nbd_listen, ElementsAre("unix:/run/nbd", "tcp:127.0.0.1:10809"));
-  EXPECT_TRUE(told.nbd_insecure);
+  EXPECT_TRUE(told.insecure);
   EXPECT_EQ(told.dirty_budget_bytes, 64u << 20);
   EXPECT_EQ(told.dedup_bytes, 4u << 20);
   EXPECT_EQ(told.hydration_bytes_per_second, 0u);
@@ -130,7 +135,12 @@ TEST(ConfigFile, WhatIsWrongIsToldWithItsLineAndTheNearestKey) {
       {"vault = 2020-02-23", "F:1: vault: it is a text, a whole number"},
       {"allowed_paths = \"/dev\"", "F:1: allowed_paths: it wants a list"},
       {"allowed_paths = [\"/dev\", 5]", "F:1: allowed_paths: "},
-      {"nbd.insecure = \"yes\"", "F:1: nbd.insecure: it is true or false"},
+      {"insecure = \"yes\"", "F:1: insecure: it is true or false"},
+      {"nbd.insecure = true", "F:1: there is no setting nbd.insecure: insecure is one"},
+      {"http.listen = \"unix:/run/x\"", "F:1: http.listen: it takes HOST:PORT, not unix:/run/x"},
+      {"http.listen = \"localhost\"", "F:1: http.listen: it takes HOST:PORT: "},
+      {"http.listen = \"::1:8443\"", "F:1: http.listen: it takes HOST:PORT: "},
+      {"http.key = \"server.key\"", "F:1: http.key: \"server.key\" must be a path from the root"},
       {"nbd.listen = [\"udp:1.2.3.4:5\"]", "F:1: nbd.listen: "},
       {"control.listen = \"tcp:127.0.0.1:1\"", "F:1: control.listen: it takes unix:PATH"},
       {"vault = \"/a\"\nvault = \"/b\"", "F:2: "},
@@ -143,7 +153,7 @@ TEST(ConfigFile, WhatIsWrongIsToldWithItsLineAndTheNearestKey) {
       {"[control]\n[jurnal]", "F:2: there is no setting jurnal"},
       {"journal.segment.size = 5",
        "F:1: there is no setting journal.segment: journal.segment_size is one"},
-      {"[[nbd]]\ninsecure = true", "F:1: there is no setting nbd"},
+      {"[[metrics]]\ninsecure = true", "F:1: there is no setting metrics"},
       {"vault.deeper = 1", "F:1: vault: it is a text"},
   };
   for (const auto& [text, sentence] : cases) {
@@ -161,7 +171,7 @@ TEST(ConfigFile, WhatIsNestedAsDeepAsTheFileIsLongIsRefused) {
 }
 
 TEST(ConfigFile, AllThatIsWrongIsToldInTheOrderOfItsLines) {
-  EXPECT_THAT(read("zebra = 1\n[nbd]\ninsecure = 1\nlisten = 2\n[journal]\nsegment_size = 1\n"),
+  EXPECT_THAT(read("zebra = 1\n[metrics]\ninsecure = 1\nlisten = 2\n[journal]\nsegment_size = 1\n"),
               ElementsAre(StartsWith("F:1: "), StartsWith("F:3: "), StartsWith("F:4: "),
                           StartsWith("F:6: ")));
 }
@@ -268,6 +278,94 @@ TEST_F(LayersTest, ContradictionsAreRefused) {
                           "tcp:192.0.2.1:9310"}),
               IsEmpty());
   EXPECT_THAT(configured({"--config", file("[metrics]\nlisten = \"\"\n")}), IsEmpty());
+}
+
+TEST_F(LayersTest, HttpIsToldAsInAUrlOrAsASocketAddress) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"127.0.0.1:8443", "127.0.0.1:8443"}, {"tcp:127.0.0.1:8443", "127.0.0.1:8443"},
+      {"localhost:0", "localhost:0"},       {"[::1]:8443", "[::1]:8443"},
+      {"tcp:[::1]:8443", "[::1]:8443"},
+  };
+  for (const auto& [said, taken] : cases) {
+    EXPECT_THAT(configured({"--config", file(""), "--http", said}), IsEmpty()) << said;
+    EXPECT_EQ(told_.http_listen, taken);
+    EXPECT_EQ(told_.http_listener(), std::string{"tcp:"} + taken);
+  }
+  EXPECT_THAT(configured({"--config", file("http.listen = \"127.0.0.1:1\"\n"), "--http", ""}),
+              IsEmpty());
+  EXPECT_EQ(told_.http_listener(), "") << "nowhere";
+}
+
+TEST_F(LayersTest, BeyondLoopbackHttpWantsACertificateOrToBeInsecure) {
+  const std::string state = (directory_ / "state").string();
+  const std::vector<std::string> open{"--config", file(""), "--state",
+                                      state,      "--http", "192.0.2.1:8443"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), open.begin(), open.end());
+    return more;
+  };
+  EXPECT_THAT(configured(open), ElementsAre(AllOf(HasSubstr("192.0.2.1:8443 is not a loopback"),
+                                                  HasSubstr("`hindsight tls init`"))));
+  EXPECT_THAT(configured(with({"--insecure"})), IsEmpty());
+  EXPECT_THAT(configured({"--config", file(""), "--state", state, "--http", "[::]:8443"}),
+              ElementsAre(HasSubstr("[::]:8443 is not a loopback address")));
+  // What lies where `tls init` puts it is found.
+  std::filesystem::create_directories(directory_ / "state/tls");
+  EXPECT_FALSE(told_.has_certificate());
+  write_certificate(told_.http_certificate_path(), told_.http_key_path());
+  EXPECT_THAT(configured(open), IsEmpty());
+  EXPECT_TRUE(told_.has_certificate());
+}
+
+TEST_F(LayersTest, ACertificateThatCannotBeServedIsRefused) {
+  const std::filesystem::path one = directory_ / "one";
+  const std::filesystem::path other = directory_ / "other";
+  const std::filesystem::path none = directory_ / "none";
+  const auto path = [](std::filesystem::path stem, const char* extension) {
+    return stem.replace_extension(extension).string();
+  };
+  write_certificate(path(one, "crt"), path(one, "key"));
+  write_certificate(path(other, "crt"), path(other, "key"), "secret");
+  std::ofstream{none} << "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  std::ofstream{path(one, "twice")} << std::ifstream{path(one, "crt")}.rdbuf()
+                                    << std::ifstream{none}.rdbuf();
+  const auto told = [&](const std::string& certificate, const std::string& key) {
+    return configured({"--config", file("[http]\nlisten = \"127.0.0.1:8443\"\ncertificate = \"" +
+                                        certificate + "\"\nkey = \"" + key + "\"\n")});
+  };
+  EXPECT_THAT(told(path(one, "crt"), path(one, "key")), IsEmpty());
+  EXPECT_THAT(told(path(one, "crt"), path(other, "key")),
+              ElementsAre(HasSubstr("other.key wants a passphrase")));
+  write_certificate(path(other, "crt"), path(other, "key"));
+  EXPECT_THAT(told(path(one, "crt"), path(other, "key")),
+              ElementsAre(HasSubstr("other.key is not the key of the certificate")));
+  EXPECT_THAT(told(none.string(), path(one, "key")),
+              ElementsAre(HasSubstr("none is no certificate in PEM")));
+  EXPECT_THAT(told(path(one, "key"), path(one, "key")),
+              ElementsAre(HasSubstr("one.key is no certificate in PEM")));
+  EXPECT_THAT(told(path(one, "crt"), path(one, "crt")),
+              ElementsAre(HasSubstr("one.crt is no private key in PEM")));
+  EXPECT_THAT(told(path(one, "twice"), path(one, "key")),
+              ElementsAre(HasSubstr("one.twice has a certificate that is broken")));
+  EXPECT_THAT(told(path(one, "gone"), path(one, "key")),
+              ElementsAre(HasSubstr("opening the certificate")));
+  EXPECT_THAT(told(path(one, "crt"), directory_.string()), ElementsAre(HasSubstr("a directory")));
+  EXPECT_THAT(told(path(one, "crt"), ""), ElementsAre(HasSubstr("go together")));
+  EXPECT_THAT(told("", path(one, "key")), ElementsAre(HasSubstr("go together")));
+}
+
+TEST_F(LayersTest, HalfACertificateIsNoReasonToServeInClear) {
+  const std::filesystem::path tls = directory_ / "state/tls";
+  std::filesystem::create_directories(tls);
+  write_certificate(tls / "server.crt", tls / "server.key");
+  for (const char* const left : {"server.crt", "server.key"}) {
+    const std::string kept = (tls / left).string();
+    std::filesystem::rename(kept, kept + ".away");
+    EXPECT_THAT(configured({"--config", file(""), "--state", (directory_ / "state").string(),
+                            "--http", "127.0.0.1:8443"}),
+                ElementsAre(AllOf(HasSubstr("opening"), HasSubstr(left))));
+    std::filesystem::rename(kept + ".away", kept);
+  }
 }
 
 TEST_F(LayersTest, ADirectoryThatIsTooDeepForItsSocketsWantsThemNamed) {

@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "cdp/io/socket.h"
+#include "tools/daemon/tls/tls_context.h"
 
 namespace tools {
 
@@ -16,6 +19,25 @@ std::string Configuration::control_listener() const {
   return control_listen.empty() ? "unix:" + state + "/control.sock" : control_listen;
 }
 
+std::string Configuration::http_listener() const {
+  return http_listen.empty() ? "" : "tcp:" + http_listen;
+}
+
+std::string Configuration::http_certificate_path() const {
+  return http_certificate.empty() ? state + "/tls/server.crt" : http_certificate;
+}
+
+std::string Configuration::http_key_path() const {
+  return http_key.empty() ? state + "/tls/server.key" : http_key;
+}
+
+// One without the other is somebody's mistake, and not a reason to serve in clear.
+bool Configuration::has_certificate() const {
+  std::error_code error;
+  return !http_certificate.empty() || std::filesystem::exists(http_certificate_path(), error) ||
+         std::filesystem::exists(http_key_path(), error) || error;
+}
+
 namespace {
 
 bool is_local(const std::string& listener) {
@@ -24,6 +46,25 @@ bool is_local(const std::string& listener) {
 }
 
 }  // namespace
+
+// What there is to say against serving HTTP so.
+std::vector<std::string> http_contradictions(const Configuration& configuration) {
+  if (configuration.http_certificate.empty() != configuration.http_key.empty()) {
+    return {"http.certificate and http.key go together: name both, or neither"};
+  }
+  if (configuration.http_listen.empty()) return {};
+  if (configuration.has_certificate()) {
+    const auto opened =
+        open_tls_context(configuration.http_certificate_path(), configuration.http_key_path());
+    if (opened.ok()) return {};
+    return {opened.error().message};
+  }
+  if (configuration.insecure || is_local(configuration.http_listener())) return {};
+  return {fmt::format(
+      "{} is not a loopback address, and HTTP would travel there in clear: make a certificate with "
+      "`hindsight tls init`, name one with http.certificate and http.key, or say --insecure",
+      configuration.http_listen)};
+}
 
 std::vector<std::string> contradictions(const Configuration& configuration) {
   std::vector<std::string> sentences;
@@ -38,7 +79,7 @@ std::vector<std::string> contradictions(const Configuration& configuration) {
     if (!address.ok()) sentences.push_back(address.error().message);
   }
   if (!sentences.empty()) return sentences;
-  if (!configuration.nbd_insecure) {
+  if (!configuration.insecure) {
     for (const std::string& text : configuration.nbd_listeners()) {
       if (is_local(text)) continue;
       sentences.push_back(fmt::format(
@@ -46,6 +87,9 @@ std::vector<std::string> contradictions(const Configuration& configuration) {
           "or 127.0.0.1, or say --insecure",
           text));
     }
+  }
+  for (std::string& sentence : http_contradictions(configuration)) {
+    sentences.push_back(std::move(sentence));
   }
   const std::string& metrics = configuration.metrics_listen;
   if (!metrics.empty() && !configuration.metrics_insecure && !is_local(metrics)) {

@@ -15,9 +15,12 @@ struct Configuration {
   std::string state = "/var/lib/hindsight";
   // Directories and devices: what an operator names for the daemon to open lies in one of them.
   std::vector<std::string> allowed_paths = {"/"};
+  bool insecure = false;                // NBD and HTTP in clear beyond loopback
   std::vector<std::string> nbd_listen;  // empty: unix:STATE/nbd.sock
-  bool nbd_insecure = false;
   std::string control_listen;  // empty: unix:STATE/control.sock
+  std::string http_listen;     // HOST:PORT; empty: nowhere
+  std::string http_certificate;  // PEM files; empty: those in STATE/tls, where they are
+  std::string http_key;
   std::string metrics_listen;  // empty: nowhere but in the API
   bool metrics_insecure = false;
   std::uint64_t dirty_budget_bytes = 128u << 20;
@@ -32,9 +35,16 @@ struct Configuration {
   // written.
   std::vector<std::string> nbd_listeners() const;
   std::string control_listener() const;
+  std::string http_listener() const;  // empty: nowhere
+  // Where they are looked for. Whether there are any is what the file system says: somebody has
+  // named them, or one of the two is there.
+  std::string http_certificate_path() const;
+  std::string http_key_path() const;
+  bool has_certificate() const;
 };
 
-// What is wrong between settings that are each possible, a sentence each. May ask the resolver.
+// What is wrong between settings that are each possible, and with the certificate that they name,
+// a sentence each. May ask the resolver, and reads the certificate.
 std::vector<std::string> contradictions(const Configuration& configuration);
 
 }  // namespace tools

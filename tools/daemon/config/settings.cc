@@ -23,6 +23,7 @@ using cdp::Status;
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
+constexpr std::string_view kTcpPrefix = "tcp:";
 
 // --- What is possible ---------------------------------------------------------------------------
 
@@ -50,6 +51,22 @@ Result<std::string> listener(const std::string& text) {
 
 Result<std::string> listener_or_none(const std::string& text) {
   return text.empty() ? Result<std::string>{text} : listener(text);
+}
+
+// As it is written in URLs; as socket addresses are written, too.
+Result<std::string> http_listener_or_none(const std::string& text) {
+  if (text.empty()) return text;
+  if (text.starts_with("unix:")) {
+    return make_error(EINVAL, "it takes HOST:PORT, not {}: the API is on the control socket", text);
+  }
+  const std::string address = text.starts_with(kTcpPrefix) ? text : std::string{kTcpPrefix} + text;
+  Result<std::string> checked = listener(address);
+  if (!checked) return make_error(EINVAL, "it takes HOST:PORT: {}", checked.error().message);
+  return checked->substr(kTcpPrefix.size());
+}
+
+Result<std::string> path_or_none(const std::string& path) {
+  return path.empty() ? Result<std::string>{path} : absolute_path(path);
 }
 
 Result<std::string> unix_listener(const std::string& text) {
@@ -180,20 +197,38 @@ std::vector<Setting> make_settings() {
                             "in the vault, be another volume's, or be in use or mounted.",
                  .change = kLive,
                  .is_path = true}),
+      described(flag("insecure", &Configuration::insecure),
+                {.option = "--insecure",
+                 .meaning = "Serve NBD and HTTP beyond loopback although nothing is encrypted."}),
       described(resolved(texts("nbd.listen", &Configuration::nbd_listen, listener),
                          &Configuration::nbd_listeners),
                 {.option = "--nbd",
                  .value_name = "unix:PATH|tcp:HOST:PORT",
                  .meaning = "Where to serve NBD; unix:STATE/nbd.sock where none is named."}),
-      described(flag("nbd.insecure", &Configuration::nbd_insecure),
-                {.option = "--insecure",
-                 .meaning = "Serve NBD beyond loopback although nothing is encrypted."}),
       described(resolved(text("control.listen", &Configuration::control_listen, unix_listener),
                          &Configuration::control_listener),
                 {.option = "--control",
                  .value_name = "unix:PATH",
                  .meaning = "The control socket; unix:STATE/control.sock where none is named. The "
                             "command line speaks to it."}),
+      described(text("http.listen", &Configuration::http_listen, http_listener_or_none),
+                {.option = "--http",
+                 .value_name = "HOST:PORT",
+                 .meaning = "Where to serve the API over the network: by HTTPS where there is a "
+                            "certificate; nowhere where empty. An IPv6 host stands in brackets."}),
+      described(resolved(text("http.certificate", &Configuration::http_certificate, path_or_none),
+                         &Configuration::http_certificate_path),
+                {.meaning = "The certificate of http.listen in PEM, with those between it and its "
+                            "authority; STATE/tls/server.crt where none is named and there is "
+                            "one. SIGHUP has a renewed one taken.",
+                 .change = kLive,
+                 .is_path = true}),
+      described(resolved(text("http.key", &Configuration::http_key, path_or_none),
+                         &Configuration::http_key_path),
+                {.meaning = "The key of that certificate in PEM, without a passphrase; "
+                            "STATE/tls/server.key where none is named.",
+                 .change = kLive,
+                 .is_path = true}),
       described(text("metrics.listen", &Configuration::metrics_listen, listener_or_none),
                 {.option = "--metrics",
                  .value_name = "unix:PATH|tcp:HOST:PORT",
