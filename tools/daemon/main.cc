@@ -13,6 +13,7 @@
 #include <exception>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "cdp/base/clock.h"
@@ -32,6 +33,7 @@ namespace {
 
 constexpr int kWrongUsage = 2;
 constexpr std::string_view kUnixPrefix = "unix:";
+constexpr std::string_view kTcpPrefix = "tcp:";
 
 void set_log_level(const Configuration& configuration) {
   spdlog::set_level(configuration.verbose ? spdlog::level::debug : spdlog::level::info);
@@ -74,9 +76,12 @@ class Daemon {
   cdp::Task<cdp::Status> serve(Appliance& appliance);
   cdp::Result<std::vector<std::unique_ptr<cdp::SocketListener>>> listen();
   cdp::Result<std::unique_ptr<HttpServer>> open_http(const std::string& listener,
-                                                     HttpServer::Handler handler);
+                                                     HttpServer::Handler handler,
+                                                     TlsContext tls = {});
+  cdp::Result<std::unique_ptr<HttpServer>> open_network(HttpServer::Handler handler);
   cdp::Task<void> wait_for_stop(Appliance& appliance);
   cdp::Task<void> configure_anew(Appliance& appliance);
+  cdp::Task<void> renew_certificate();
 
   cdp::Reactor& reactor_;
   const cdp::Clock& clock_;
@@ -84,6 +89,8 @@ class Daemon {
   Configuration configuration_;  // as it is in force
   const int signal_fd_;
   ServiceManager service_manager_;
+  std::unique_ptr<HttpServer> network_;  // http.listen's, while it is served
+  bool is_encrypted_ = false;            // it speaks HTTPS
 };
 
 cdp::Task<void> Daemon::run(cdp::Status& outcome) {
@@ -119,10 +126,25 @@ cdp::Result<std::vector<std::unique_ptr<cdp::SocketListener>>> Daemon::listen() 
 }
 
 cdp::Result<std::unique_ptr<HttpServer>> Daemon::open_http(const std::string& listener,
-                                                           HttpServer::Handler handler) {
+                                                           HttpServer::Handler handler,
+                                                           TlsContext tls) {
   cdp::Result<cdp::SocketAddress> address = cdp::parse_socket_address(listener);
   if (!address) return std::move(address).error();
-  return HttpServer::open(reactor_, *std::move(address), std::move(handler));
+  return HttpServer::open(reactor_, *std::move(address), std::move(tls), std::move(handler));
+}
+
+// The API over the network; null where it is not wanted.
+cdp::Result<std::unique_ptr<HttpServer>> Daemon::open_network(HttpServer::Handler handler) {
+  if (configuration_.http_listen.empty()) return std::unique_ptr<HttpServer>{};
+  TlsContext tls;
+  if (configuration_.has_certificate()) {
+    auto opened =
+        open_tls_context(configuration_.http_certificate_path(), configuration_.http_key_path());
+    if (!opened) return std::move(opened).error();
+    tls = *std::move(opened);
+  }
+  is_encrypted_ = tls != nullptr;
+  return open_http(configuration_.http_listener(), std::move(handler), std::move(tls));
 }
 
 // Everything between the appliance's start and its stop.
@@ -133,8 +155,10 @@ cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
   std::vector<cdp::SocketAddress> addresses;
   for (const auto& listener : *listeners) addresses.push_back(listener->address());
   Api api{reactor_, clock_, appliance, nbd, std::move(addresses)};
-  auto control = open_http(configuration_.control_listener(),
-                           [&api](HttpRequest request) { return api.answer(std::move(request)); });
+  const HttpServer::Handler answer = [&api](HttpRequest request) {
+    return api.answer(std::move(request));
+  };
+  auto control = open_http(configuration_.control_listener(), answer);
   if (!control) co_return std::move(control).error();
   cdp::Result<std::unique_ptr<HttpServer>> metrics = std::unique_ptr<HttpServer>{};
   if (!configuration_.metrics_listen.empty()) {
@@ -146,15 +170,29 @@ cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
     co_await (*control)->stop();
     co_return std::move(metrics).error();
   }
+  auto network = open_network(answer);
+  if (!network) {
+    if (*metrics != nullptr) co_await (*metrics)->stop();
+    co_await (*control)->stop();
+    co_return std::move(network).error();
+  }
+  network_ = *std::move(network);
   cdp::TaskGroup serving{reactor_};
   for (const auto& listener : *listeners) spdlog::info("NBD on {}", listener->address().text());
   for (auto& listener : *listeners) serving.spawn(nbd.serve(std::move(listener)));
   if (*metrics != nullptr) spdlog::info("metrics on {}", configuration_.metrics_listen);
+  if (network_ != nullptr) {
+    const std::string address = network_->address().text().substr(kTcpPrefix.size());
+    if (is_encrypted_) spdlog::info("HTTPS on {}", address);
+    if (!is_encrypted_) spdlog::info("HTTP on {} (not encrypted)", address);
+  }
   const std::string where = configuration_.control_listener().substr(kUnixPrefix.size());
   spdlog::info("ready: control socket {}", where);
   service_manager_.ready(
       fmt::format("Serving {} volumes; control socket {}", appliance.live_volumes().size(), where));
   co_await wait_for_stop(appliance);
+  if (network_ != nullptr) co_await network_->stop();
+  network_.reset();
   if (*metrics != nullptr) co_await (*metrics)->stop();
   co_await (*control)->stop();
   co_await nbd.shutdown();
@@ -207,6 +245,30 @@ cdp::Task<void> Daemon::configure_anew(Appliance& appliance) {
   set_log_level(configuration_);
   appliance.set_hydration_rate(configuration_.hydration_bytes_per_second);
   appliance.set_allowed_paths(configuration_.allowed_paths);
+  co_await renew_certificate();
+}
+
+// One that cannot be served leaves the old one where it is.
+cdp::Task<void> Daemon::renew_certificate() {
+  if (network_ == nullptr) co_return;
+  if (!is_encrypted_) {
+    if (configuration_.has_certificate()) {
+      spdlog::warn("HTTP stays in clear until the next start, although there is a certificate now");
+    }
+    co_return;
+  }
+  std::optional<cdp::Result<TlsContext>> opened;
+  co_await cdp::on_worker(reactor_, [&] {
+    opened.emplace(
+        open_tls_context(configuration_.http_certificate_path(), configuration_.http_key_path()));
+  });
+  if (opened->ok()) {
+    network_->renew(std::move(**opened));
+    spdlog::info("HTTPS: new connections get the certificate {}",
+                 configuration_.http_certificate_path());
+  } else {
+    spdlog::error("HTTPS: {}: the certificate stays the one it was", opened->error().message);
+  }
 }
 
 int run_daemon(const CommandLine& line, Configuration configuration) {

@@ -1,111 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/daemon/rest/http_server.h"
 
-#include <pwd.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core.hpp>
-#include <boost/beast/http.hpp>
-#include <boost/json/parse.hpp>
-#include <boost/url/parse.hpp>
 #include <chrono>
-#include <set>
 #include <thread>
 
 #include "cdp/base/check.h"
-#include "cdp/base/utf8.h"
 #include "cdp/io/signal.h"
+#include "tools/daemon/rest/http_connections.h"
+#include "tools/daemon/rest/http_stream.h"
+#include "tools/daemon/rest/http_wire.h"
 #include "tools/daemon/rest/problem.h"
+#include "tools/daemon/rest/request_head.h"
 
 namespace tools {
 namespace {
 
 namespace asio = boost::asio;
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
-using Socket = asio::generic::stream_protocol;  // unix or TCP
-using Stream = beast::basic_stream<Socket, asio::any_io_executor>;
+using Error = boost::system::error_code;
 
-constexpr std::size_t kMaxConnections = 64;
-constexpr std::uint64_t kMaxBodyBytes = 1u << 20;
-constexpr std::uint32_t kMaxHeaderBytes = 16u << 10;
-constexpr std::chrono::seconds kIdleTimeout{60};
-constexpr std::chrono::seconds kLingerTimeout{2};
-constexpr std::uint64_t kMaxLingerBytes = 8u << 20;
+constexpr HttpConnections::Limits kLimits{.all = 256, .of_one_network = 64};
+// What a client has time for.
+constexpr std::chrono::seconds kHandshakeTimeout{10};
+constexpr std::chrono::seconds kHeaderTimeout{10};  // from its first byte; of the first, from none
+constexpr std::chrono::seconds kBodyTimeout{60};
+constexpr std::chrono::seconds kIdleTimeout{60};     // between requests
+constexpr std::chrono::seconds kSendTimeout{60};     // to take an answer, or a piece of one
+constexpr std::chrono::seconds kLastSendTimeout{2};  // while the server stops
+constexpr std::chrono::seconds kRefusalLogInterval{1};
+constexpr std::size_t kReadBytes = 16u << 10;
+constexpr unsigned kGone = 0;  // the status of a refusal that nobody would read
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
-
-HttpPeer peer_of(Socket::socket& socket) {
-  ucred credentials{};
-  socklen_t bytes = sizeof credentials;
-  boost::system::error_code ignored;
-  const bool is_unix = socket.local_endpoint(ignored).protocol().family() == AF_UNIX;
-  if (!is_unix ||
-      getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0) {
-    std::string name = cdp::peer_of(socket.native_handle());
-    std::string address = name.substr(0, name.rfind(':'));
-    return {.name = std::move(name), .address = std::move(address)};
-  }
-  passwd entry{};
-  passwd* found = nullptr;
-  char buffer[4096];
-  getpwuid_r(credentials.uid, &entry, buffer, sizeof buffer, &found);
-  return {
-      .name = fmt::format("{} (uid {})", found != nullptr ? found->pw_name : "?", credentials.uid),
-      .process = HttpPeer::Process{credentials.uid, credentials.gid}};
-}
-
-// The status that answers what cannot be read as a request; 0 where the client has gone.
-unsigned refusal_of(const boost::system::error_code& error) {
-  if (error == http::error::body_limit) return 413;
-  if (error == http::error::header_limit || error == http::error::buffer_overflow) return 431;
-  if (error == http::error::end_of_stream || error == http::error::partial_message) return 0;
-  return error.category() == http::make_error_code(http::error::bad_method).category() ? 400 : 0;
-}
-
-bool is_json(std::string_view content_type) {
-  const std::string_view media_type = content_type.substr(0, content_type.find(';'));
-  return media_type.empty() || beast::iequals(media_type, "application/json");
-}
-
-// The request in our terms, or the problem with it.
-cdp::Result<HttpRequest> translate(const http::request<http::string_body>& wire) {
-  HttpRequest request;
-  // Of HEAD, only the answer's body is left out.
-  request.method = wire.method() == http::verb::head ? "GET" : std::string{wire.method_string()};
-  const auto url = boost::urls::parse_origin_form(wire.target());
-  if (!url) return cdp::make_error(EINVAL, "the request's target is not a valid URL path");
-  for (const auto& segment : url->segments()) request.path.push_back(segment);
-  for (const auto& parameter : url->params()) request.query[parameter.key] = parameter.value;
-  // What an escape sequence stands for may be anything, and comes back in sentences, which are
-  // JSON.
-  const bool is_text =
-      std::all_of(request.path.begin(), request.path.end(), cdp::is_utf8) &&
-      std::all_of(request.query.begin(), request.query.end(), [](const auto& parameter) {
-        return cdp::is_utf8(parameter.first) && cdp::is_utf8(parameter.second);
-      });
-  if (!is_text) return cdp::make_error(EINVAL, "the request's target is not UTF-8");
-  if (!wire.body().empty()) {
-    boost::system::error_code error;
-    request.body = boost::json::parse(wire.body(), error);
-    if (error) return cdp::make_error(EINVAL, "the request's body is not valid JSON");
-  }
-  return request;
-}
 
 // Awaits a coroutine of the reactor from one of this thread's.
 template <typename T>
@@ -138,15 +76,41 @@ cdp::Task<Nothing> abandon(BodySource& source) {
   co_return Nothing{};
 }
 
+// A connection with what was received on it and is not taken yet.
+struct Connection {
+  explicit Connection(std::unique_ptr<HttpStream> opened)
+      : stream(std::move(opened)), member(stream->network(), [this] { close(); }) {}
+
+  // What the handler has done, its client is still told.
+  void close() {
+    if (!awaits_answer) stream->close();
+  }
+
+  std::unique_ptr<HttpStream> stream;
+  HttpConnections::Member member;
+  std::string received{};
+  bool had_request = false;
+  bool awaits_answer = false;  // of the handler
+};
+
+// However serving it ends.
+struct Leaver {
+  HttpConnections& connections;
+  HttpConnections::Member& member;
+  ~Leaver() { connections.remove(member); }
+};
+
 }  // namespace
 
 class HttpServer::Implementation {
  public:
-  Implementation(cdp::Reactor& reactor, cdp::ListeningSocket socket, Handler handler)
+  Implementation(cdp::Reactor& reactor, cdp::ListeningSocket socket, TlsContext tls,
+                 Handler handler)
       : reactor_(reactor),
         handler_(std::move(handler)),
         socket_(std::move(socket)),
         acceptor_(context_, protocol_of(socket_), socket_.release_fd()),
+        tls_(std::move(tls)),
         ended_(reactor) {
     asio::co_spawn(context_, accept_all(), asio::detached);
     sigset_t all;
@@ -163,12 +127,18 @@ class HttpServer::Implementation {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
+  const cdp::SocketAddress& address() const { return socket_.address(); }
+
+  void renew(TlsContext tls) {
+    asio::post(context_, [this, tls = std::move(tls)]() mutable { tls_ = std::move(tls); });
+  }
+
   void request_stop() {
     asio::post(context_, [this] {
       stopping_ = true;
-      boost::system::error_code ignored;
+      Error ignored;
       acceptor_.close(ignored);
-      for (Stream* stream : open_) stream->cancel();
+      connections_.close_all();
     });
   }
 
@@ -189,49 +159,147 @@ class HttpServer::Implementation {
         co_await pause.async_wait(kNoThrow);
         continue;
       }
-      if (open_.size() >= kMaxConnections) {
-        spdlog::warn("http: refused a connection, {} are open already", open_.size());
+      auto connection = std::make_unique<Connection>(HttpStream::make(std::move(socket), tls_));
+      if (!connections_.admit(connection->member)) {
+        note_refused(connection->stream->peer());
         continue;
       }
-      asio::co_spawn(context_, serve(Stream{std::move(socket)}), asio::detached);
+      asio::co_spawn(context_, serve(std::move(connection)), asio::detached);
     }
   }
 
-  asio::awaitable<void> serve(Stream stream) {
-    open_.insert(&stream);
-    const HttpPeer peer = peer_of(stream.socket());
-    beast::flat_buffer buffer;
-    bool keep = true;
-    while (keep && !stopping_) {
-      http::request_parser<http::string_body> parser;
-      parser.body_limit(kMaxBodyBytes);
-      parser.header_limit(kMaxHeaderBytes);
-      stream.expires_after(kIdleTimeout);
-      auto [error, bytes] = co_await http::async_read(stream, buffer, parser, kNoThrow);
-      if (error) {
-        co_await refuse(stream, error);
-        break;
-      }
-      const http::request<http::string_body> wire = parser.release();
-      std::shared_ptr<HttpResponse> response = co_await answer(wire, peer);
-      if (response->source != nullptr) {
-        keep = co_await send_source(stream, wire, *response) && wire.keep_alive();
-        // What it is made of belongs to the reactor.
-        reactor_.post_from_any_thread([source = std::move(response->source)] {});
-      } else {
-        keep = co_await send_body(stream, wire, *response) && wire.keep_alive();
-      }
-    }
-    open_.erase(&stream);
+  // Who is refused may come again at once, and as often as he likes.
+  void note_refused(const HttpPeer& peer) {
+    ++refused_;
+    const auto now = std::chrono::steady_clock::now();
+    if (now < refusal_logged_ + kRefusalLogInterval) return;
+    spdlog::warn("http: no room for a connection of {}: {} are open, none of them idle; {} refused",
+                 peer.name, connections_.size(), refused_);
+    refusal_logged_ = now;
+    refused_ = 0;
   }
 
-  asio::awaitable<std::shared_ptr<HttpResponse>> answer(
-      const http::request<http::string_body>& wire, const HttpPeer& peer) {
-    if (!wire.body().empty() && !is_json(wire[http::field::content_type])) {
+  asio::awaitable<void> serve(std::unique_ptr<Connection> connection) {
+    const Leaver leaver{connections_, connection->member};
+    HttpStream& stream = *connection->stream;
+    stream.expires_after(kHandshakeTimeout);
+    const Error error = co_await stream.open();
+    if (error) {
+      spdlog::debug("http: {} did not open its connection: {}", stream.peer().name,
+                    error.message());
+      co_return;
+    }
+    while (co_await serve_one(*connection)) {
+    }
+  }
+
+  // One request and its answer. False where no other one may follow.
+  asio::awaitable<bool> serve_one(Connection& connection) {
+    HttpStream& stream = *connection.stream;
+    RequestReader reader;
+    const RequestReader::Refusal refusal = co_await receive(connection, reader);
+    if (stopping_) co_return false;
+    bool keeps_alive = false;
+    if (refusal) {
+      if (refusal->status == kGone) co_return false;
+      const HttpResponse response = problem_response(refusal->status, refusal->why);
+      const ResponseFraming framing{.is_encrypted = stream.peer().is_encrypted};
+      co_await send_body(stream, response, framing);
+    } else {
+      keeps_alive = co_await respond(connection, reader);
+    }
+    connections_.become_quiet(connection.member);
+    if (!keeps_alive) co_await stream.finish();
+    co_return keeps_alive;
+  }
+
+  asio::awaitable<RequestReader::Refusal> receive(Connection& connection, RequestReader& reader) {
+    HttpStream& stream = *connection.stream;
+    const bool is_first = !std::exchange(connection.had_request, true);
+    stream.expires_after(is_first ? kHeaderTimeout : kIdleTimeout);
+    if (connection.received.empty() && !co_await receive_more(connection)) co_return gone();
+    connections_.become_busy(connection.member);
+    if (!is_first) stream.expires_after(kHeaderTimeout);
+    RequestReader::Refusal refusal = co_await receive_head(connection, reader);
+    if (refusal || reader.is_done()) co_return refusal;
+    stream.expires_after(kBodyTimeout);
+    if (reader.awaits_continue() && connection.received.empty()) {
+      const Error error = co_await stream.write("HTTP/1.1 100 Continue\r\n\r\n");
+      if (error) co_return gone();
+    }
+    co_return co_await receive_body(connection, reader);
+  }
+
+  asio::awaitable<RequestReader::Refusal> receive_head(Connection& connection,
+                                                       RequestReader& reader) {
+    std::size_t looked_at = 0;
+    for (;;) {
+      const std::string_view received = connection.received;
+      const auto head = find_head_end(received.substr(0, kMaxHeaderBytes), looked_at);
+      if (!head) co_return HttpRefusal{.why = head.error().message};
+      if (*head) {
+        RequestReader::Refusal refusal = reader.take_head(received.substr(0, **head));
+        connection.received.erase(0, **head);
+        co_return refusal;
+      }
+      if (received.size() >= kMaxHeaderBytes) {
+        co_return HttpRefusal{
+            431, fmt::format("a request's header has at most {} bytes", kMaxHeaderBytes)};
+      }
+      if (!co_await receive_more(connection)) co_return gone();
+    }
+  }
+
+  asio::awaitable<RequestReader::Refusal> receive_body(Connection& connection,
+                                                       RequestReader& reader) {
+    while (!reader.is_done()) {
+      if (connection.received.empty() && !co_await receive_more(connection)) co_return gone();
+      std::size_t taken = 0;
+      const RequestReader::Refusal refusal = reader.take_body(connection.received, taken);
+      connection.received.erase(0, taken);
+      if (refusal || reader.is_done()) co_return refusal;
+      if (connection.received.size() >= kMaxHeaderBytes) {
+        co_return HttpRefusal{.why = "what stands between chunks is too long"};
+      }
+      if (!co_await receive_more(connection)) co_return gone();
+    }
+    co_return RequestReader::Refusal{};
+  }
+
+  // False where the peer has gone, or its time is over.
+  static asio::awaitable<bool> receive_more(Connection& connection) {
+    std::string& received = connection.received;
+    const std::size_t before = received.size();
+    received.resize(before + kReadBytes);
+    const HttpStream::Received more =
+        co_await connection.stream->read(asio::buffer(received.data() + before, kReadBytes));
+    received.resize(before + more.bytes);
+    co_return !more.error;
+  }
+
+  static HttpRefusal gone() { return {.status = kGone, .why = {}}; }
+
+  // False where the connection is of no use after that.
+  asio::awaitable<bool> respond(Connection& connection, const RequestReader& reader) {
+    HttpStream& stream = *connection.stream;
+    connection.awaits_answer = true;
+    const std::shared_ptr<HttpResponse> response = co_await answer(reader, stream.peer());
+    connection.awaits_answer = false;
+    ResponseFraming framing{.keeps_alive = reader.keeps_alive() && !stopping_,
+                            .is_http_1_0 = reader.is_http_1_0(),
+                            .is_encrypted = stream.peer().is_encrypted,
+                            .has_body = !reader.wants_head_only()};
+    if (response->source == nullptr) co_return co_await send_body(stream, *response, framing);
+    co_return co_await send_source(stream, *response, framing);
+  }
+
+  asio::awaitable<std::shared_ptr<HttpResponse>> answer(const RequestReader& reader,
+                                                        const HttpPeer& peer) {
+    if (reader.has_foreign_body()) {
       co_return std::make_shared<HttpResponse>(
           problem_response(415, "the request's body must be JSON: Content-Type: application/json"));
     }
-    cdp::Result<HttpRequest> request = translate(wire);
+    cdp::Result<HttpRequest> request = reader.request();
     if (!request) {
       co_return std::make_shared<HttpResponse>(problem_response(request.error()));
     }
@@ -243,86 +311,67 @@ class HttpServer::Implementation {
     co_return co_await on_reactor<HttpResponse>(reactor_, std::move(make));
   }
 
-  // Says what is wrong with what cannot be read; the connection is of no use after that.
-  static asio::awaitable<void> refuse(Stream& stream, boost::system::error_code why) {
-    const unsigned status = refusal_of(why);
-    if (status == 0) co_return;
-    http::request<http::string_body> unread;
-    unread.version(11);
-    unread.keep_alive(false);
-    HttpResponse response = problem_response(
-        status, status == 413 ? fmt::format("a request's body has at most {} bytes", kMaxBodyBytes)
-                : status == 431
-                    ? fmt::format("a request's header has at most {} bytes", kMaxHeaderBytes)
-                    : "this is not a valid HTTP request: " + why.message());
-    co_await send_body(stream, unread, response);
-    // What is closed with bytes unread is reset, and the answer may be lost.
-    boost::system::error_code ignored;
-    stream.socket().shutdown(Socket::socket::shutdown_send, ignored);
-    stream.expires_after(kLingerTimeout);
-    std::array<char, 16384> rest;
-    for (std::uint64_t total = 0; total < kMaxLingerBytes;) {
-      auto [error, bytes] = co_await stream.async_read_some(asio::buffer(rest), kNoThrow);
-      if (error) break;
-      total += bytes;
+  asio::awaitable<bool> send_body(HttpStream& stream, const HttpResponse& response,
+                                  ResponseFraming framing) {
+    std::string text = response_head(response, framing);
+    if (framing.has_body) text += response.body;
+    give_time_to_send(stream);
+    const Error error = co_await stream.write(text);
+    co_return !error && framing.keeps_alive;
+  }
+
+  asio::awaitable<bool> send_source(HttpStream& stream, HttpResponse& response,
+                                    ResponseFraming framing) {
+    std::shared_ptr<BodySource> source = std::move(response.source);
+    bool is_whole = false;
+    bool keeps_alive = false;
+    if (framing.is_http_1_0) {
+      // It has no chunks, and what breaks off without them looks whole.
+      const HttpResponse instead = problem_response(505, "this is answered to HTTP/1.1 only");
+      keeps_alive = co_await send_body(stream, instead, framing);
+    } else {
+      framing.is_chunked = true;
+      give_time_to_send(stream);
+      const Error error = co_await stream.write(response_head(response, framing));
+      if (!error && framing.has_body) is_whole = co_await send_pieces(stream, *source);
+      keeps_alive = framing.keeps_alive && !error && (is_whole || !framing.has_body);
     }
+    if (!is_whole) {
+      std::function<cdp::Task<Nothing>()> make = [at = source.get()] { return abandon(*at); };
+      co_await on_reactor<Nothing>(reactor_, std::move(make));
+    }
+    // What it is made of belongs to the reactor.
+    reactor_.post_from_any_thread([source = std::move(source)] {});
+    // What broke off must not look like an end.
+    if (!is_whole && framing.is_chunked && framing.has_body) stream.close();
+    co_return keeps_alive;
   }
 
-  static asio::awaitable<bool> send_body(Stream& stream,
-                                         const http::request<http::string_body>& wire,
-                                         HttpResponse& response) {
-    http::response<http::string_body> out{http::int_to_status(response.status), wire.version()};
-    set_fields(out, response);
-    out.keep_alive(wire.keep_alive());
-    out.body() = std::move(response.body);
-    out.prepare_payload();
-    if (wire.method() == http::verb::head) out.body().clear();  // its length stays
-    stream.expires_after(kIdleTimeout);
-    auto [error, bytes] = co_await http::async_write(stream, out, kNoThrow);
-    co_return !error;
-  }
-
-  template <typename Message>
-  static void set_fields(Message& out, const HttpResponse& response) {
-    out.set(http::field::content_type, response.content_type);
-    out.set(http::field::cache_control, "no-store");
-    if (!response.allow.empty()) out.set(http::field::allow, response.allow);
-  }
-
-  asio::awaitable<bool> send_source(Stream& stream, const http::request<http::string_body>& wire,
-                                    const HttpResponse& response) {
-    http::response<http::empty_body> head{http::int_to_status(response.status), wire.version()};
-    set_fields(head, response);
-    head.chunked(true);
-    http::response_serializer<http::empty_body> serializer{head};
-    stream.expires_after(kIdleTimeout);
-    auto [error, bytes] = co_await http::async_write_header(stream, serializer, kNoThrow);
-    BodySource* const source = response.source.get();
-    while (!error && wire.method() != http::verb::head) {
-      using Piece = cdp::Result<std::optional<std::string>>;
-      std::function<cdp::Task<Piece>()> make = [source] { return source->next(); };
+  // Whether all of them were sent, and the end.
+  asio::awaitable<bool> send_pieces(HttpStream& stream, BodySource& source) {
+    using Piece = cdp::Result<std::optional<std::string>>;
+    while (!stopping_) {
+      std::function<cdp::Task<Piece>()> make = [&source] { return source.next(); };
       const std::shared_ptr<Piece> piece = co_await on_reactor<Piece>(reactor_, std::move(make));
       if (!*piece) {
         spdlog::warn("http: a stream broke off: {}", piece->error().message);
-        break;
+        co_return false;
       }
-      stream.expires_after(kIdleTimeout);
-      if (!(*piece)->has_value()) {
-        auto [failed, sent] = co_await asio::async_write(stream, http::make_chunk_last(), kNoThrow);
-        if (failed) break;
-        co_return true;
-      }
-      const std::string& data = ***piece;
-      auto [failed, sent] =
-          co_await asio::async_write(stream, http::make_chunk(asio::buffer(data)), kNoThrow);
-      error = failed;
+      const bool is_last = !(*piece)->has_value();
+      if (!is_last && (**piece)->empty()) continue;  // as a chunk it would be the last
+      const std::string chunk = chunk_of(is_last ? "" : ***piece);
+      give_time_to_send(stream);
+      const Error error = co_await stream.write(chunk);
+      if (error || is_last) co_return !error;
     }
-    std::function<cdp::Task<Nothing>()> make = [source] { return abandon(*source); };
-    co_await on_reactor<Nothing>(reactor_, std::move(make));
     co_return false;
   }
 
-  static Socket protocol_of(const cdp::ListeningSocket& socket) {
+  void give_time_to_send(HttpStream& stream) {
+    stream.expires_after(stopping_ ? kLastSendTimeout : kSendTimeout);
+  }
+
+  static HttpStream::Protocol protocol_of(const cdp::ListeningSocket& socket) {
     const bool is_unix = socket.address().kind == cdp::SocketAddress::Kind::kUnix;
     return {is_unix ? AF_UNIX : AF_INET, 0};
   }
@@ -331,8 +380,11 @@ class HttpServer::Implementation {
   Handler handler_;
   cdp::ListeningSocket socket_;
   asio::io_context context_;
-  asio::basic_socket_acceptor<Socket> acceptor_;
-  std::set<Stream*> open_;
+  asio::basic_socket_acceptor<HttpStream::Protocol> acceptor_;
+  TlsContext tls_;
+  HttpConnections connections_{kLimits};
+  std::uint64_t refused_ = 0;  // since it was logged last
+  std::chrono::steady_clock::time_point refusal_logged_{};
   bool stopping_ = false;
   std::thread thread_;
 
@@ -346,14 +398,18 @@ HttpServer::HttpServer(std::unique_ptr<Implementation> implementation)
 
 cdp::Result<std::unique_ptr<HttpServer>> HttpServer::open(cdp::Reactor& reactor,
                                                           cdp::SocketAddress address,
-                                                          Handler handler) {
+                                                          TlsContext tls, Handler handler) {
   cdp::Result<cdp::ListeningSocket> socket = cdp::ListeningSocket::open(std::move(address));
   if (!socket) return std::move(socket).error();
-  return std::unique_ptr<HttpServer>{new HttpServer{
-      std::make_unique<Implementation>(reactor, *std::move(socket), std::move(handler))}};
+  return std::unique_ptr<HttpServer>{new HttpServer{std::make_unique<Implementation>(
+      reactor, *std::move(socket), std::move(tls), std::move(handler))}};
 }
 
 HttpServer::~HttpServer() { CHECK(implementation_ == nullptr); }
+
+const cdp::SocketAddress& HttpServer::address() const { return implementation_->address(); }
+
+void HttpServer::renew(TlsContext tls) { implementation_->renew(std::move(tls)); }
 
 cdp::Task<void> HttpServer::stop() {
   implementation_->request_stop();

@@ -13,10 +13,11 @@ struct StatusOf {
 };
 
 constexpr StatusOf kStatuses[] = {
-    {EINVAL, 400},     {ERANGE, 400}, {EPERM, 403}, {EACCES, 403},   {ENOENT, 404},
-    {EOPNOTSUPP, 405}, {EEXIST, 409}, {EBUSY, 409}, {ENOTUNIQ, 409},  // a time that a clock step
-                                                                      // made ambiguous
-    {ESHUTDOWN, 503},  {ENOSPC, 507},
+    {EINVAL, 400},    {ERANGE, 400}, {EKEYREJECTED, 401},  // who asks is not known
+    {EPERM, 403},     {EACCES, 403}, {ENOENT, 404},       {EOPNOTSUPP, 405},
+    {EEXIST, 409},    {EBUSY, 409},  {ENOTUNIQ, 409},  // a time that a clock step made ambiguous
+    {EDQUOT, 429},                                     // too often
+    {ESHUTDOWN, 503}, {ENOSPC, 507},
 };
 constexpr unsigned kOtherStatus = 500;
 
@@ -27,15 +28,18 @@ struct TitleOf {
 
 constexpr TitleOf kTitles[] = {
     {400, "Bad Request"},
+    {401, "Unauthorized"},
     {403, "Forbidden"},
     {404, "Not Found"},
     {405, "Method Not Allowed"},
     {409, "Conflict"},
     {413, "Content Too Large"},
     {415, "Unsupported Media Type"},
+    {429, "Too Many Requests"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
     {503, "Service Unavailable"},
+    {505, "HTTP Version Not Supported"},
     {507, "Insufficient Storage"},
 };
 
