@@ -173,8 +173,10 @@ class HttpServer::Implementation {
     ++refused_;
     const auto now = std::chrono::steady_clock::now();
     if (now < refusal_logged_ + kRefusalLogInterval) return;
-    spdlog::warn("http: no room for a connection of {}: {} are open, none of them idle; {} refused",
-                 peer.name, connections_.size(), refused_);
+    spdlog::warn(
+        "http: no room for a connection of {}: none is idle of its address, or of all {}; "
+        "{} refused",
+        peer.name, connections_.size(), refused_);
     refusal_logged_ = now;
     refused_ = 0;
   }
