@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/api/client.h"
 
-#include <array>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
+#include <algorithm>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/empty_body.hpp>
@@ -15,7 +13,9 @@
 #include <boost/json/serialize.hpp>
 #include <cctype>
 #include <cerrno>
-#include <limits>
+#include <memory>
+
+#include "tools/api/connection.h"
 
 namespace tools::api {
 namespace {
@@ -27,9 +27,7 @@ using boost::system::error_code;
 using cdp::make_error;
 using cdp::Result;
 using cdp::Status;
-using Local = boost::asio::local::stream_protocol;
 
-constexpr std::string_view kUnixPrefix = "unix:";
 constexpr std::size_t kReadBytes = 1u << 20;
 // Beast receives as much as its buffer has room for: 512 bytes where it has none yet, and never more
 // than this.
@@ -50,72 +48,62 @@ std::string percent_encoded(std::string_view text) {
   return encoded;
 }
 
+bool is_token(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
+
 // One request and what comes back, on a connection of its own.
 class Exchange {
  public:
-  explicit Exchange(const std::string& socket_path) : path_(socket_path), socket_(context_) {
+  Exchange(const ServerAddress& server, std::unique_ptr<Connection> connection)
+      : server_(server), connection_(std::move(connection)) {
     buffer_.reserve(kReceiveBytes);
   }
 
-  Status connect() {
-    error_code failed;
-    if (path_.size() >= sizeof(sockaddr_un::sun_path)) {
-      return make_error(ENAMETOOLONG, "the path of the control socket is too long: {}", path_);
-    }
-    socket_.connect(Local::endpoint{path_}, failed);
-    if (!failed) return {};
-    if (failed.value() == EACCES || failed.value() == EPERM) {
-      return make_error(failed.value(),
-                        "connecting to {} is not allowed for this user: run the command as root, "
-                        "or as a member of the socket's group",
-                        path_);
-    }
-    return make_error(failed.value(),
-                      "no daemon answers at unix:{} ({}): is hindsightd running? Name its control "
-                      "socket with --server unix:PATH, or read a vault directly with --vault DIR",
-                      path_, failed.message());
-  }
-
-  Status request(std::string_view method, const std::string& target, const json::value& body) {
-    http::request<http::string_body> request{http::string_to_verb({method.data(), method.size()}),
-                                             target, 11};
-    request.set(http::field::host, "localhost");
+  Status send(const Client::Request& asked, const std::string& token) {
+    http::request<http::string_body> request{http::string_to_verb(asked.method),
+                                             make_target(asked.path, asked.query), 11};
+    const bool is_local = server_.kind == ServerAddress::Kind::kUnix;
+    request.set(http::field::host, is_local ? "localhost" : server_.authority());
     request.set(http::field::accept, "application/json");
+    if (!token.empty()) request.set(http::field::authorization, "Bearer " + token);
+    for (const auto& [name, value] : asked.fields) request.set(name, value);
     request.keep_alive(false);
-    if (!body.is_null()) {
+    if (!asked.body.is_null()) {
       request.set(http::field::content_type, "application/json");
-      request.body() = json::serialize(body);
+      request.body() = json::serialize(asked.body);
     }
     request.prepare_payload();
     error_code failed;
-    http::write(socket_, request, failed);
+    http::write(*connection_, request, failed);
     if (failed) return broken("sending a request to", failed);
     return {};
   }
 
-  Result<json::value> document() {
+  Result<Client::Answer> answer() {
     http::response_parser<http::string_body> parser;
     parser.body_limit(kDocumentBytesMax);
     error_code failed;
-    http::read(socket_, buffer_, parser, failed);
+    http::read(*connection_, buffer_, parser, failed);
     if (failed) return broken("reading the answer of", failed);
     const auto& response = parser.get();
     const unsigned status = response.result_int();
     if (status < 200 || status > 299) return error_of_answer(status, response.body());
-    if (response.body().empty()) return json::value{nullptr};
-    json::value value = json::parse(response.body(), failed);
+    Client::Answer answer;
+    if (!response.body().empty()) answer.document = json::parse(response.body(), failed);
     if (failed) {
-      return make_error(EBADMSG, "the daemon at {} answered with what is no JSON: {}", path_,
-                        failed.message());
+      return make_error(EBADMSG, "the daemon at {} answered with what is no JSON: {}",
+                        server_.text(), failed.message());
     }
-    return value;
+    answer.set_cookie = response[http::field::set_cookie];
+    return answer;
   }
 
   Status stream(const std::function<Status(std::span<const std::byte>)>& take) {
     http::response_parser<http::buffer_body> parser;
     parser.body_limit(boost::none);
     error_code failed;
-    http::read_header(socket_, buffer_, parser, failed);
+    http::read_header(*connection_, buffer_, parser, failed);
     if (failed) return broken("reading the answer of", failed);
     const unsigned status = parser.get().result_int();
     const bool fine = status >= 200 && status <= 299;
@@ -124,7 +112,7 @@ class Exchange {
     while (!parser.is_done()) {
       parser.get().body().data = memory.data();
       parser.get().body().size = memory.size();
-      http::read(socket_, buffer_, parser, failed);
+      http::read(*connection_, buffer_, parser, failed);
       if (failed == http::error::need_buffer) failed = {};
       if (failed) return broken("reading the image from", failed);
       const std::span<const std::byte> got{memory.data(), memory.size() - parser.get().body().size};
@@ -141,54 +129,81 @@ class Exchange {
 
  private:
   cdp::Error broken(std::string_view doing, const error_code& failed) const {
-    return make_error(EPIPE, "{} the daemon at unix:{} failed: {}", doing, path_,
-                      failed == http::error::end_of_stream || failed == http::error::partial_message
-                          ? "it closed the connection"
-                          : failed.message());
+    return make_error(EPIPE, "{} the daemon at {} failed: {}", doing, server_.text(),
+                      reason_of(failed));
   }
 
-  const std::string& path_;
-  boost::asio::io_context context_;
-  Local::socket socket_;
+  const ServerAddress& server_;
+  std::unique_ptr<Connection> connection_;
   beast::flat_buffer buffer_;
 };
 
+// An exchange whose request has been sent.
+Result<Exchange> begin(const ServerAddress& server, const Client::Credentials& credentials,
+                       const Client::Request& request) {
+  Result<std::unique_ptr<Connection>> connection = Connection::open(server, credentials.ca_pem);
+  if (!connection.ok()) return std::move(connection).error();
+  Exchange exchange{server, std::move(connection).value()};
+  Status sent = exchange.send(request, credentials.token);
+  if (!sent.ok()) return std::move(sent).error();
+  return exchange;
+}
+
 }  // namespace
 
-Result<Client> Client::make(std::string_view server) {
-  if (!server.starts_with(kUnixPrefix) || server.size() == kUnixPrefix.size()) {
-    return make_error(EINVAL,
-                      "the server \"{}\" is not of the form unix:PATH, such as "
-                      "unix:/var/lib/hindsight/control.sock",
-                      server);
+Result<Client> Client::make(std::string_view server, Credentials credentials) {
+  Result<ServerAddress> address = parse_server_address(server);
+  if (!address.ok()) return std::move(address).error();
+  if (!is_token(credentials.token)) {
+    return make_error(EINVAL, "the token holds characters that no token has");
   }
-  return Client{std::string{server.substr(kUnixPrefix.size())}};
+  return Client{std::move(address).value(), std::move(credentials)};
+}
+
+Result<Client::Answer> Client::ask(const Request& request) const {
+  Result<Exchange> exchange = begin(server_, credentials_, request);
+  if (!exchange.ok()) return std::move(exchange).error();
+  return exchange->answer();
 }
 
 Result<json::value> Client::get(const Path& path, const Query& query) const {
-  Exchange exchange{socket_path_};
-  Status status = exchange.connect();
-  if (status.ok()) status = exchange.request("GET", make_target(path, query), nullptr);
-  if (!status.ok()) return std::move(status).error();
-  return exchange.document();
+  Request request;
+  request.path = path;
+  request.query = query;
+  Result<Answer> answer = ask(request);
+  if (!answer.ok()) return with_advice(std::move(answer).error());
+  return std::move(answer->document);
 }
 
 Result<json::value> Client::send(std::string_view method, const Path& path,
                                  const json::value& body) const {
-  Exchange exchange{socket_path_};
-  Status status = exchange.connect();
-  if (status.ok()) status = exchange.request(method, make_target(path, {}), body);
-  if (!status.ok()) return std::move(status).error();
-  return exchange.document();
+  Request request;
+  request.method = method;
+  request.path = path;
+  request.body = body;
+  Result<Answer> answer = ask(request);
+  if (!answer.ok()) return with_advice(std::move(answer).error());
+  return std::move(answer->document);
 }
 
 Status Client::stream(const Path& path, const Query& query,
                       const std::function<Status(std::span<const std::byte>)>& take) const {
-  Exchange exchange{socket_path_};
-  Status status = exchange.connect();
-  if (status.ok()) status = exchange.request("GET", make_target(path, query), nullptr);
-  if (!status.ok()) return status;
-  return exchange.stream(take);
+  Request request;
+  request.path = path;
+  request.query = query;
+  Result<Exchange> exchange = begin(server_, credentials_, request);
+  if (!exchange.ok()) return std::move(exchange).error();
+  Status status = exchange->stream(take);
+  if (!status.ok()) return with_advice(std::move(status).error());
+  return status;
+}
+
+cdp::Error Client::with_advice(cdp::Error error) const {
+  if (error.code == EKEYREJECTED && server_.kind != ServerAddress::Kind::kUnix) {
+    error.message +=
+        fmt::format(": sign in with `hindsight --server {} login USER`", server_.text());
+  }
+  return error;
 }
 
 std::string make_target(const Client::Path& path, const Client::Query& query) {
@@ -208,14 +223,24 @@ cdp::Error error_of_answer(unsigned status, std::string_view body) {
   if (!failed && value.is_object()) {
     const json::value* detail = value.as_object().if_contains("detail");
     if (detail != nullptr && detail->is_string() && !detail->as_string().empty()) {
-      return {status == 404   ? ENOENT
+      return {status == 401   ? EKEYREJECTED
+              : status == 403 ? EPERM
+              : status == 404 ? ENOENT
               : status == 409 ? EEXIST
               : status == 400 ? EINVAL
                               : EIO,
               std::string{detail->as_string()}};
     }
   }
-  return make_error(EIO, "the daemon answered with HTTP status {} and no reason", status);
+  return make_error(status == 401 ? EKEYREJECTED : EIO,
+                    "the daemon answered with HTTP status {} and no reason", status);
+}
+
+Result<json::object> object_of_answer(Result<json::value> answer) {
+  if (!answer.ok()) return std::move(answer).error();
+  if (answer->is_null()) return json::object{};
+  if (!answer->is_object()) return make_error(EBADMSG, "the daemon's answer is no JSON object");
+  return std::move(answer->as_object());
 }
 
 }  // namespace tools::api

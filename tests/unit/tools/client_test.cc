@@ -80,9 +80,31 @@ TEST(Client, PathsAndQueriesAreEncoded) {
 }
 
 TEST(Client, ServersOfAnotherFormAreRefused) {
-  for (const char* bad : {"", "unix:", "/path", "tcp:localhost:1", "https://host:1"}) {
+  for (const char* bad : {"", "unix:", "/path", "tcp:localhost:1", "http://host:1"}) {
     EXPECT_FALSE(Client::make(bad).ok()) << bad;
   }
+}
+
+TEST(Client, WhoIsNotKnownAndWhoMayNotAreToldApart) {
+  EXPECT_EQ(error_of_answer(401, R"({"detail": "who are you?"})"),
+            (cdp::Error{EKEYREJECTED, "who are you?"}));
+  EXPECT_EQ(error_of_answer(401, "").code, EKEYREJECTED);
+  EXPECT_EQ(error_of_answer(403, R"({"detail": "that is for admins"})"),
+            (cdp::Error{EPERM, "that is for admins"}));
+}
+
+TEST(Client, FieldsAndCookiesGoBothWays) {
+  OneAnswer server{"HTTP/1.1 204 No Content\r\nSet-Cookie: s=1; Path=/\r\n\r\n"};
+  Client::Request request;
+  request.method = "DELETE";
+  request.path = {"api", "session"};
+  request.fields = {{"Cookie", "s=1"}, {"X-CSRF-Token", "x"}};
+  const auto answer = server.client().ask(request);
+  ASSERT_TRUE(answer.ok()) << answer.error().message;
+  EXPECT_EQ(answer->set_cookie, "s=1; Path=/");
+  EXPECT_TRUE(answer->document.is_null());
+  EXPECT_TRUE(server.request().starts_with("DELETE /api/session HTTP/1.1\r\n"));
+  EXPECT_NE(server.request().find("\r\nX-CSRF-Token: x\r\n"), std::string::npos);
 }
 
 TEST(Client, ADocumentComesAsJson) {
