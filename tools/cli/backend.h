@@ -16,6 +16,7 @@
 #include "restore/image_target.h"
 #include "restore/point.h"
 #include "restore/time_zone.h"
+#include "tools/api/client.h"
 
 namespace tools::cli {
 
@@ -32,6 +33,12 @@ class Backend {
   virtual Reply volume(const std::string& name) = 0;
   virtual Reply points(const std::string& name, std::optional<restore::Point> point) = 0;
   virtual Reply status() = 0;
+  // The newest entries first; those before an LSN, where one is given.
+  struct AuditWindow {
+    std::optional<std::uint64_t> before{};
+    std::optional<std::uint64_t> limit{};  // the daemon's own without one
+  };
+  virtual Reply audit(const AuditWindow& window) = 0;
   virtual Reply verify(bool deep, const ProgressFunction& progress) = 0;
   virtual Reply diff(const std::string& name, restore::Point from, restore::Point to) = 0;
   // The image of the volume with that id, finished; gives sentences about something to know.
@@ -64,9 +71,7 @@ class Backend {
   virtual Reply mark(const std::string& name, const std::string& label) = 0;
 };
 
-// `server` is unix:PATH.
-cdp::Result<std::unique_ptr<Backend>> make_daemon_backend(const std::string& server,
-                                                          const restore::TimeZone& zone);
+std::unique_ptr<Backend> make_daemon_backend(api::Client client, const restore::TimeZone& zone);
 // Reads the vault in the directory; needs no lock and no daemon. Throws where io_uring is missing.
 cdp::Result<std::unique_ptr<Backend>> make_vault_backend(const std::string& directory,
                                                          const restore::TimeZone& zone);

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/cli/command_line.h"
-#include "tools/api/size.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "tools/api/size.h"
+#include "tools/cli/command_line_parts.h"
 
 namespace tools::cli {
 
@@ -37,7 +38,9 @@ constexpr char kForce[] = "Take a point inside a gap too, with what is known of 
 
 constexpr char kOverview[] =
     "Hindsight gives back any protected volume as it was at any moment.\n"
-    "Asks the daemon of this machine, or reads a vault directly with --vault.";
+    "Asks the daemon of this machine; another's with --server https://HOST:PORT, after `login`; "
+    "or\n"
+    "reads a vault directly with --vault.";
 
 constexpr char kWhereToReadOn[] = "`hindsight VERB --help` explains a verb.";
 constexpr char kVolumeArgument[] = "The volume's name, or id:UUID";
@@ -313,7 +316,12 @@ void describe_command_line(CLI::App& app, CommandLine& line, UncheckedWords& wor
   app.add_option("--server", line.server,
                  std::string{"The daemon to ask (default "} + kDefaultServer + ")")
       ->envname("HINDSIGHT_SERVER")
-      ->type_name("unix:PATH");
+      ->type_name("unix:PATH|https://HOST:PORT");
+  app.add_option("--ca", line.ca_file,
+                 "Certificates of the CA that signed the server's, in PEM: the appliance's ca.crt. "
+                 "Without it, the one of `login`, or those that this machine trusts")
+      ->envname("HINDSIGHT_CA")
+      ->type_name("FILE");
   app.add_option("--vault", line.vault,
                  "Read this vault with no daemon, or beside a running one: reading verbs only")
       ->type_name("DIR");
@@ -325,6 +333,9 @@ void describe_command_line(CLI::App& app, CommandLine& line, UncheckedWords& wor
   add_restore(app, line, words.at, words.format);
   add_recovery_verbs(app, line, words.at);
   add_other_verbs(app, line, words.at, words.of_mark);
+  add_audit(app, line, words.before);
+  add_access_verbs(app, line);
+  add_tls_verbs(app, line);
 }
 
 std::optional<int> parse_command_line(int argc, const char* const* argv, CommandLine* line) {
@@ -343,6 +354,7 @@ std::optional<int> parse_command_line(int argc, const char* const* argv, Command
       if (!bytes.ok()) throw CLI::ValidationError(bytes.error().message);
       line->size_bytes = *bytes;
     }
+    if (!words.before.empty()) line->before = parse_lsn(words.before);
   } catch (const CLI::Success& asked) {
     return app.exit(asked);
   } catch (const CLI::ParseError& error) {

@@ -36,12 +36,30 @@ enum class Verb {
   kDiff,
   kVerify,
   kStatus,
+  kAudit,
+  // access_verbs.h
+  kSetup,
+  kLogin,
+  kLogout,
+  kWhoami,
+  kUserCreate,
+  kUserList,
+  kUserChange,
+  kUserRemove,
+  kUserPassword,
+  kTokenCreate,
+  kTokenList,
+  kTokenRevoke,
+  // tls_verbs.h
+  kTlsInit,
+  kTlsClient,
 };
 
 struct CommandLine {
   Verb verb = Verb::kStatus;
   // Common.
-  std::string server;                // unix:PATH
+  std::string server;                // unix:PATH, https://HOST:PORT
+  std::string ca_file;               // of the server's CA; empty: see make_client
   std::optional<std::string> vault;  // a directory: read it instead of asking a daemon
   std::string tz;                    // empty: the local zone
   bool json = false;
@@ -65,11 +83,26 @@ struct CommandLine {
   restore::ImageFormat format = restore::ImageFormat::kRaw;
   bool force = false;
   bool deep = false;
+  // Of users, tokens and certificates.
+  std::vector<std::string> roles;
+  std::optional<bool> sees_data;
+  bool change_password = false;
+  std::optional<int> days;
+  std::string code;
+  std::string token_id;
+  std::string tls_directory;
+  std::vector<std::string> host_names;
+  // Of the audit.
+  std::optional<std::uint64_t> limit;
+  std::optional<std::uint64_t> before;
 };
 
 // What a point is, and what the exit codes mean: in --help and in the manual.
 extern const char kPointsHelp[];
 extern const char kExitCodes[];
+
+// The variable of the environment that holds a token.
+inline constexpr char kTokenVariable[] = "HINDSIGHT_TOKEN";
 
 // Words that are judged once all have been read.
 struct UncheckedWords {
@@ -77,6 +110,7 @@ struct UncheckedWords {
   std::string at;
   std::string format = "raw";
   std::vector<std::string> of_mark;
+  std::string before;
 };
 
 // Fills an empty `app` with every verb and option: what is parsed, and what the manual is made of.

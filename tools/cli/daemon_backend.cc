@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The backend that asks a daemon over its control socket.
+// The backend that asks a daemon.
 #include <utility>
 
 #include "tools/api/client.h"
@@ -41,6 +41,12 @@ class DaemonBackend final : public Backend {
                                {"to", restore::point_text(to, zone_)}}));
   }
   Reply status() override { return object(client_.get({"api", "status"}, {{"tz", zone_.name()}})); }
+  Reply audit(const AuditWindow& window) override {
+    Client::Query query{{"tz", zone_.name()}};
+    if (window.limit) query.emplace_back("limit", std::to_string(*window.limit));
+    if (window.before) query.emplace_back("before", std::to_string(*window.before));
+    return object(client_.get({"api", "audit"}, query));
+  }
   Reply verify(bool deep, const ProgressFunction&) override {
     return object(client_.send("POST", {"api", "verify"}, json::object{{"deep", deep}}));
   }
@@ -123,14 +129,8 @@ class DaemonBackend final : public Backend {
   json::object volume_at(const std::string& name, const restore::Point& point) const {
     return {{"volume", name}, {"at", restore::point_text(point, zone_)}};
   }
-  // An answer without a body is an empty document.
-  static Reply object(Result<json::value> value) {
-    if (!value.ok()) return std::move(value).error();
-    if (value->is_null()) return Document{};
-    if (!value->is_object()) {
-      return cdp::make_error(EBADMSG, "the daemon's answer is no JSON object");
-    }
-    return std::move(value->as_object());
+  static Reply object(Result<json::value> answer) {
+    return api::object_of_answer(std::move(answer));
   }
 
   Client client_;
@@ -139,11 +139,8 @@ class DaemonBackend final : public Backend {
 
 }  // namespace
 
-Result<std::unique_ptr<Backend>> make_daemon_backend(const std::string& server,
-                                                     const restore::TimeZone& zone) {
-  Result<Client> client = Client::make(server);
-  if (!client.ok()) return std::move(client).error();
-  return std::unique_ptr<Backend>{std::make_unique<DaemonBackend>(std::move(client).value(), zone)};
+std::unique_ptr<Backend> make_daemon_backend(Client client, const restore::TimeZone& zone) {
+  return std::make_unique<DaemonBackend>(std::move(client), zone);
 }
 
 }  // namespace tools::cli

@@ -24,6 +24,20 @@ std::size_t width(std::string_view text) {
   }));
 }
 
+// What a terminal would take for a command is no part of a cell: names and details are other
+// people's words.
+std::string harmless(std::string text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    // C1: U+0080 to U+009F.
+    const bool is_c1 =
+        byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    if (is_c1) text.erase(i + 1, 1);
+    if (is_c1 || byte < 0x20 || byte == 0x7f) text[i] = '?';
+  }
+  return text;
+}
+
 std::string columns(const std::vector<std::vector<std::string>>& rows) {
   std::vector<std::size_t> widths;
   for (const auto& row : rows) {
@@ -59,8 +73,13 @@ std::string mark_text(const json::object& mark) {
 
 std::string Table::text() const { return columns(rows_); }
 
+void Table::add(Row row) {
+  for (std::string& cell : row) cell = harmless(std::move(cell));
+  rows_.push_back(std::move(row));
+}
+
 void Fields::add(std::string name, std::string value) {
-  rows_.push_back({std::move(name), std::move(value)});
+  rows_.push_back({std::move(name), harmless(std::move(value))});
 }
 std::string Fields::text() const { return columns(rows_); }
 

@@ -18,7 +18,7 @@ class Table {
  public:
   using Row = std::vector<std::string>;
   explicit Table(Row heading) : rows_{std::move(heading)} {}
-  void add(Row row) { rows_.push_back(std::move(row)); }
+  void add(Row row);
   std::string text() const;
 
  private:

@@ -183,9 +183,13 @@ int run_verb(const CommandLine& line, const TimeZone& zone, Backend& backend) {
     case Verb::kVerify:
       return verify(line, backend);
     case Verb::kStatus:
+      return status(line, zone, backend);
+    case Verb::kAudit:
+      return run_audit(line, zone, backend);
+    default:  // a verb that no backend is asked for
       break;
   }
-  return status(line, zone, backend);
+  CHECK(false);
 }
 
 }  // namespace tools::cli

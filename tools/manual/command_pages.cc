@@ -10,6 +10,7 @@
 #include "tools/manual/help_text.h"
 #include "tools/manual/page_parts.h"
 #include "tools/manual/roff.h"
+#include "tools/tls/certificate_authority.h"
 
 namespace tools::manual {
 namespace {
@@ -115,6 +116,9 @@ void show_environment(const CLI::App& hindsight, RoffPage& page) {
     page.term(bold(option->get_envname()), {plain("The value of ") + bold(option->get_name()) +
                                             plain(" where that is not given.")});
   }
+  page.term(bold(cli::kTokenVariable),
+            {plain("A token to show the daemon, in the place of the one of ") + bold("login") +
+             plain(", such as ") + bold("token create") + plain(" prints.")});
   page.term(bold("TZ"),
             {plain("The local zone, of times without an offset and of what is printed, where ") +
              bold("--tz") + plain(" is not given.")});
@@ -208,6 +212,13 @@ std::string client_page(const CLI::App& hindsight) {
   page.section("FILES");
   page.term(bold(path_of(Configuration{}.control_listener())),
             {plain("The socket of the daemon that is asked where no other is named.")});
+  page.term(bold("~/.config/hindsight/credentials.json"),
+            {plain("What ") + bold("login") +
+             plain(" got, by server; one that other users can read is refused. ") +
+             bold("$XDG_CONFIG_HOME") + plain(" may name another directory than ") +
+             bold("~/.config") + plain(".")});
+  page.term(bold(tls::kDefaultDirectory), {plain("The appliance's CA, and the certificates that ") +
+                                           bold("tls") + plain(" makes.")});
   examples(course_of_an_incident(), page);
   see_also({{"hindsightd", 8},
             {"hindsight.toml", 5},

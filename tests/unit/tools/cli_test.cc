@@ -157,6 +157,51 @@ TEST_F(CommandLineTest, MarkTakesANameOrAll) {
   EXPECT_EQ(parse({"mark", "--all", "shop", "before"}).exit_code, 2);
 }
 
+TEST_F(CommandLineTest, UsersHaveRolesAndTokensDays) {
+  const Parsed create =
+      parse({"user", "create", "--role", "operator", "bob", "--role", "restorer", "--sees-data"});
+  ASSERT_EQ(create.exit_code, std::nullopt) << create.said;
+  EXPECT_EQ(create.line.verb, Verb::kUserCreate);
+  EXPECT_EQ(create.line.name, "bob");
+  EXPECT_EQ(create.line.roles, (std::vector<std::string>{"operator", "restorer"}));
+  EXPECT_EQ(create.line.sees_data, true);
+  EXPECT_EQ(parse({"user", "create", "bob"}).line.sees_data, std::nullopt);
+  EXPECT_EQ(parse({"user", "change", "bob", "--no-sees-data"}).line.sees_data, false);
+  EXPECT_TRUE(parse({"user", "change", "bob", "--password"}).line.change_password);
+  EXPECT_EQ(parse({"user", "password"}).line.verb, Verb::kUserPassword);
+  const Parsed token = parse({"token", "create", "nightly", "--days", "90"});
+  ASSERT_EQ(token.exit_code, std::nullopt) << token.said;
+  EXPECT_EQ(token.line.label, "nightly");
+  EXPECT_EQ(token.line.days, 90);
+  EXPECT_EQ(parse({"token", "revoke", "t1"}).line.token_id, "t1");
+}
+
+TEST_F(CommandLineTest, SigningInNamesAServerAndItsCa) {
+  const Parsed login =
+      parse({"--server", "https://vault:8443", "login", "alice", "--ca", "ca.crt"});
+  ASSERT_EQ(login.exit_code, std::nullopt) << login.said;
+  EXPECT_EQ(login.line.verb, Verb::kLogin);
+  EXPECT_EQ(login.line.server, "https://vault:8443");
+  EXPECT_EQ(login.line.ca_file, "ca.crt");
+  EXPECT_EQ(login.line.days, std::nullopt);
+  EXPECT_EQ(parse({"setup", "alice", "--code", "1234"}).line.code, "1234");
+  EXPECT_EQ(parse({"audit", "--before", "lsn:7", "--limit", "3"}).line.before, 7u);
+  EXPECT_EQ(parse({"audit", "--before", "7"}).line.before, 7u);
+}
+
+TEST_F(CommandLineTest, CertificatesAreForNames) {
+  const Parsed init = parse({"tls", "init", "--name", "vault.example", "--name", "192.0.2.7"});
+  ASSERT_EQ(init.exit_code, std::nullopt) << init.said;
+  EXPECT_EQ(init.line.verb, Verb::kTlsInit);
+  EXPECT_EQ(init.line.host_names, (std::vector<std::string>{"vault.example", "192.0.2.7"}));
+  EXPECT_EQ(init.line.tls_directory, "/var/lib/hindsight/tls");
+  const Parsed client = parse({"tls", "client", "db1", "--directory", "/t", "--force"});
+  ASSERT_EQ(client.exit_code, std::nullopt) << client.said;
+  EXPECT_EQ(client.line.name, "db1");
+  EXPECT_EQ(client.line.tls_directory, "/t");
+  EXPECT_TRUE(client.line.force);
+}
+
 TEST_F(CommandLineTest, WrongUsageIsOneLineWithAHintAndTheCode2) {
   for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
            {},
@@ -171,6 +216,15 @@ TEST_F(CommandLineTest, WrongUsageIsOneLineWithAHintAndTheCode2) {
            {"status", "extra"},
            {"status", "--bogus"},
            {"rollback", "shop"},
+           {"user", "create", "bob", "--role", "king"},
+           {"user", "change", "bob"},
+           {"user", "change", "bob", "--sees-data", "--no-sees-data"},
+           {"token", "create", "x", "--days", "0"},
+           {"audit", "--before", "yesterday"},
+           {"audit", "--limit", "-1"},
+           {"login"},
+           {"tls"},
+           {"tls", "client"},
            {"rollback", "--at", "now"}}) {
     const Parsed parsed = parse(words);
     EXPECT_EQ(parsed.exit_code, 2) << parsed.said;
@@ -196,6 +250,12 @@ TEST(Output, ColumnsAreAsWideAsTheirWidestCellAndLinesHaveNoTrailingBlanks) {
             "A   LONG HEADING  C\n"
             "\xe5\x89\x8d\xe5\x89\x8d  x             y\n"
             "b\n");
+}
+
+TEST(Output, NoCellCommandsTheTerminal) {
+  Table table{{"A"}};
+  table.add({"x\x1b[31m\ny\xc2\x9bz \xe5\x89\x8d"});
+  EXPECT_EQ(table.text(), "A\nx?[31m?y?z \xe5\x89\x8d\n");
 }
 
 TEST(Output, APointShowsLsnLocalTimeUtcAndTheNearestMark) {
