@@ -95,7 +95,7 @@ completes 'shop.img' hindsight restore shop --to = sh
 completes 'shop.img socket vault dir' hindsight restore shop --to =
 completes 'vault dir' hindsight --vault ''
 completes '' hindsight restore shop --at ''
-completes 'unix:' hindsight --server ''
+completes 'https: unix:' hindsight --server ''
 completes 'socket' hindsight --server unix : so
 completes 'tcp: unix:' hindsightd --nbd ''
 completes 'shop.img socket vault dir' hindsightd --nbd unix :

@@ -293,11 +293,13 @@ void say_wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
   const std::vector<std::string> unknown = deepest->remaining();
   const bool wants_verb = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
                           !deepest->get_subcommands([](const CLI::App*) { return true; }).empty();
-  if (wants_verb) {
-    what = unknown.empty() ? "a verb is missing"
-                           : fmt::format("there is no verb \"{}\"",
-                                         verb.empty() ? unknown.front()
-                                                      : verb.substr(1) + " " + unknown.front());
+  if (wants_verb && !unknown.empty()) {
+    const std::string said =
+        verb.empty() ? unknown.front() : verb.substr(1) + " " + unknown.front();
+    what = fmt::format("there is no verb \"{}\"", said);
+  } else if (wants_verb) {
+    what = "a verb is missing";
+    if (verb.empty()) what += ", such as `hindsight status`";
   }
   std::fprintf(stderr, "hindsight: %s: `hindsight%s --help` explains\n", what.c_str(),
                verb.c_str());
