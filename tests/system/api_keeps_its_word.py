@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the REST API to its OpenAPI document: api_keeps_its_word.py CONTROL_SOCKET BLANK_BACKING_FILE"""
+"""Holds the REST API to its OpenAPI document: api_keeps_its_word.py CONTROL_SOCKET BLANK_BACKING_FILE CODE"""
 import http.client
 import json
 import socket
@@ -7,8 +7,9 @@ import sys
 
 import jsonschema
 
-SOCKET, BACKING = sys.argv[1:]
+SOCKET, BACKING, CODE = sys.argv[1:]
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+signed_in = {}  # the header's fields that say who asks, once there is a user
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -32,10 +33,12 @@ class Answer:
         return json.loads(self.raw)
 
 
-def ask(method, target, body=None, raw=None, media_type="application/json"):
+def ask(method, target, body=None, raw=None, media_type="application/json", who=None):
     connection = UnixConnection()
     data = raw if raw is not None else None if body is None else json.dumps(body)
-    headers = {"Content-Type": media_type} if data is not None else {}
+    headers = dict(signed_in if who is None else who)
+    if data is not None:
+        headers["Content-Type"] = media_type
     try:
         connection.request(method, target, body=data, headers=headers)
     except BrokenPipeError:
@@ -89,10 +92,10 @@ def check_answer(what, operation, answer):
 done = set()
 
 
-def call(operation_id, query="", body=None, **names):
+def call(operation_id, query="", body=None, who=None, **names):
     """A request that is to succeed."""
     method, path, operation = operations[operation_id]
-    answer = ask(method, path.format(**names) + query, body)
+    answer = ask(method, path.format(**names) + query, body, who=who)
     assert str(answer.status) in operation["responses"], f"{operation_id}: {answer.status} {answer.raw}"
     check_answer(operation_id, operation, answer)
     done.add(operation_id)
@@ -128,7 +131,38 @@ for operation_id, (method, path, operation) in operations.items():
 
 # --- Every operation, as it is meant ---------------------------------------------------------------------------------
 
+PASSWORD = "correct horse battery staple"
 call("getDescription")
+call("getSession")
+call("setUp", body={"code": CODE, "name": "adam", "password": PASSWORD})
+
+
+def begin_session(name):
+    method, path, operation = operations["signIn"]
+    answer = ask(method, path, {"name": name, "password": PASSWORD})
+    check_answer("signIn", operation, answer)
+    done.add("signIn")
+    cookie = answer.headers["Set-Cookie"].split(";")[0]
+    return {"Cookie": cookie, "X-CSRF-Token": answer.document()["csrf_token"]}
+
+
+session = begin_session("adam")
+call("changeUser", user="adam", who=session, body={"roles": ["operator", "restorer", "admin"], "sees_data": True})
+made = call("createToken", "?tz=Europe/Berlin", who=session, body={"label": "all that there is", "days": 2})
+call("signOut", who=session)
+signed_in = {"Authorization": "Bearer " + made["token"]}
+call("getSession")
+call("createUser", body={"name": "bertha", "password": PASSWORD, "roles": ["viewer"]})
+call("listUsers", "?tz=Asia/Shanghai")
+call("removeUser", user="bertha")
+call("createUser", body={"name": "carla", "password": PASSWORD, "roles": ["viewer"], "sees_data": True})
+call("changePassword", who=begin_session("carla"), body={"current": PASSWORD, "new": PASSWORD + PASSWORD})
+call("createToken", body={"label": "to be ended", "roles": ["viewer"], "sees_data": False})
+call("listTokens")
+call("revokeToken", token=[t["id"] for t in call("listTokens")["tokens"] if t["label"] == "to be ended"][0])
+call("getAudit")
+call("getAudit", "?limit=2&before=" + str(call("getAudit", "?limit=2")["before"]))
+
 call("createVolume", body={"name": "shop", "size_bytes": 8 << 20})
 call("createVolume", body={"name": "handed", "size_bytes": 8 << 20, "backing": BACKING})
 call("createMark", body={"label": "begin", "volume": "shop"})
@@ -176,7 +210,7 @@ def state():
     for volume in status["volumes"]:
         for key in ("checkpoint_lsn", "dirty_bytes", "last_lsn", "hydration", "state"):
             volume.pop(key, None)
-    return status["volumes"], call("listMarks"), call("listClones")
+    return status["volumes"], call("listMarks"), call("listClones"), call("listUsers"), call("listTokens")
 
 
 before = state()
@@ -210,7 +244,7 @@ def fitting(name, schema):
 
 
 for operation_id, (method, path, operation) in operations.items():
-    target = path.format(volume="shop", clone="none")
+    target = path.format(volume="shop", clone="none", user="none", token="none")
     query = {p["name"]: p for p in operation["parameters"] if p["in"] == "query"}
     schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     fields = schema.get("properties", {})
@@ -225,7 +259,7 @@ for operation_id, (method, path, operation) in operations.items():
         if parameter["required"]:
             without = {n: v for n, v in good_query.items() if n != name}
             refuse(f"{operation_id} without {name}", 400, method, at(without))
-        if parameter["schema"]["type"] == "boolean" or "examples" in parameter["schema"] or name == "tz":
+        if parameter["schema"]["type"] in ("boolean", "integer") or "examples" in parameter["schema"] or name == "tz":
             refuse(f"{operation_id} with {name}=yesteryear", 400, method, at({**good_query, name: "yesteryear"}))
 
     refuse(f"{operation_id} with an unknown member", 400, method, at(good_query), body={**good_body, "frob": 1})
@@ -244,7 +278,7 @@ for operation_id, (method, path, operation) in operations.items():
                        body={**good_body, name: value})
 
 for path in description["paths"]:
-    target = path.format(volume="shop", clone="none")
+    target = path.format(volume="shop", clone="none", user="none", token="none")
     known = {m.upper() for m in description["paths"][path]}
     for method in METHODS:
         if method not in known:

@@ -108,7 +108,15 @@ int create_token(const CommandLine& line, const TimeZone& zone, const Client& cl
   if (!line.roles.empty()) body["roles"] = array_of_texts(line.roles);
   if (line.sees_data) body["sees_data"] = *line.sees_data;
   if (line.days) body["days"] = *line.days;
-  const Result<json::object> token = send(client, "POST", {"api", "tokens"}, body);
+  Result<json::object> token = send(client, "POST", {"api", "tokens"}, body);
+  // It would outlive the one of `login`, which wants the password again.
+  if (!token.ok() && token.error().code == EPERM && line.days) {
+    say(token.error().message);
+    Result<std::string> password = ask_secret("password");
+    if (!password.ok()) return failed(password.error());
+    body["password"] = *std::move(password);
+    token = send(client, "POST", {"api", "tokens"}, body);
+  }
   if (!token.ok()) return failed(token.error());
   if (line.json) {
     print_document(*token);

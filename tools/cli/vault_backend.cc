@@ -145,11 +145,11 @@ class VaultBackend final : public Backend {
     return run(queries_->points(zone_, name, std::move(point)));
   }
   Reply status() override { return run(queries_->status(zone_)); }
-  // The place for VaultQueries::audit, which is to come.
-  Reply audit(const AuditWindow&) override {
-    return cdp::make_error(EOPNOTSUPP,
-                           "`audit` cannot read a vault yet: ask the daemon that serves it, with "
-                           "--server");
+  Reply audit(const AuditWindow& window) override {
+    api::AuditWindow of;
+    if (window.before) of.before = cdp::Lsn{*window.before};
+    if (window.limit) of.limit = *window.limit;
+    return run(queries_->audit(zone_, of));
   }
   Reply verify(bool deep, const ProgressFunction& progress) override {
     return run(queries_->verify({deep, progress}));

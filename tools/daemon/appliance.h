@@ -5,11 +5,12 @@
 // always equals the journal's newest state when it is served. Everything an operator does to
 // volumes goes through here and becomes a journal record; nothing here removes history.
 //
-// appliance.cc opens and stops it; appliance_volumes.cc has volumes come and go, and
-// appliance_recovery.cc has them go back to points.
+// appliance.cc opens and stops it; appliance_volumes.cc has volumes come and go,
+// appliance_recovery.cc has them go back to points, and appliance_users.cc keeps users and the
+// audit.
 //
-// On the scheduler's thread. The scheduler, the clock and the host must outlive it; `stop` must have returned
-// before it is destroyed, and nobody may be using an export then.
+// On the scheduler's thread. The scheduler, the clock and the host must outlive it; `stop` must
+// have returned before it is destroyed, and nobody may be using an export then.
 #pragma once
 
 #include <map>
@@ -102,6 +103,10 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   cdp::Status check_new_name(const std::string& name) const;
   // Names the present point, of one volume or (0) of all; durable when it returns.
   cdp::Task<cdp::Result<cdp::Stamp>> mark(cdp::VolumeId id, std::string label, std::string author);
+  // A user, or a token, as it is from here on; durable when it returns. The stamp is set here.
+  cdp::Task<cdp::Status> record_user(journal::UserRecord record);
+  cdp::Task<cdp::Status> record_token(journal::TokenRecord record);
+  cdp::Task<cdp::Status> record_audit(journal::AuditRecord record, bool make_durable);
   // Everything answered before the call is durable when it returns.
   cdp::Task<cdp::Status> make_durable();
 

@@ -20,6 +20,7 @@
 #include "cdp/io/reactor.h"
 #include "cdp/io/socket.h"
 #include "cdp/nbd/server.h"
+#include "tools/daemon/access/access.h"
 #include "tools/daemon/appliance.h"
 #include "tools/daemon/config/command_line.h"
 #include "tools/daemon/config/config_file.h"
@@ -154,7 +155,8 @@ cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
   cdp::nbd::Server nbd{reactor_, appliance};
   std::vector<cdp::SocketAddress> addresses;
   for (const auto& listener : *listeners) addresses.push_back(listener->address());
-  Api api{reactor_, clock_, appliance, nbd, std::move(addresses)};
+  Access access{reactor_, clock_, appliance};
+  Api api{reactor_, clock_, appliance, access, nbd, std::move(addresses)};
   const HttpServer::Handler answer = [&api](HttpRequest request) {
     return api.answer(std::move(request));
   };
@@ -185,6 +187,12 @@ cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
     const std::string address = network_->address().text().substr(kTcpPrefix.size());
     if (is_encrypted_) spdlog::info("HTTPS on {}", address);
     if (!is_encrypted_) spdlog::info("HTTP on {} (not encrypted)", address);
+  }
+  if (network_ != nullptr && access.first_start_code().has_value()) {
+    spdlog::warn(
+        "no user was ever made here: hindsight setup NAME makes the first, an administrator, with "
+        "the code {}",
+        *access.first_start_code());
   }
   const std::string where = configuration_.control_listener().substr(kUnixPrefix.size());
   spdlog::info("ready: control socket {}", where);

@@ -37,6 +37,10 @@ HttpRequest request(std::vector<std::string> path, std::map<std::string, std::st
   return made;
 }
 
+cdp::Result<Call> parsed(std::string_view id, HttpRequest from) {
+  return operation(id).parse(std::move(from), {});
+}
+
 TEST(Operations, HaveIdsAndParametersThatAreTheirOwn) {
   std::set<std::string_view> ids;
   std::set<std::pair<std::string_view, std::string_view>> places;
@@ -65,30 +69,29 @@ TEST(Operations, AreFoundByTheirPaths) {
 
 TEST(Operations, TakeWhatARequestSays) {
   const auto created =
-      operation("createVolume")
-          .parse(request({"api", "volumes"}, {{"tz", "Asia/Shanghai"}},
-                         R"({"name":"a","origin":{"volume":"b","at":"lsn:7"},"size_bytes":4096})"));
+      parsed("createVolume",
+             request({"api", "volumes"}, {{"tz", "Asia/Shanghai"}},
+                     R"({"name":"a","origin":{"volume":"b","at":"lsn:7"},"size_bytes":4096})"));
   ASSERT_TRUE(created.ok()) << created.error().message;
   EXPECT_EQ(created->zone.name(), "Asia/Shanghai");
-  EXPECT_EQ(created->peer, "root (uid 0)");
+  EXPECT_EQ(created->peer.name, "root (uid 0)");
   EXPECT_EQ(created->arguments.text("name"), "a");
   EXPECT_EQ(created->arguments.get<std::uint64_t>("size_bytes"), 4096u);
   EXPECT_EQ(created->arguments.get<VolumeAt>("origin").volume, "b");
   EXPECT_EQ(created->arguments.get<VolumeAt>("origin").at, restore::Point::at_lsn({7}));
   EXPECT_FALSE(created->arguments.has("backing"));
 
-  const auto rolled = operation("rollBack")
-                          .parse(request({"api", "rollbacks"}, {},
-                                         R"({"volumes":["a","b"],"at":"first","dry_run":true})"));
+  const auto rolled = parsed(
+      "rollBack",
+      request({"api", "rollbacks"}, {}, R"({"volumes":["a","b"],"at":"first","dry_run":true})"));
   ASSERT_TRUE(rolled.ok()) << rolled.error().message;
   EXPECT_THAT(rolled->arguments.get<std::vector<std::string>>("volumes"), ElementsAre("a", "b"));
   EXPECT_EQ(rolled->arguments.get<restore::Point>("at"), restore::Point::first());
   EXPECT_TRUE(rolled->arguments.flag("dry_run"));
   EXPECT_FALSE(rolled->arguments.flag("disconnect"));
 
-  const auto image = operation("getImage")
-                         .parse(request({"api", "volumes", "shop", "image"},
-                                        {{"at", "now"}, {"by_offset", "1"}}, ""));
+  const auto image = parsed("getImage", request({"api", "volumes", "shop", "image"},
+                                                {{"at", "now"}, {"by_offset", "1"}}, ""));
   ASSERT_TRUE(image.ok()) << image.error().message;
   EXPECT_EQ(image->arguments.text("volume"), "shop");
   EXPECT_TRUE(image->arguments.flag("by_offset"));
@@ -138,10 +141,42 @@ TEST(Operations, SayWhatIsWrongWithARequest) {
       {"listMarks", {{"", "1"}}, "", "query has \"\""},
   };
   for (const auto& [id, query, body, sentence] : cases) {
-    const auto call = operation(id).parse(request({}, query, body));
+    const auto call = parsed(id, request({}, query, body));
     ASSERT_FALSE(call.ok()) << id << " " << body;
     EXPECT_EQ(call.error().code, EINVAL) << id << " " << body;
     EXPECT_THAT(call.error().message, HasSubstr(sentence)) << id << " " << body;
+  }
+}
+
+TEST(Operations, WantTheRightsOfWhatTheyDo) {
+  const HttpRequest blank = request({"api", "volumes"}, {}, R"({"name":"a","size_bytes":4096})");
+  const HttpRequest from = request({"api", "volumes"}, {}, R"({"name":"a","origin":7})");
+  EXPECT_EQ(operation("createVolume").needs_of(blank), Rights::kOperate);
+  EXPECT_EQ(operation("createVolume").needs_of(from), Rights::kRestore);
+  EXPECT_EQ(operation("createVolume").needs_of(request({}, {}, "[]")), Rights::kOperate);
+  EXPECT_EQ(operation("signIn").needs_of(blank), std::nullopt);
+  EXPECT_EQ(operation("getSession").needs_of(blank), Rights::kNone);
+  // What changes something is told in the audit, and is for nobody who only sees.
+  for (const Operation& each : operations()) {
+    EXPECT_TRUE(each.is_act || each.method == "GET") << each.id;
+    EXPECT_FALSE(each.is_act && each.needs == Rights::kSee) << each.id;
+  }
+}
+
+TEST(Operations, TellTheAuditNoSecret) {
+  const HttpRequest made =
+      request({"api", "users", "anna"}, {{"tz", "UTC"}},
+              R"({"password":"a secret of twelve","roles":["viewer"],"frob":"x"})");
+  EXPECT_EQ(json::serialize(operation("changeUser").detail_of(made)),
+            R"({"user":"anna","roles":["viewer"]})");
+  for (const Operation& each : operations()) {
+    HttpRequest full = request({"a", "b", "c", "d"}, {}, "{}");
+    for (const Parameter& parameter : each.body) full.body.as_object()[parameter.name] = "hidden";
+    for (const Parameter& parameter : each.body) {
+      const bool is_secret = parameter.name == "password" || parameter.name == "code" ||
+                             parameter.name == "current" || parameter.name == "new";
+      EXPECT_EQ(each.detail_of(full).contains(parameter.name), !is_secret) << each.id;
+    }
   }
 }
 

@@ -56,6 +56,19 @@ Api::Handler Api::handler_of(const Operation& operation) {
       {"listMarks", &Api::list_marks},
       {"createMark", &Api::create_mark},
       {"verify", &Api::verify},
+      {"setUp", &Api::set_up},
+      {"signIn", &Api::sign_in},
+      {"getSession", &Api::get_session},
+      {"signOut", &Api::sign_out},
+      {"changePassword", &Api::change_password},
+      {"listUsers", &Api::list_users},
+      {"createUser", &Api::create_user},
+      {"changeUser", &Api::change_user},
+      {"removeUser", &Api::remove_user},
+      {"listTokens", &Api::list_tokens},
+      {"createToken", &Api::create_token},
+      {"revokeToken", &Api::revoke_token},
+      {"getAudit", &Api::get_audit},
   };
   for (const auto& [id, handler] : kHandlers) {
     if (id == operation.id) return handler;
@@ -63,44 +76,88 @@ Api::Handler Api::handler_of(const Operation& operation) {
   return nullptr;
 }
 
-Api::Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance,
+Api::Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance, Access& access,
          cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses)
     : scheduler_(scheduler),
       clock_(clock),
       appliance_(appliance),
+      access_(access),
+      audit_(clock, appliance),
+      keys_(clock),
       nbd_(nbd),
       nbd_addresses_(std::move(nbd_addresses)),
       queries_(appliance) {
   for (const Operation& operation : operations()) CHECK(handler_of(operation) != nullptr);
 }
 
-Task<HttpResponse> Api::answer(HttpRequest request) {
+const Operation* Api::find_operation(const HttpRequest& request, HttpResponse& refusal) {
   std::vector<std::string_view> methods;
   for (const Operation& operation : operations()) {
     if (!operation.is_at(request.path)) continue;
+    if (operation.method == request.method) return &operation;
     methods.push_back(operation.method);
-    if (operation.method != request.method) continue;
-    Result<Call> call = operation.parse(std::move(request));
-    if (!call) co_return problem_response(call.error());
-    Answer answer = co_await (this->*handler_of(operation))(*std::move(call));
-    if (!answer) co_return problem_response(answer.error());
-    answer->status = operation.status;
-    co_return *std::move(answer);
   }
   if (methods.empty()) {
-    co_return problem_response(make_error(
+    refusal = problem_response(make_error(
         ENOENT, "there is no such resource in the API; /api/openapi.json describes what there is"));
+    return nullptr;
   }
-  HttpResponse refusal = problem_response(
+  refusal = problem_response(
       make_error(EOPNOTSUPP, "this resource does not know the method {}", request.method));
   refusal.allow = fmt::format("{}", fmt::join(methods, ", "));
-  co_return refusal;
+  return nullptr;
+}
+
+Task<HttpResponse> Api::perform(const Operation& operation, HttpRequest request, Principal who) {
+  Result<Call> call = operation.parse(std::move(request), std::move(who));
+  if (!call) co_return problem_response(call.error());
+  Answer answer = co_await (this->*handler_of(operation))(*std::move(call));
+  if (!answer) co_return problem_response(answer.error());
+  if (answer->status == 200) answer->status = operation.status;
+  co_return *std::move(answer);
+}
+
+Task<HttpResponse> Api::answer(HttpRequest request) {
+  HttpResponse response;
+  const Operation* const operation = find_operation(request, response);
+  if (operation == nullptr) co_return response;
+  Result<Principal> known = access_.identify(request);
+  const std::optional<Rights> needed = operation->needs_of(request);
+  Principal who = known ? *known : Principal{.origin = request.peer.name};
+  AuditLog::Entry entry{.act = std::string{operation->id}, .detail = operation->detail_of(request)};
+  Status allowed;
+  // Who begins a session may come with one that has ended.
+  const bool is_foreign = !known && known.error().code == EPERM;
+  if (needed.has_value() || is_foreign) allowed = known ? decide(who, *needed) : known.error();
+  const bool may_have_key = operation->is_act && who.kind != Principal::Kind::kNobody;
+  const std::string key = may_have_key ? request.header.idempotency_key : std::string{};
+  if (allowed && !key.empty()) {
+    Result<std::optional<HttpResponse>> first = keys_.begin(who, request);
+    if (!first) co_return problem_response(first.error());
+    if (*first) co_return **std::move(first);
+  }
+  if (allowed) {
+    response = co_await perform(*operation, std::move(request), who);
+  } else {
+    response = problem_response(allowed.error());
+  }
+  if (allowed && !key.empty()) keys_.finish(who, key, response);
+  entry.status = response.status;
+  // Who has just said who he is, is.
+  const boost::json::value* const name = entry.detail.if_contains("name");
+  const bool has_signed_in = who.kind == Principal::Kind::kNobody && response.status < 400;
+  if (has_signed_in && name != nullptr) who.name = name->as_string();
+  if (operation->is_act || !allowed) co_await audit_.record(std::move(who), std::move(entry));
+  co_return response;
 }
 
 Task<HttpResponse> Api::answer_anybody(HttpRequest request) {
-  static const std::vector<std::string> kPaths[] = {{"metrics"}, {"healthz"}, {"readyz"}};
-  if (std::find(std::begin(kPaths), std::end(kPaths), request.path) != std::end(kPaths)) {
-    HttpResponse response = co_await answer(std::move(request));
+  static constexpr std::string_view kOpen[] = {"getMetrics", "getHealth", "getReadiness"};
+  HttpResponse response;
+  const Operation* const operation = find_operation(request, response);
+  if (operation != nullptr && std::ranges::find(kOpen, operation->id) != std::end(kOpen)) {
+    Principal nobody;
+    response = co_await perform(*operation, std::move(request), std::move(nobody));
     co_return response;
   }
   co_return problem_response(
@@ -290,11 +347,11 @@ Task<Api::Answer> Api::create_mark(Call call) {
     if (!volume) co_return std::move(volume).error();
     id = (*volume)->id;
   }
-  Result<cdp::Stamp> stamp = co_await appliance_.mark(id, label, call.peer);
+  Result<cdp::Stamp> stamp = co_await appliance_.mark(id, label, call.who.name);
   if (!stamp) co_return std::move(stamp).error();
   Document document = api::stamp_document(*stamp, call.zone);
   document["label"] = label;
-  document["author"] = call.peer;
+  document["author"] = call.who.name;
   co_return json_response(document);
 }
 

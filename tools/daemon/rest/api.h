@@ -5,8 +5,9 @@
 // those of tools/api, so that the command line prints the same with a daemon and without one. What
 // the appliance alone knows is added to them; schemas.h describes them whole.
 //
-// api.cc answers requests, api_volumes.cc has the operations of volumes, and api_points.cc those
-// that bring a point back: differences, images, views, clones, rollback.
+// api.cc answers requests, api_volumes.cc has the operations of volumes, api_points.cc those
+// that bring a point back (differences, images, views, clones, rollback), and api_access.cc those
+// of users, tokens and the audit.
 #pragma once
 
 #include <boost/json/array.hpp>
@@ -20,8 +21,11 @@
 #include "cdp/io/socket.h"
 #include "cdp/nbd/server.h"
 #include "tools/api/queries.h"
+#include "tools/daemon/access/access.h"
+#include "tools/daemon/access/audit_log.h"
 #include "tools/daemon/appliance.h"
 #include "tools/daemon/rest/http_message.h"
+#include "tools/daemon/rest/idempotency_keys.h"
 #include "tools/daemon/rest/metrics.h"
 #include "tools/daemon/rest/operation.h"
 
@@ -30,9 +34,10 @@ namespace tools {
 class Api {
  public:
   // All must outlive it.
-  Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance,
+  Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance, Access& access,
       cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses);
 
+  // To whom may ask it; and the audit has what was done, or refused.
   cdp::Task<HttpResponse> answer(HttpRequest request);
   // For who need not say who they are: metrics, health and readiness only.
   cdp::Task<HttpResponse> answer_anybody(HttpRequest request);
@@ -42,6 +47,9 @@ class Api {
   using Answer = cdp::Result<HttpResponse>;
   using Handler = cdp::Task<Answer> (Api::*)(Call);
 
+  // Where there is no such operation, `refusal` says so.
+  static const Operation* find_operation(const HttpRequest& request, HttpResponse& refusal);
+  cdp::Task<HttpResponse> perform(const Operation& operation, HttpRequest request, Principal who);
   // Null where it is not known.
   static Handler handler_of(const Operation& operation);
   static HttpResponse json_response(const Document& document);
@@ -69,6 +77,19 @@ class Api {
   cdp::Task<Answer> list_marks(Call call);
   cdp::Task<Answer> create_mark(Call call);
   cdp::Task<Answer> verify(Call call);
+  cdp::Task<Answer> set_up(Call call);
+  cdp::Task<Answer> sign_in(Call call);
+  cdp::Task<Answer> get_session(Call call);
+  cdp::Task<Answer> sign_out(Call call);
+  cdp::Task<Answer> change_password(Call call);
+  cdp::Task<Answer> list_users(Call call);
+  cdp::Task<Answer> create_user(Call call);
+  cdp::Task<Answer> change_user(Call call);
+  cdp::Task<Answer> remove_user(Call call);
+  cdp::Task<Answer> list_tokens(Call call);
+  cdp::Task<Answer> create_token(Call call);
+  cdp::Task<Answer> revoke_token(Call call);
+  cdp::Task<Answer> get_audit(Call call);
 
   struct ResolvedVolume {
     restore::ResolvedPoint point;
@@ -90,6 +111,7 @@ class Api {
   Document volume_document(const journal::VolumeState& volume) const;
   cdp::Task<cdp::Result<Figures>> figures();
   cdp::Nanos lag_of(const journal::JournalHealth& health) const;
+  Document session_document(const Call& call);
   Document journal_document() const;
   Document index_document() const;
   Document clone_document(const restore::CloneEntry& clone) const;
@@ -99,6 +121,9 @@ class Api {
   cdp::Scheduler& scheduler_;
   const cdp::Clock& clock_;
   Appliance& appliance_;
+  Access& access_;
+  AuditLog audit_;
+  IdempotencyKeys keys_;
   cdp::nbd::Server& nbd_;
   const std::vector<cdp::SocketAddress> nbd_addresses_;
   api::VaultQueries queries_;

@@ -243,7 +243,7 @@ Task<Api::Answer> Api::roll_back(Call call) {
       co_await nbd_.disconnect(device_of(point.volume));
     }
   }
-  Result<cdp::Stamp> stamp = co_await appliance_.roll_back(points, call.peer, disconnect);
+  Result<cdp::Stamp> stamp = co_await appliance_.roll_back(points, call.who.name, disconnect);
   if (!stamp) co_return std::move(stamp).error();
   document["rollback"] = api::stamp_document(*stamp, restore::TimeZone::utc());
   document["undo"] = fmt::format("lsn:{}", stamp->lsn.value - 1);

@@ -23,7 +23,7 @@ struct HttpPeer {
   // What the kernel says of the process at the other end of a unix socket.
   struct Process {
     uid_t uid = 0;
-    gid_t gid = 0;
+    std::vector<gid_t> groups{};  // all that it is in
   };
   std::string name{};                // for the record: "root (uid 0)", "192.0.2.7:5312"
   std::string address{};             // of a network peer, without its port; empty for a process
@@ -44,6 +44,7 @@ struct HttpRequest {
     std::string csrf_token;  // X-CSRF-Token
     std::string origin;
     std::string fetch_site;  // Sec-Fetch-Site
+    std::string idempotency_key;
   } header;
   HttpPeer peer;
 };

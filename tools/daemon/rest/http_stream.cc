@@ -12,7 +12,9 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <climits>
 #include <cstring>
+#include <vector>
 
 #include "cdp/base/check.h"
 #include "cdp/io/socket.h"
@@ -39,14 +41,24 @@ static_assert(kNotTls.size() - kNotTls.find("{") == 91);
 
 constexpr auto kNoThrow = asio::as_tuple(asio::use_awaitable);
 
-HttpPeer process_peer(const ucred& credentials) {
+std::vector<gid_t> groups_of(Socket& socket, gid_t first) {
+  std::vector<gid_t> groups(NGROUPS_MAX);
+  auto bytes = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  const int failed =
+      getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERGROUPS, groups.data(), &bytes);
+  groups.resize(failed != 0 ? 0 : bytes / sizeof(gid_t));
+  groups.push_back(first);
+  return groups;
+}
+
+HttpPeer process_peer(Socket& socket, const ucred& credentials) {
   passwd entry{};
   passwd* found = nullptr;
   char buffer[4096];
   getpwuid_r(credentials.uid, &entry, buffer, sizeof buffer, &found);
   return {
       .name = fmt::format("{} (uid {})", found != nullptr ? found->pw_name : "?", credentials.uid),
-      .process = HttpPeer::Process{credentials.uid, credentials.gid}};
+      .process = HttpPeer::Process{credentials.uid, groups_of(socket, credentials.gid)}};
 }
 
 HttpPeer peer_of(Socket& socket, bool is_encrypted) {
@@ -56,7 +68,7 @@ HttpPeer peer_of(Socket& socket, bool is_encrypted) {
   const bool is_unix = socket.local_endpoint(ignored).protocol().family() == AF_UNIX;
   if (is_unix &&
       getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) == 0) {
-    return process_peer(credentials);
+    return process_peer(socket, credentials);
   }
   std::string name = cdp::peer_of(socket.native_handle());
   if (name.starts_with(kTcpPrefix)) name.erase(0, kTcpPrefix.size());

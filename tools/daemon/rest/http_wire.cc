@@ -70,6 +70,7 @@ RequestReader::Refusal RequestReader::take_head(std::string_view head) {
   header_.csrf_token = wire["X-CSRF-Token"];
   header_.origin = wire[http::field::origin];
   header_.fetch_site = wire["Sec-Fetch-Site"];
+  header_.idempotency_key = wire["Idempotency-Key"];
   keeps_alive_ = wire.keep_alive();
   parser_->wire.eager(true);
   return {};

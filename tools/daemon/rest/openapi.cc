@@ -20,12 +20,15 @@ json::object schema_of(Kind kind) {
   switch (kind) {
     case Kind::kText:
       return {{"type", "string"}};
+    case Kind::kSecret:
+      return {{"type", "string"}, {"format", "password"}};
     case Kind::kTexts:
       return {{"type", "array"},
               {"items", {{"type", "string"}}},
               {"minItems", 1},
               {"maxItems", Parameter::kTextsMax}};
     case Kind::kSize:
+    case Kind::kCount:
       return {{"type", "integer"}, {"minimum", 0}};
     case Kind::kFlag:
       return {{"type", "boolean"}};
@@ -52,13 +55,22 @@ json::object parameter_of(std::string_view where, const Parameter& parameter) {
           {"schema", schema_of(parameter.kind)}};
 }
 
+const Parameter kIdempotencyKeyParameter{
+    "Idempotency-Key", Kind::kText,
+    "At most 255 bytes, new for each request: where the same comes again within a day, the first "
+    "one's answer is given, and nothing is done twice"};
+
 json::array parameters_of(const Operation& operation) {
   json::array parameters;
   std::string_view path = operation.path;
   for (std::size_t at = path.find('{'); at != path.npos; at = path.find('{')) {
     const std::size_t end = path.find('}');
     const std::string_view of = path.substr(at + 1, end - at - 1);
-    const Parameter name{of, Kind::kText, of == "volume" ? "Its name, or id:ID" : "Its name", true};
+    const Parameter name{of, Kind::kText,
+                         of == "volume"  ? "Its name, or id:ID"
+                         : of == "token" ? "Its id"
+                                         : "Its name",
+                         true};
     parameters.push_back(parameter_of("path", name));
     path.remove_prefix(end + 1);
   }
@@ -66,6 +78,9 @@ json::array parameters_of(const Operation& operation) {
     parameters.push_back(parameter_of("query", parameter));
   }
   parameters.push_back(parameter_of("query", kZoneParameter));
+  if (operation.is_act && operation.method != "GET") {
+    parameters.push_back(parameter_of("header", kIdempotencyKeyParameter));
+  }
   return parameters;
 }
 
@@ -110,6 +125,7 @@ json::object description_of(const Operation& operation) {
          {{"description", "It did not go well, and nothing was done by halves"},
           {"content", content_of("application/problem+json", schema_reference("Problem"))}}}}}};
   if (!operation.body.empty()) described["requestBody"] = body_of(operation);
+  if (!operation.needs.has_value()) described["security"] = json::array{};  // none is needed
   return described;
 }
 
@@ -138,7 +154,13 @@ json::object openapi_document(const std::vector<Operation>& operations, std::str
          "with its offset, lsn:N, mark:LABEL, now or first."},
         {"license", {{"name", "Apache 2.0"}, {"identifier", "Apache-2.0"}}}}},
       {"paths", std::move(paths)},
-      {"components", {{"schemas", answer_schemas()}}}};
+      {"components",
+       {{"schemas", answer_schemas()},
+        {"securitySchemes",
+         {{"token", {{"type", "http"}, {"scheme", "bearer"}}},
+          {"session", {{"type", "apiKey"}, {"in", "cookie"}, {"name", "__Host-hindsight"}}}}}}},
+      {"security", json::array{json::object{{"token", json::array{}}},
+                               json::object{{"session", json::array{}}}}}};
 }
 
 }  // namespace tools

@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 
 namespace tools {
@@ -44,6 +45,14 @@ Result<Arguments::Value> point(std::string_view text) {
   return Arguments::Value{*std::move(parsed)};
 }
 
+Result<Arguments::Value> count_of_query(const Parameter& parameter, const std::string& text) {
+  std::uint64_t count = 0;
+  const auto [end, failed] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (failed == std::errc{} && end == text.data() + text.size()) return Arguments::Value{count};
+  return make_error(EINVAL, "the query's \"{}\" is a whole number, not \"{}\"", parameter.name,
+                    text);
+}
+
 Result<Arguments::Value> of_query(const Parameter& parameter, const std::string& text) {
   switch (parameter.kind) {
     case Kind::kFlag:
@@ -53,6 +62,8 @@ Result<Arguments::Value> of_query(const Parameter& parameter, const std::string&
                         text);
     case Kind::kPoint:
       return point(text);
+    case Kind::kCount:
+      return count_of_query(parameter, text);
     default:
       return Arguments::Value{text};
   }
@@ -81,12 +92,12 @@ Result<Arguments::Value> texts_of(const Parameter& parameter, const json::value&
   return Arguments::Value{std::move(texts)};
 }
 
-Result<Arguments::Value> size_of(const Parameter& parameter, const json::value& value) {
+Result<Arguments::Value> whole_number_of(const Parameter& parameter, const json::value& value) {
   boost::system::error_code error;
   const bool is_whole = value.is_int64() || value.is_uint64();
-  const auto bytes = is_whole ? value.to_number<std::uint64_t>(error) : 0;
+  const auto number = is_whole ? value.to_number<std::uint64_t>(error) : 0;
   if (!is_whole || error) return unlike(parameter, "a whole number that is not negative");
-  return Arguments::Value{bytes};
+  return Arguments::Value{number};
 }
 
 Result<Arguments::Value> volume_at_of(const Parameter& parameter, const json::value& value) {
@@ -104,11 +115,13 @@ Result<Arguments::Value> volume_at_of(const Parameter& parameter, const json::va
 Result<Arguments::Value> of_body(const Parameter& parameter, const json::value& value) {
   switch (parameter.kind) {
     case Kind::kText:
+    case Kind::kSecret:
       return text_of(parameter, value);
     case Kind::kTexts:
       return texts_of(parameter, value);
     case Kind::kSize:
-      return size_of(parameter, value);
+    case Kind::kCount:
+      return whole_number_of(parameter, value);
     case Kind::kFlag:
       if (!value.is_bool()) return unlike(parameter, "true or false");
       return Arguments::Value{value.get_bool()};
@@ -183,14 +196,39 @@ bool Operation::is_at(const std::vector<std::string>& path_segments) const {
                     });
 }
 
-cdp::Result<Call> Operation::parse(HttpRequest request) const {
+std::optional<Rights> Operation::needs_of(const HttpRequest& request) const {
+  const json::object* const given = request.body.if_object();
+  const bool has_it =
+      given != nullptr && !needs_with.parameter.empty() && given->contains(needs_with.parameter);
+  return has_it ? needs_with.rights : needs;
+}
+
+json::object Operation::detail_of(const HttpRequest& request) const {
+  json::object detail;
+  const std::vector<std::string_view> own = segments_of(path);
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    if (is_variable(own[i])) detail[variable_name(own[i])] = request.path[i];
+  }
+  for (const auto& [name, text] : request.query) {
+    if (find(query, name) != nullptr) detail[name] = text;
+  }
+  const json::object* const given = request.body.if_object();
+  for (const Parameter& parameter : body) {
+    const json::value* const value =
+        given != nullptr ? given->if_contains(parameter.name) : nullptr;
+    if (value != nullptr && parameter.kind != Kind::kSecret) detail[parameter.name] = *value;
+  }
+  return detail;
+}
+
+cdp::Result<Call> Operation::parse(HttpRequest request, Principal who) const {
   const auto zone_name = request.query.find(std::string(kZoneParameter.name));
   Result<restore::TimeZone> zone = restore::TimeZone::utc();
   if (zone_name != request.query.end() && !zone_name->second.empty()) {
     zone = restore::TimeZone::find(zone_name->second);
   }
   if (!zone) return std::move(zone).error();
-  Call call{{}, *std::move(zone), std::move(request.peer.name)};
+  Call call{{}, *std::move(zone), std::move(who), std::move(request.peer)};
   const std::vector<std::string_view> own = segments_of(path);
   for (std::size_t i = 0; i < own.size(); ++i) {
     if (is_variable(own[i])) call.arguments.add(variable_name(own[i]), std::move(request.path[i]));

@@ -4,8 +4,10 @@
 // the OpenAPI document is made of it (openapi.h), so that what is told is what is taken.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -14,6 +16,7 @@
 #include "cdp/base/result.h"
 #include "restore/point.h"
 #include "restore/time_zone.h"
+#include "tools/daemon/access/rights.h"
 #include "tools/daemon/rest/http_message.h"
 
 namespace tools {
@@ -29,6 +32,8 @@ struct Parameter {
     kText,
     kTexts,     // 1 to kTextsMax
     kSize,      // bytes
+    kCount,     // a whole number
+    kSecret,    // a text that no record and no log may have
     kFlag,      // in a query: true or false
     kPoint,     // as restore::parse_absolute_point takes it
     kVolumeAt,  // in a body only
@@ -66,7 +71,8 @@ class Arguments {
 struct Call {
   Arguments arguments;
   restore::TimeZone zone;  // for the times in what is answered
-  std::string peer;        // who asks, for the record
+  Principal who;
+  HttpPeer peer;
 };
 
 struct Operation {
@@ -78,11 +84,23 @@ struct Operation {
   std::vector<Parameter> body{};
   unsigned status = 200;    // where all went well
   std::string_view answer;  // the schema of that, in openapi.h; or a media type
+  // What it takes to do it; nothing: for those too who have not said who they are.
+  std::optional<Rights> needs = Rights::kSee;
+  // The same, of a request whose body has the parameter.
+  struct {
+    std::string_view parameter{};
+    Rights rights = Rights::kNone;
+  } needs_with{};
+  bool is_act = false;  // something is done, or data seen: the audit has it
 
   bool is_at(const std::vector<std::string>& path_segments) const;
+  std::optional<Rights> needs_of(const HttpRequest& request) const;
   // EINVAL says what is wrong with the request, which must be at this path: a parameter that is
   // missing, of another type, or not known.
-  cdp::Result<Call> parse(HttpRequest request) const;
+  cdp::Result<Call> parse(HttpRequest request, Principal who) const;
+  // What the request names, for the record: everything of the path and the body that this knows,
+  // without secrets.
+  boost::json::object detail_of(const HttpRequest& request) const;
 };
 
 // The query parameter that every operation knows: the zone of times in its answer.

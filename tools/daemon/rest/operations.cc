@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/daemon/rest/operations.h"
 
+#include <utility>
+
 #include "tools/api/extent_stream.h"
 
 namespace tools {
@@ -9,8 +11,11 @@ namespace {
 using Kind = Parameter::Kind;
 
 constexpr bool kRequired = true;
+constexpr std::nullopt_t kAnybody = std::nullopt;
+// Somebody, whatever he may do.
+constexpr Rights kSomebody = Rights::kNone;
 
-std::vector<Operation> make_operations() {
+std::vector<Operation> operations_of_history() {
   const Parameter volume{"volume", Kind::kText, "Its name, or id:ID", kRequired};
   const Parameter at{"at", Kind::kPoint, "The point", kRequired};
   return {
@@ -18,7 +23,8 @@ std::vector<Operation> make_operations() {
        .path = "/api/openapi.json",
        .id = "getDescription",
        .meaning = "This document",
-       .answer = "application/json"},
+       .answer = "application/json",
+       .needs = kAnybody},
       {.method = "GET",
        .path = "/metrics",
        .id = "getMetrics",
@@ -28,7 +34,8 @@ std::vector<Operation> make_operations() {
        .path = "/healthz",
        .id = "getHealth",
        .meaning = "Answers while the daemon's loop turns",
-       .answer = "text/plain"},
+       .answer = "text/plain",
+       .needs = kAnybody},
       {.method = "GET",
        .path = "/readyz",
        .id = "getReadiness",
@@ -57,7 +64,10 @@ std::vector<Operation> make_operations() {
                  "Absolute path of its backing store, in allowed_paths; without it a file of the "
                  "daemon's own"}},
        .status = 201,
-       .answer = "NewVolume"},
+       .answer = "NewVolume",
+       .needs = Rights::kOperate,
+       .needs_with = {"origin", Rights::kRestore},
+       .is_act = true},
       {.method = "GET",
        .path = "/api/volumes/{volume}",
        .id = "getVolume",
@@ -68,17 +78,23 @@ std::vector<Operation> make_operations() {
        .id = "changeVolume",
        .meaning = "Renames it, or gives it another size",
        .body = {{"name", Kind::kText, "Its new name"}, {"size_bytes", Kind::kSize, "Its new size"}},
-       .answer = "Volume"},
+       .answer = "Volume",
+       .needs = Rights::kOperate,
+       .is_act = true},
       {.method = "DELETE",
        .path = "/api/volumes/{volume}",
        .id = "removeVolume",
        .meaning = "Stops serving and protecting it; its backing store and history stay",
-       .answer = "Volume"},
+       .answer = "Volume",
+       .needs = Rights::kOperate,
+       .is_act = true},
       {.method = "POST",
        .path = "/api/volumes/{volume}/resume",
        .id = "resumeVolume",
        .meaning = "Lets writers connect again after a rollback that disconnected them",
-       .answer = "Volume"},
+       .answer = "Volume",
+       .needs = Rights::kRestore,
+       .is_act = true},
       {.method = "GET",
        .path = "/api/volumes/{volume}/points",
        .id = "getPoints",
@@ -90,7 +106,9 @@ std::vector<Operation> make_operations() {
        .id = "getImage",
        .meaning = "Its content at a point, as a stream of extents",
        .query = {at, {"by_offset", Kind::kFlag, "In the order of offsets, not of the journal"}},
-       .answer = api::kExtentStreamMediaType},
+       .answer = api::kExtentStreamMediaType,
+       .needs = Rights::kRestore | Rights::kSeeData,
+       .is_act = true},
       {.method = "GET",
        .path = "/api/volumes/{volume}/diff",
        .id = "getDiff",
@@ -105,7 +123,9 @@ std::vector<Operation> make_operations() {
            "Where a point is served, read-only; it comes with its first client and goes with "
            "the last",
        .body = {volume, at},
-       .answer = "View"},
+       .answer = "View",
+       .needs = Rights::kOperate | Rights::kSeeData,
+       .is_act = true},
       {.method = "GET",
        .path = "/api/clones",
        .id = "listClones",
@@ -117,12 +137,16 @@ std::vector<Operation> make_operations() {
        .meaning = "A writable device at a point, kept aside and not protected",
        .body = {volume, at, {"name", Kind::kText, "Its name", kRequired}},
        .status = 201,
-       .answer = "NewClone"},
+       .answer = "NewClone",
+       .needs = Rights::kOperate | Rights::kSeeData,
+       .is_act = true},
       {.method = "DELETE",
        .path = "/api/clones/{clone}",
        .id = "removeClone",
        .meaning = "Removes it, with what was written to it",
-       .answer = "RemovedClone"},
+       .answer = "RemovedClone",
+       .needs = Rights::kOperate,
+       .is_act = true},
       {.method = "POST",
        .path = "/api/rollbacks",
        .id = "rollBack",
@@ -132,7 +156,9 @@ std::vector<Operation> make_operations() {
                 {"dry_run", Kind::kFlag, "Only say what would change"},
                 {"disconnect", Kind::kFlag,
                  "Cut off clients that may write; none may then, until the volume is resumed"}},
-       .answer = "Rollback"},
+       .answer = "Rollback",
+       .needs = Rights::kRestore,
+       .is_act = true},
       {.method = "GET",
        .path = "/api/marks",
        .id = "listMarks",
@@ -146,14 +172,144 @@ std::vector<Operation> make_operations() {
                 {"volume", Kind::kText, "The volume, by name or id:ID"},
                 {"all", Kind::kFlag, "True instead of a volume"}},
        .status = 201,
-       .answer = "NewMark"},
+       .answer = "NewMark",
+       .needs = Rights::kOperate,
+       .is_act = true},
       {.method = "POST",
        .path = "/api/verify",
        .id = "verify",
        .meaning = "Checks the chain and the checksums of the journal",
        .body = {{"deep", Kind::kFlag, "Read every body again, and hash it"}},
-       .answer = "Verification"},
+       .answer = "Verification",
+       .needs = Rights::kOperate,
+       .is_act = true},
   };
+}
+
+std::vector<Operation> operations_of_access() {
+  const Parameter password{"password", Kind::kSecret, "12 to 1024 bytes", kRequired};
+  const Parameter name{"name", Kind::kText, "The user's name", kRequired};
+  const Parameter roles{"roles", Kind::kTexts, "Of viewer, operator, restorer, admin"};
+  const Parameter sees_data{"sees_data", Kind::kFlag, "Leave to see what volumes hold"};
+  Parameter roles_of_new = roles;
+  roles_of_new.required = true;
+  Parameter new_password = password;
+  new_password.required = false;
+  return {
+      {.method = "POST",
+       .path = "/api/setup",
+       .id = "setUp",
+       .meaning = "Makes the first user, an administrator, while none was ever made",
+       .body = {{"code", Kind::kSecret, "As the daemon's log tells it at its start", kRequired},
+                name,
+                password},
+       .status = 201,
+       .answer = "User",
+       .needs = kAnybody,
+       .is_act = true},
+      {.method = "POST",
+       .path = "/api/session",
+       .id = "signIn",
+       .meaning = "Begins a session; its cookie comes with the answer, and what changes anything "
+                  "needs its csrf_token too, in X-CSRF-Token",
+       .body = {name, {"password", Kind::kSecret, "The user's password", kRequired}},
+       .answer = "Session",
+       .needs = kAnybody,
+       .is_act = true},
+      {.method = "GET",
+       .path = "/api/session",
+       .id = "getSession",
+       .meaning = "Who one is here",
+       .answer = "Session",
+       .needs = kSomebody},
+      {.method = "DELETE",
+       .path = "/api/session",
+       .id = "signOut",
+       .meaning = "Ends the session",
+       .answer = "Session",
+       .needs = kSomebody,
+       .is_act = true},
+      {.method = "POST",
+       .path = "/api/password",
+       .id = "changePassword",
+       .meaning = "Gives oneself another password, which ends all of one's sessions",
+       .body = {{"current", Kind::kSecret, "The present password", kRequired},
+                {"new", Kind::kSecret, "12 to 1024 bytes", kRequired}},
+       .answer = "User",
+       .needs = kSomebody,
+       .is_act = true},
+      {.method = "GET",
+       .path = "/api/users",
+       .id = "listUsers",
+       .meaning = "The users, by name",
+       .answer = "Users",
+       .needs = Rights::kAdminister},
+      {.method = "POST",
+       .path = "/api/users",
+       .id = "createUser",
+       .meaning = "A new user; the name of one who was removed is not given again",
+       .body = {name, password, roles_of_new, sees_data},
+       .status = 201,
+       .answer = "User",
+       .needs = Rights::kAdminister,
+       .is_act = true},
+      {.method = "PATCH",
+       .path = "/api/users/{user}",
+       .id = "changeUser",
+       .meaning = "Gives a user other roles, or another password, which ends his sessions",
+       .body = {new_password, roles, sees_data},
+       .answer = "User",
+       .needs = Rights::kAdminister,
+       .is_act = true},
+      {.method = "DELETE",
+       .path = "/api/users/{user}",
+       .id = "removeUser",
+       .meaning = "Removes a user, with his sessions and tokens",
+       .answer = "RemovedUser",
+       .needs = Rights::kAdminister,
+       .is_act = true},
+      {.method = "GET",
+       .path = "/api/tokens",
+       .id = "listTokens",
+       .meaning = "One's tokens; everybody's, for an administrator",
+       .answer = "Tokens",
+       .needs = kSomebody},
+      {.method = "POST",
+       .path = "/api/tokens",
+       .id = "createToken",
+       .meaning = "A token that stands for oneself, in Authorization: Bearer TOKEN; one that is "
+                  "made with a token outlives it only with the user's password",
+       .body = {{"label", Kind::kText, "What it is for", kRequired},
+                {"roles", Kind::kTexts, "Those of one's roles that it has; without it, all"},
+                {"sees_data", Kind::kFlag, "Whether it may see data; without it, as oneself"},
+                {"days", Kind::kCount, "How long it lives: 1 to 366, 30 without it"},
+                {"password", Kind::kSecret, "The user's, for one that outlives its maker"}},
+       .status = 201,
+       .answer = "NewToken",
+       .needs = kSomebody,
+       .is_act = true},
+      {.method = "DELETE",
+       .path = "/api/tokens/{token}",
+       .id = "revokeToken",
+       .meaning = "Ends a token of one's own; anybody's, for an administrator",
+       .answer = "RevokedToken",
+       .needs = kSomebody,
+       .is_act = true},
+      {.method = "GET",
+       .path = "/api/audit",
+       .id = "getAudit",
+       .meaning = "Who did what, the newest first",
+       .query = {{"before", Kind::kCount, "Only those older than this LSN"},
+                 {"limit", Kind::kCount, "At most so many: 1 to 10000, 1000 without it"}},
+       .answer = "Audit",
+       .needs = Rights::kSeeAudit},
+  };
+}
+
+std::vector<Operation> make_operations() {
+  std::vector<Operation> all = operations_of_history();
+  for (Operation& each : operations_of_access()) all.push_back(std::move(each));
+  return all;
 }
 
 }  // namespace

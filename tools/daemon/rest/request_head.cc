@@ -15,9 +15,11 @@ constexpr std::string_view kLineEnd = "\r\n";
 constexpr std::size_t kLengthDigitsMax = 19;  // what 64 bits hold
 
 // The fields that this server goes by. Where there are two, another may go by the other one.
-constexpr std::array<std::string_view, 10> kOnce = {
-    "authorization", "content-length", "content-type",      "cookie",      "expect", "host",
-    "origin",        "sec-fetch-site", "transfer-encoding", "x-csrf-token"};
+constexpr std::array<std::string_view, 11> kOnce = {
+    "authorization", "content-length", "content-type",
+    "cookie",        "expect",         "host",
+    "origin",        "sec-fetch-site", "transfer-encoding",
+    "x-csrf-token",  "idempotency-key"};
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }

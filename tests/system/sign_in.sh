@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Who may do what, over HTTPS and the control socket: the first start, sessions, tokens, roles, guesses, the audit; and
+# that users are in the journal, so that nothing beside it can lose them or open the first start again.
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+needs python3 faketime
+
+port=$(free_port)
+"$bin/hindsight" tls init --directory "$work/tls" >/dev/null
+serve() {
+  start --http "127.0.0.1:$port" --config "$work/hindsight.toml" "$@"
+}
+cat >"$work/hindsight.toml" <<TOML
+[http]
+certificate = "$work/tls/server.crt"
+key = "$work/tls/server.key"
+TOML
+step() {
+  local name=$1
+  shift
+  say "$name"
+  PYTHONWARNINGS=ignore python3 "$tests/sign_in.py" "$name" "$port" "$work/tls/ca.crt" "$state/control.sock" \
+    "$work/kept" "$@" || fail "$name: see above"
+}
+
+serve
+code=$(grep -oE '[2-9A-Z]{5}-[2-9A-Z]{5}-[2-9A-Z]{5}' "$daemon_log" | head -n 1)
+[ -n "$code" ] || fail "the daemon tells no code at its first start"
+create shop 8M
+step first_start "$code"
+step cookies
+step matrix
+step users
+step guesses
+step audit
+
+say "no secret is in the journal or the log"
+for secret in "correct horse battery staple" hindsight_ __Host-hindsight; do
+  ! grep -rqaF -- "$secret" "$vault" || fail "the vault has \"$secret\""
+  ! grep -qF -- "$secret" "$daemon_log" || fail "the daemon's log has \"$secret\""
+done
+[ "$(grep -rlaF 'argon2id' "$vault" | wc -l)" -gt 0 ] || fail "this looks in the wrong place: no verifier is found"
+
+step keep
+kill_daemon
+serve
+say "after a crash"
+step kept
+stop
+say "without anything that is derived"
+find "$state" -mindepth 1 -not -path "$state/volumes*" -delete
+rm -rf "$vault/index"
+serve
+step kept
+stop
+
+assert_equal 1 "$(grep -cE '[2-9A-Z]{5}-[2-9A-Z]{5}-[2-9A-Z]{5}' "$daemon_log")" "how often, in three starts, the daemon told a code"
+
+say "two days later"
+# shellcheck disable=SC2046
+export $(faketime -f +2d env | grep -E '^(LD_PRELOAD|FAKETIME)=')
+serve
+unset LD_PRELOAD FAKETIME
+step expired

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/daemon/access/audit_log.h"
+
+#include <spdlog/spdlog.h>
+
+#include <boost/json/serialize.hpp>
+
+namespace tools {
+namespace {
+
+namespace json = boost::json;
+
+constexpr cdp::Nanos kMinute = cdp::seconds(60);
+constexpr std::size_t kWhoBytesMax = 256;
+constexpr std::size_t kDetailBytesMax = 2048;
+constexpr std::size_t kValueBytesMax = 300;
+
+// What anybody can bring about, as often as he likes.
+bool is_refusal(const Principal& who, unsigned status) {
+  const bool has_failed = status >= 400;
+  return has_failed && (who.kind == Principal::Kind::kNobody || status == 403 || status == 429);
+}
+
+// JSON escapes control characters but this one, and no record takes it.
+std::string serialized(const json::object& detail) {
+  std::string text = json::serialize(detail);
+  for (std::size_t at = text.find('\x7f'); at != text.npos; at = text.find('\x7f', at)) {
+    text.replace(at, 1, "\\u007f");
+  }
+  return text;
+}
+
+// What is too long for a record is left out, and that is told.
+std::string detail_text(const json::object& detail) {
+  std::string text = serialized(detail);
+  if (text.size() <= kDetailBytesMax) return text;
+  json::object shorter;
+  for (const auto& [name, value] : detail) {
+    if (name.size() + json::serialize(value).size() <= kValueBytesMax) shorter[name] = value;
+    if (json::serialize(shorter).size() > kDetailBytesMax / 2) break;
+  }
+  shorter["left_out"] = true;
+  return serialized(shorter);
+}
+
+}  // namespace
+
+bool AuditLog::may_record_refusal() {
+  const cdp::Nanos now = clock_.boottime();
+  if (now - minute_began_ >= kMinute) {
+    minute_began_ = now;
+    refusals_ = 0;
+  }
+  return ++refusals_ <= kRefusalsAMinute;
+}
+
+cdp::Task<void> AuditLog::record(Principal who, Entry entry) {
+  const bool was_refused = is_refusal(who, entry.status);
+  if (was_refused && !may_record_refusal()) {
+    ++left_out_;
+    co_return;
+  }
+  if (was_refused && left_out_ != 0)
+    entry.detail["refusals_left_out"] = std::exchange(left_out_, 0);
+  journal::AuditRecord record{.status = entry.status,
+                              .actor = who.name.substr(0, kWhoBytesMax),
+                              .origin = who.origin.substr(0, kWhoBytesMax),
+                              .act = entry.act,
+                              .detail = detail_text(entry.detail)};
+  const std::string sentence = fmt::format("{} by {} from {}: {} {}", record.act, record.actor,
+                                           record.origin, record.status, record.detail);
+  spdlog::info("audit: {}", sentence);
+  const cdp::Status recorded = co_await appliance_.record_audit(std::move(record), !was_refused);
+  if (!recorded) {
+    spdlog::error("audit: not in the journal: {}: {}", sentence, recorded.error().message);
+  }
+}
+
+}  // namespace tools
