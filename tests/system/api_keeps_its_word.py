@@ -197,6 +197,10 @@ call("getStatus", "?tz=Europe/Berlin")
 call("getMetrics")
 call("getHealth")
 call("getReadiness")
+# Nobody is to be told here; tests/system/alerts has a webhook.
+refused_test = ask("POST", "/api/alerts/test")
+assert refused_test.status == 400 and "alerts.webhook" in refused_test.document()["detail"], refused_test.raw
+done.add("testAlert")
 assert done == set(operations), f"not tried: {set(operations) - done}"
 print(f"    {len(operations)} operations answer as they say")
 

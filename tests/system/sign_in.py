@@ -124,7 +124,7 @@ NEEDS = {
     **dict.fromkeys(["getMetrics", "getReadiness", "getStatus", "listVolumes", "getVolume", "getPoints", "getDiff",
                      "listClones", "listMarks", "getSession", "signOut", "changePassword", "listTokens", "createToken",
                      "revokeToken"], ANY),
-    **dict.fromkeys(["createVolume", "changeVolume", "removeVolume", "removeClone", "createMark", "verify"], {"operator", "process"}),
+    **dict.fromkeys(["createVolume", "changeVolume", "removeVolume", "removeClone", "createMark", "verify", "testAlert"], {"operator", "process"}),
     **dict.fromkeys(["resumeVolume", "rollBack"], {"restorer", "process"}),
     **dict.fromkeys(["createView", "createClone"], {"operator+data", "process"}),
     "getImage": {"restorer+data", "process"},

@@ -69,6 +69,8 @@ class Backend {
   virtual Reply resume_volume(const std::string& name) = 0;
   // An empty name: of every volume.
   virtual Reply mark(const std::string& name, const std::string& label) = 0;
+  // Has the webhook told of a test.
+  virtual Reply test_alert() = 0;
 };
 
 std::unique_ptr<Backend> make_daemon_backend(api::Client client, const restore::TimeZone& zone);

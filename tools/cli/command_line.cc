@@ -279,6 +279,12 @@ void add_other_verbs(CLI::App& app, CommandLine& line, std::string& at,
 
   CLI::App& status = *app.add_subcommand("status", "Show volumes, journal, lag and alerts");
   status.callback([&line] { line.verb = Verb::kStatus; });
+
+  CLI::App& alert = *app.add_subcommand("alert", "How operators are told of what is wrong");
+  alert.require_subcommand(1);
+  CLI::App& test = *alert.add_subcommand(
+      "test", "Have the daemon tell its webhook of a test, and say what came of it");
+  test.callback([&line] { line.verb = Verb::kAlertTest; });
 }
 
 // One sentence, and where to read on.

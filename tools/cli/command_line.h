@@ -36,6 +36,7 @@ enum class Verb {
   kDiff,
   kVerify,
   kStatus,
+  kAlertTest,
   kAudit,
   // access_verbs.h
   kSetup,

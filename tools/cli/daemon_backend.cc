@@ -124,6 +124,9 @@ class DaemonBackend final : public Backend {
       body["volume"] = name;
     return object(client_.send("POST", {"api", "marks"}, body));
   }
+  Reply test_alert() override {
+    return object(client_.send("POST", {"api", "alerts", "test"}, nullptr));
+  }
 
  private:
   json::object volume_at(const std::string& name, const restore::Point& point) const {

@@ -191,6 +191,11 @@ class VaultBackend final : public Backend {
   Reply remove_volume(const std::string&) override { return refused("volume remove"); }
   Reply resume_volume(const std::string&) override { return refused("volume resume"); }
   Reply mark(const std::string&, const std::string&) override { return refused("mark"); }
+  Reply test_alert() override {
+    return cdp::make_error(EPERM,
+                           "`alert test` asks the daemon to tell its webhook: name it with "
+                           "--server, not a vault");
+  }
 
  private:
   static cdp::Error refused(std::string_view verb) {

@@ -184,6 +184,8 @@ int run_verb(const CommandLine& line, const TimeZone& zone, Backend& backend) {
       return verify(line, backend);
     case Verb::kStatus:
       return status(line, zone, backend);
+    case Verb::kAlertTest:
+      return changed(line, backend.test_alert(), "the webhook has been told of a test");
     case Verb::kAudit:
       return run_audit(line, zone, backend);
     default:  // a verb that no backend is asked for

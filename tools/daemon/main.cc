@@ -21,6 +21,8 @@
 #include "cdp/io/socket.h"
 #include "cdp/nbd/server.h"
 #include "tools/daemon/access/access.h"
+#include "tools/daemon/alerts/alert_watch.h"
+#include "tools/daemon/alerts/webhook.h"
 #include "tools/daemon/appliance.h"
 #include "tools/daemon/config/command_line.h"
 #include "tools/daemon/config/config_file.h"
@@ -92,6 +94,7 @@ class Daemon {
   ServiceManager service_manager_;
   std::unique_ptr<HttpServer> network_;  // http.listen's, while it is served
   bool is_encrypted_ = false;            // it speaks HTTPS
+  Webhook* webhook_ = nullptr;           // while it is served
 };
 
 cdp::Task<void> Daemon::run(cdp::Status& outcome) {
@@ -156,7 +159,10 @@ cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
   std::vector<cdp::SocketAddress> addresses;
   for (const auto& listener : *listeners) addresses.push_back(listener->address());
   Access access{reactor_, clock_, appliance};
-  Api api{reactor_, clock_, appliance, access, nbd, std::move(addresses)};
+  Webhook webhook{reactor_, configuration_.alerts_webhook};
+  webhook_ = &webhook;
+  AlertWatch alerts{reactor_, clock_, appliance, webhook};
+  Api api{reactor_, clock_, appliance, access, alerts, nbd, std::move(addresses)};
   const HttpServer::Handler answer = [&api](HttpRequest request) {
     return api.answer(std::move(request));
   };
@@ -194,6 +200,7 @@ cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
         "the code {}",
         *access.first_start_code());
   }
+  alerts.start();
   const std::string where = configuration_.control_listener().substr(kUnixPrefix.size());
   spdlog::info("ready: control socket {}", where);
   service_manager_.ready(
@@ -203,6 +210,8 @@ cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
   network_.reset();
   if (*metrics != nullptr) co_await (*metrics)->stop();
   co_await (*control)->stop();
+  co_await alerts.stop();
+  webhook_ = nullptr;
   co_await nbd.shutdown();
   co_await serving.join();
   co_return cdp::Status{};
@@ -247,6 +256,10 @@ cdp::Task<void> Daemon::configure_anew(Appliance& appliance) {
       continue;
     }
     CHECK(setting.set(configuration_, value).ok());
+    if (setting.is_secret) {
+      spdlog::info("configuration: {} is another one now", setting.key);
+      continue;
+    }
     spdlog::info("configuration: {} is {} now, was {}", setting.key, to_text(value),
                  to_text(old_value));
   }

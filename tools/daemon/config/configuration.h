@@ -23,6 +23,7 @@ struct Configuration {
   std::string http_key;
   std::string metrics_listen;  // empty: nowhere but in the API
   bool metrics_insecure = false;
+  std::string alerts_webhook;  // a URL; empty: nobody is told
   std::uint64_t dirty_budget_bytes = 128u << 20;
   std::uint64_t dedup_bytes = 128u << 20;
   std::uint64_t segment_bytes = 256u << 20;

@@ -69,6 +69,14 @@ Result<std::string> path_or_none(const std::string& path) {
   return path.empty() ? Result<std::string>{path} : absolute_path(path);
 }
 
+Result<std::string> web_address_or_none(const std::string& text) {
+  const bool is_web = text.starts_with("http://") || text.starts_with("https://");
+  const bool is_plain =
+      std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  if (text.empty() || (is_web && is_plain)) return text;
+  return make_error(EINVAL, "it wants a URL: https://HOST/PATH");
+}
+
 Result<std::string> unix_listener(const std::string& text) {
   if (!text.starts_with("unix:")) return make_error(EINVAL, "it takes unix:PATH, not {}", text);
   return listener(text);
@@ -159,6 +167,7 @@ struct Description {
   std::string_view meaning;
   Setting::Change change = Setting::Change::kAtStart;
   bool is_path = false;
+  bool is_secret = false;
 };
 
 template <typename Resolve>
@@ -173,6 +182,7 @@ Setting described(Setting setting, Description as) {
   setting.meaning = as.meaning;
   setting.change = as.change;
   setting.is_path = as.is_path;
+  setting.is_secret = as.is_secret;
   return setting;
 }
 
@@ -236,6 +246,12 @@ std::vector<Setting> make_settings() {
                             "/readyz; nowhere where empty. Nobody has to sign in there."}),
       described(flag("metrics.insecure", &Configuration::metrics_insecure),
                 {.meaning = "Let metrics.listen be an address beyond loopback."}),
+      described(text("alerts.webhook", &Configuration::alerts_webhook, web_address_or_none),
+                {.meaning = "URL that is told by POST of JSON when an alert begins, lasts another "
+                            "hour, or is over; nobody is where empty. It may hold a secret, and "
+                            "no log shows it.",
+                 .change = kLive,
+                 .is_secret = true}),
       described(size("memory.dirty_budget", &Configuration::dirty_budget_bytes,
                      {.least = 16 * kMiB, .most = kTiB}),
                 {.option = "--dirty-budget",

@@ -39,6 +39,7 @@ struct Setting {
   std::string_view value_name{};  // of the option: "SIZE"
   std::string_view meaning{};     // a sentence or two
   Change change = Change::kAtStart;
+  bool is_secret = false;  // no log shows it
   bool is_path = false;  // outside of the file it may be relative to the working directory
 
   // Of the environment: HINDSIGHTD_JOURNAL_SEGMENT_SIZE.

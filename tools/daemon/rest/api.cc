@@ -56,6 +56,7 @@ Api::Handler Api::handler_of(const Operation& operation) {
       {"listMarks", &Api::list_marks},
       {"createMark", &Api::create_mark},
       {"verify", &Api::verify},
+      {"testAlert", &Api::test_alert},
       {"setUp", &Api::set_up},
       {"signIn", &Api::sign_in},
       {"getSession", &Api::get_session},
@@ -77,11 +78,12 @@ Api::Handler Api::handler_of(const Operation& operation) {
 }
 
 Api::Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance, Access& access,
-         cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses)
+         AlertWatch& alerts, cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses)
     : scheduler_(scheduler),
       clock_(clock),
       appliance_(appliance),
       access_(access),
+      alerts_(alerts),
       audit_(clock, appliance),
       keys_(clock),
       nbd_(nbd),
@@ -353,6 +355,12 @@ Task<Api::Answer> Api::create_mark(Call call) {
   document["label"] = label;
   document["author"] = call.who.name;
   co_return json_response(document);
+}
+
+Task<Api::Answer> Api::test_alert(Call call) {
+  Status told = co_await alerts_.test(call.who.name);
+  if (!told) co_return std::move(told).error();
+  co_return json_response({{"told", true}});
 }
 
 Task<Api::Answer> Api::verify(Call call) {

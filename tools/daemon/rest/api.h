@@ -23,6 +23,7 @@
 #include "tools/api/queries.h"
 #include "tools/daemon/access/access.h"
 #include "tools/daemon/access/audit_log.h"
+#include "tools/daemon/alerts/alert_watch.h"
 #include "tools/daemon/appliance.h"
 #include "tools/daemon/rest/http_message.h"
 #include "tools/daemon/rest/idempotency_keys.h"
@@ -35,7 +36,7 @@ class Api {
  public:
   // All must outlive it.
   Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance, Access& access,
-      cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses);
+      AlertWatch& alerts, cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses);
 
   // To whom may ask it; and the audit has what was done, or refused.
   cdp::Task<HttpResponse> answer(HttpRequest request);
@@ -77,6 +78,7 @@ class Api {
   cdp::Task<Answer> list_marks(Call call);
   cdp::Task<Answer> create_mark(Call call);
   cdp::Task<Answer> verify(Call call);
+  cdp::Task<Answer> test_alert(Call call);
   cdp::Task<Answer> set_up(Call call);
   cdp::Task<Answer> sign_in(Call call);
   cdp::Task<Answer> get_session(Call call);
@@ -122,6 +124,7 @@ class Api {
   const cdp::Clock& clock_;
   Appliance& appliance_;
   Access& access_;
+  AlertWatch& alerts_;
   AuditLog audit_;
   IdempotencyKeys keys_;
   cdp::nbd::Server& nbd_;

@@ -213,6 +213,7 @@ std::vector<Schema> make_schemas() {
        {{"audit", "[AuditEntry]"},
         {"before?", "integer", "Where there may be older ones: for the next page"},
         {"notices?", "[Notice]"}}},
+      {"ToldAlert", "The webhook has been told", {{"told", "flag"}}},
       {"Status",
        "The appliance now",
        {{"vault", "Vault"},

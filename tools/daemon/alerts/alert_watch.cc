@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/daemon/alerts/alert_watch.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/json/serialize.hpp>
+#include <utility>
+#include <vector>
+
+#include "restore/time_zone.h"
+
+namespace tools {
+namespace {
+
+using cdp::Status;
+using cdp::Task;
+
+constexpr cdp::Nanos kInterval = cdp::seconds(1);
+constexpr cdp::Nanos kOverAfter = cdp::seconds(60);
+constexpr cdp::Nanos kToldAgainAfter = cdp::seconds(60 * 60);
+
+std::string host_name() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "";
+}
+
+}  // namespace
+
+AlertWatch::AlertWatch(cdp::Reactor& reactor, const cdp::Clock& clock, Appliance& appliance,
+                       Webhook& webhook)
+    : reactor_(reactor),
+      clock_(clock),
+      appliance_(appliance),
+      webhook_(webhook),
+      stop_(reactor),
+      running_(reactor) {}
+
+Task<void> AlertWatch::run() {
+  while (!stopping_) {
+    co_await look();
+    const cdp::Nanos until = reactor_.now() + kInterval;
+    while (!stopping_ && reactor_.now() < until) (void)co_await stop_.wait_until(until);
+  }
+}
+
+Task<void> AlertWatch::look() {
+  const cdp::Nanos now = clock_.boottime();
+  struct Change {
+    std::string_view state;
+    std::string message;
+    cdp::Nanos raised;
+  };
+  std::vector<Change> changes;
+  for (std::string& alert : appliance_.alerts()) {
+    const auto [at, is_new] = known_.try_emplace(std::move(alert));
+    Known& known = at->second;
+    if (is_new) known.raised = clock_.realtime();
+    if (is_new || known.told + kToldAgainAfter <= now) {
+      known.told = now;
+      changes.push_back({"firing", at->first, known.raised});
+    }
+    known.seen = now;
+  }
+  std::erase_if(known_, [&](const auto& each) {
+    if (each.second.seen + kOverAfter > now) return false;
+    changes.push_back({"resolved", each.first, each.second.raised});
+    return true;
+  });
+  for (Change& change : changes) {
+    co_await tell(change.state, std::move(change.message), change.raised);
+  }
+}
+
+boost::json::object AlertWatch::document(std::string_view state, std::string_view message,
+                                         cdp::Nanos raised) const {
+  return {{"status", state},
+          {"message", message},
+          {"since", restore::format_time(raised, restore::TimeZone::utc())},
+          {"host", host_name()},
+          {"vault", appliance_.journal().vault().uuid.to_string()}};
+}
+
+Task<void> AlertWatch::tell(std::string_view state, std::string message, cdp::Nanos raised) {
+  const boost::json::object told = document(state, message, raised);
+  if (state == "resolved")
+    spdlog::info("alert is over: {}", message);
+  else
+    spdlog::error("alert: {}", message);
+  webhook_.tell(boost::json::serialize(told));
+  constexpr std::size_t kMessageBytesMax = 1024;
+  const boost::json::object detail{{"status", state},
+                                   {"message", message.substr(0, kMessageBytesMax)}};
+  journal::AuditRecord record{.actor = "hindsightd",
+                              .origin = "the appliance",
+                              .act = "alert",
+                              .detail = boost::json::serialize(detail)};
+  // Of a journal that takes nothing the alert itself may tell; the log and the webhook have it.
+  const Status recorded = co_await appliance_.record_audit(std::move(record), false);
+  if (!recorded) spdlog::warn("alerts: not in the journal: {}", recorded.error().message);
+}
+
+Task<Status> AlertWatch::test(const std::string& who) {
+  const std::string message = "this is a test, asked for by " + who;
+  std::string told = boost::json::serialize(document("test", message, clock_.realtime()));
+  co_return co_await webhook_.try_once(std::move(told));
+}
+
+Task<void> AlertWatch::stop() {
+  stopping_ = true;
+  stop_.notify_all();
+  co_await running_.join();
+  co_await webhook_.stop();
+}
+
+}  // namespace tools
