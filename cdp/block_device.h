@@ -105,8 +105,9 @@ class ExportList {
     std::string description;
   };
   virtual std::vector<Entry> exports() const = 0;
-  // Null, or ENOENT, where there is none. Opening may take
-  // a while. Any other error's sentence is for the client (a point outside of history, say).
+  // Null, or ENOENT, where there is none. EACCES: it is not for whom this list is made, who is told
+  // that there is none; the sentence is for the log. Opening may take a while. Any other error's
+  // sentence is for the client (a point outside of history, say).
   virtual Task<Result<std::shared_ptr<BlockDevice>>> find(std::string name) = 0;
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cdp/nbd/handshake.h"
 
+#include <spdlog/spdlog.h>
+
 #include <cerrno>
 #include <cstring>
 #include <span>
@@ -80,8 +82,9 @@ class Message {
 
 class Negotiation {
  public:
-  Negotiation(Input& input, Stream& stream, ExportList& exports, ServerShared* shared)
-      : input_(input), stream_(stream), exports_(exports), shared_(shared) {}
+  Negotiation(Input& input, Channel& channel, ExportList& exports, ServerShared* shared,
+              TlsTerms tls)
+      : input_(input), channel_(channel), exports_(&exports), shared_(shared), tls_(tls) {}
 
   Task<Result<std::optional<Agreement>>> run();
 
@@ -92,7 +95,12 @@ class Negotiation {
   Task<Result<Next>> serve_option();
   Task<Next> answer(std::uint32_t option, std::span<const std::byte> data);
   Task<Status> send(const Message& message);
+  Task<Result<Next>> send_replies(Next next);
 
+  bool tls_is_missing() const { return tls_.mode == TlsMode::kRequired && !channel_.is_secure(); }
+  Task<Result<Next>> demand_tls(std::uint32_t option, std::uint32_t length);
+  Task<Result<Next>> start_tls(std::uint32_t length);
+  void begin_anew(std::unique_ptr<ExportList> exports);
   Task<Result<Next>> enter_by_export_name(std::uint32_t length);
   void list(std::span<const std::byte> data);
   Task<Next> info_or_go(std::uint32_t option, std::span<const std::byte> data);
@@ -116,9 +124,11 @@ class Negotiation {
   std::string description() const;
 
   Input& input_;
-  Stream& stream_;
-  ExportList& exports_;
+  Channel& channel_;
+  ExportList* exports_;
+  std::unique_ptr<ExportList> client_exports_;  // behind TLS, what exports_ is
   ServerShared* const shared_;
+  const TlsTerms tls_;
   bool no_zeroes_ = false;
   Agreement agreement_;
   std::optional<std::string> context_export_;  // that base:allocation was selected for
@@ -128,7 +138,7 @@ class Negotiation {
 Task<Status> Negotiation::send(const Message& message) {
   if (message.bytes().empty()) co_return Status{};
   const iovec all{const_cast<std::byte*>(message.bytes().data()), message.bytes().size()};
-  co_return co_await stream_.send({&all, 1});
+  co_return co_await channel_.send({&all, 1});
 }
 
 Task<Status> Negotiation::open(std::string name) {
@@ -136,8 +146,13 @@ Task<Status> Negotiation::open(std::string name) {
   agreement_.place.reset();
   agreement_.device.reset();
   agreement_.export_name = name;
-  Result<std::shared_ptr<BlockDevice>> found = co_await exports_.find(name);
-  if (!found.ok() && found.error().code != ENOENT) co_return std::move(found).error();
+  Result<std::shared_ptr<BlockDevice>> found = co_await exports_->find(name);
+  const int problem = found.ok() ? 0 : found.error().code;
+  if (problem == EACCES && (shared_ == nullptr || shared_->log.take())) {
+    spdlog::warn("nbd client {}: refused '{}': {}", channel_.peer(), printable(name),
+                 found.error().message);
+  }
+  if (problem != 0 && problem != ENOENT && problem != EACCES) co_return std::move(found).error();
   if (!found.ok() || *found == nullptr) {
     co_return make_error(ENOENT, "there is no export named '{}'", printable(name));
   }
@@ -155,7 +170,7 @@ Task<Status> Negotiation::enter(std::string name) {
 }
 
 std::string Negotiation::description() const {
-  for (ExportList::Entry& entry : exports_.exports()) {
+  for (ExportList::Entry& entry : exports_->exports()) {
     if (entry.name == agreement_.export_name) return std::move(entry.description);
   }
   return {};
@@ -207,6 +222,8 @@ Task<Result<Negotiation::Next>> Negotiation::serve_option() {
     co_return make_error(EPROTO, "the client sent {:#x} where an option should begin", magic);
   }
   input_.consume(kOptionHeaderBytes);
+  if (option == kOptStartTls) co_return co_await start_tls(length);
+  if (tls_is_missing() && option != kOptAbort) co_return co_await demand_tls(option, length);
   if (option == kOptExportName) co_return co_await enter_by_export_name(length);
 
   Next next = Next::kOption;
@@ -215,7 +232,7 @@ Task<Result<Negotiation::Next>> Negotiation::serve_option() {
     if (!got.ok()) co_return std::move(got).error();
     if (option == kOptAbort) {
       next = co_await answer(option, {});
-    } else if (option >= kOptList && option <= kOptSetMetaContext && option != kOptStartTls) {
+    } else if (option >= kOptList && option <= kOptSetMetaContext) {
       reply(option, kReplyErrorTooBig, "the option's data is too long");
     } else {
       next = co_await answer(option, {});
@@ -227,6 +244,10 @@ Task<Result<Negotiation::Next>> Negotiation::serve_option() {
     next = co_await answer(option, input_.buffered().first(length));
     input_.consume(length);
   }
+  co_return co_await send_replies(next);
+}
+
+Task<Result<Negotiation::Next>> Negotiation::send_replies(Next next) {
   const Status sent = co_await send(replies_);
   replies_.clear();
   // A client may leave after NBD_OPT_ABORT without waiting for the answer.
@@ -258,6 +279,57 @@ Task<Negotiation::Next> Negotiation::answer(std::uint32_t option, std::span<cons
   }
 }
 
+// --- TLS.
+
+Task<Result<Negotiation::Next>> Negotiation::demand_tls(std::uint32_t option,
+                                                        std::uint32_t length) {
+  if (option == kOptExportName) {
+    co_return make_error(EPERM, "the client asked for an export without TLS, which is required");
+  }
+  Status skipped = co_await input_.skip(length);
+  if (!skipped.ok()) co_return std::move(skipped).error();
+  reply(option, kReplyErrorTlsRequired, "TLS is required here: begin with NBD_OPT_STARTTLS");
+  co_return co_await send_replies(Next::kOption);
+}
+
+Task<Result<Negotiation::Next>> Negotiation::start_tls(std::uint32_t length) {
+  std::uint32_t verdict = kReplyAck;
+  if (tls_.mode == TlsMode::kOff) {
+    verdict = kReplyErrorUnsupported;
+  } else if (length != 0 || channel_.is_secure()) {
+    verdict = kReplyErrorInvalid;
+  }
+  if (verdict != kReplyAck) {
+    Status skipped = co_await input_.skip(length);
+    if (!skipped.ok()) co_return std::move(skipped).error();
+    reply(kOptStartTls, verdict);
+    co_return co_await send_replies(Next::kOption);
+  }
+  // Somebody in between could have put there what would later pass for the client's own words.
+  if (!input_.buffered().empty()) {
+    co_return make_error(EPROTO, "{} bytes came in clear behind the client's NBD_OPT_STARTTLS",
+                         input_.buffered().size());
+  }
+  reply(kOptStartTls, kReplyAck);
+  Result<Next> acknowledged = co_await send_replies(Next::kOption);
+  if (!acknowledged.ok()) co_return acknowledged;
+  Result<Security::Secured> secured = co_await tls_.security->secure(channel_.plain());
+  if (!secured.ok()) co_return std::move(secured).error();
+  CHECK(secured->exports != nullptr);
+  channel_.secure(std::move(secured->stream));
+  begin_anew(std::move(secured->exports));
+  co_return Next::kOption;
+}
+
+void Negotiation::begin_anew(std::unique_ptr<ExportList> exports) {
+  agreement_ = {};
+  context_export_.reset();
+  client_exports_ = std::move(exports);
+  exports_ = client_exports_.get();
+}
+
+// --- Options.
+
 // This option cannot be refused by an answer, so what is wrong with it ends the connection.
 Task<Result<Negotiation::Next>> Negotiation::enter_by_export_name(std::uint32_t length) {
   if (length > kMaxStringBytes) {
@@ -286,7 +358,7 @@ Task<Result<Negotiation::Next>> Negotiation::enter_by_export_name(std::uint32_t 
 
 void Negotiation::list(std::span<const std::byte> data) {
   if (!data.empty()) return reply(kOptList, kReplyErrorInvalid, "NBD_OPT_LIST has no data");
-  for (const ExportList::Entry& entry : exports_.exports()) {
+  for (const ExportList::Entry& entry : exports_->exports()) {
     reply_header(kOptList, kReplyServer, 4 + entry.name.size() + entry.description.size())
         .number(static_cast<std::uint32_t>(entry.name.size()))
         .string(entry.name)
@@ -404,9 +476,10 @@ std::uint16_t transmission_flags(const BlockDevice& device, bool structured_repl
   return static_cast<std::uint16_t>(flags);
 }
 
-Task<Result<std::optional<Agreement>>> negotiate(Input& input, Stream& stream,
-                                                 ExportList& exports, ServerShared* shared) {
-  Negotiation negotiation{input, stream, exports, shared};
+Task<Result<std::optional<Agreement>>> negotiate(Input& input, Channel& channel,
+                                                 ExportList& exports, ServerShared* shared,
+                                                 TlsTerms tls) {
+  Negotiation negotiation{input, channel, exports, shared, tls};
   co_return co_await negotiation.run();
 }
 

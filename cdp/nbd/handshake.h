@@ -2,7 +2,11 @@
 //
 // The fixed newstyle negotiation: from the greeting to the agreement on an export, or to the end
 // of a connection that does not come to one. Every option of the specification is answered: those
-// that we do not have (TLS for now, extended headers) as unsupported.
+// that we do not have (extended headers) as unsupported.
+//
+// NBD_OPT_STARTTLS begins anew: nothing that was agreed on in clear holds behind it, and the
+// exports are those of the client whose name was proved then. Where TLS is required, every other
+// option but NBD_OPT_ABORT is answered NBD_REP_ERR_TLS_REQD before it.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +16,8 @@
 
 #include "cdp/base/result.h"
 #include "cdp/block_device.h"
-#include "cdp/io/stream.h"
 #include "cdp/io/task.h"
+#include "cdp/nbd/channel.h"
 #include "cdp/nbd/input.h"
 #include "cdp/nbd/server_shared.h"
 
@@ -30,9 +34,10 @@ struct Agreement {
 
 // Nothing: the client left in an orderly way (NBD_OPT_ABORT, or the end of its stream between two
 // options). An Error: why the connection must be closed. All arguments must outlive the call.
-// Without `shared`, every device has room for this connection.
-Task<Result<std::optional<Agreement>>> negotiate(Input& input, Stream& stream, ExportList& exports,
-                                                 ServerShared* shared = nullptr);
+// `input` receives from `channel`. Without `shared`, every device has room for this connection.
+Task<Result<std::optional<Agreement>>> negotiate(Input& input, Channel& channel,
+                                                 ExportList& exports,
+                                                 ServerShared* shared = nullptr, TlsTerms tls = {});
 
 // Transmission flags of an export.
 std::uint16_t transmission_flags(const BlockDevice& device, bool structured_replies);

@@ -41,6 +41,7 @@ inline constexpr std::uint32_t kReplyMetaContext = 4;
 inline constexpr std::uint32_t kReplyErrorUnsupported = (1u << 31) + 1;
 inline constexpr std::uint32_t kReplyErrorPolicy = (1u << 31) + 2;
 inline constexpr std::uint32_t kReplyErrorInvalid = (1u << 31) + 3;
+inline constexpr std::uint32_t kReplyErrorTlsRequired = (1u << 31) + 5;
 inline constexpr std::uint32_t kReplyErrorUnknown = (1u << 31) + 6;
 inline constexpr std::uint32_t kReplyErrorTooBig = (1u << 31) + 9;
 

@@ -31,7 +31,7 @@ Server::Server(Scheduler& scheduler, ExportList& exports, Limits limits)
 
 Server::~Server() { CHECK(listeners_.empty() && sessions_.empty()); }
 
-Task<void> Server::serve(std::unique_ptr<Listener> listener) {
+Task<void> Server::serve(std::unique_ptr<Listener> listener, TlsTerms tls) {
   if (shut_down_) co_return;
   const auto self = listeners_.insert(listeners_.end(), listener.get());
   for (;;) {
@@ -58,7 +58,7 @@ Task<void> Server::serve(std::unique_ptr<Listener> listener) {
       (*stream)->shutdown();
       continue;
     }
-    running_.spawn(run_session(std::move(*stream)));
+    running_.spawn(run_session(std::move(*stream), tls));
   }
   listeners_.erase(self);
   ended_.notify_all();
@@ -90,8 +90,8 @@ Task<bool> Server::room_for_one() {
   co_return true;
 }
 
-Task<void> Server::run_session(std::unique_ptr<Stream> stream) {
-  Session session{scheduler_, std::move(stream), exports_, limits_, &shared_};
+Task<void> Server::run_session(std::unique_ptr<Stream> stream, TlsTerms tls) {
+  Session session{scheduler_, std::move(stream), exports_, limits_, &shared_, tls};
   const auto self = sessions_.insert(sessions_.end(), &session);
   if (shut_down_) session.stop();
   co_await session.run();

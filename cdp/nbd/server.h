@@ -19,6 +19,7 @@
 #include "cdp/io/signal.h"
 #include "cdp/io/stream.h"
 #include "cdp/io/task.h"
+#include "cdp/nbd/channel.h"
 #include "cdp/nbd/limits.h"
 #include "cdp/nbd/session.h"
 
@@ -27,7 +28,7 @@ namespace cdp::nbd {
 class Server {
  public:
   struct Connection {
-    std::string peer;
+    std::string peer;                     // with its name, where it has proved one
     std::string export_name;              // as the client named it; "" while it negotiates
     const BlockDevice* device = nullptr;  // what it serves; null while it negotiates
     bool read_only = false;
@@ -44,7 +45,8 @@ class Server {
   // has negotiated for longest is ended for it after Limits::handshake_ns_min. So clients that
   // never come to the point keep nobody out, and nobody is ended in a negotiation that goes on.
   // Where all have an export, the new connection is closed at once.
-  Task<void> serve(std::unique_ptr<Listener> listener);
+  // `tls` holds for all connections of the listener.
+  Task<void> serve(std::unique_ptr<Listener> listener, TlsTerms tls = {});
 
   // Stops listening, ends all sessions (Session::stop), and returns when they have ended.
   Task<void> shutdown();
@@ -56,7 +58,7 @@ class Server {
   std::vector<Connection> connections() const;
 
  private:
-  Task<void> run_session(std::unique_ptr<Stream> stream);
+  Task<void> run_session(std::unique_ptr<Stream> stream, TlsTerms tls);
   Task<bool> room_for_one();
 
   Scheduler& scheduler_;

@@ -13,19 +13,21 @@
 namespace cdp::nbd {
 
 Session::Session(Scheduler& scheduler, std::unique_ptr<Stream> stream, ExportList& exports,
-                 const Limits& limits, ServerShared* shared)
+                 const Limits& limits, ServerShared* shared, TlsTerms tls)
     : scheduler_(scheduler),
-      stream_(std::move(stream)),
+      channel_(std::move(stream)),
       exports_(exports),
       limits_(limits),
       shared_(shared),
+      tls_(tls),
       began_(scheduler.now()),
-      input_(*stream_),
+      input_(channel_),
       flow_(scheduler, limits),
-      output_(scheduler, *stream_, flow_, limits),
-      stall_(scheduler, *stream_),
+      output_(scheduler, channel_, flow_, limits),
+      stall_(scheduler, channel_),
       helpers_(scheduler),
       progress_(scheduler) {
+  CHECK(tls.mode == TlsMode::kOff || tls.security != nullptr);
   CHECK(limits.requests_in_flight_max > 0 && limits.bytes_in_flight_max >= kMaxPieceBytes);
 }
 
@@ -38,12 +40,13 @@ Task<void> Session::run() {
     co_await transmit();
     co_await drain_and_end();
   }
-  stream_->shutdown();
+  channel_.shutdown();
 }
 
 Task<bool> Session::agree() {
   stall_.start(limits_.handshake_ns_max);
-  Result<std::optional<Agreement>> agreed = co_await negotiate(input_, *stream_, exports_, shared_);
+  Result<std::optional<Agreement>> agreed =
+      co_await negotiate(input_, channel_, exports_, shared_, tls_);
   stall_.stop();
   if (!agreed.ok() && !stopping_ && may_log()) {
     spdlog::warn("nbd client {}: negotiation failed: {}", peer(),
@@ -103,7 +106,7 @@ void Session::stop() {
   if (transmitting_) {
     helpers_.spawn(stop_when_idle());
   } else {
-    stream_->shutdown();
+    channel_.shutdown();
   }
 }
 
@@ -114,7 +117,7 @@ Task<void> Session::stop_when_idle() {
     in_time = co_await flow_.changed().wait_until(deadline);
   }
   ends("the server ends this session");
-  stream_->shutdown();
+  channel_.shutdown();
 }
 
 bool Session::ends(std::string why) {

@@ -26,6 +26,7 @@
 #include "cdp/io/signal.h"
 #include "cdp/io/stream.h"
 #include "cdp/io/task.h"
+#include "cdp/nbd/channel.h"
 #include "cdp/nbd/handshake.h"
 #include "cdp/nbd/input.h"
 #include "cdp/nbd/limits.h"
@@ -39,7 +40,7 @@ class Session {
  public:
   // All must outlive the session. Without `shared`, it is let in everywhere and logs all it does.
   Session(Scheduler& scheduler, std::unique_ptr<Stream> stream, ExportList& exports,
-          const Limits& limits, ServerShared* shared = nullptr);
+          const Limits& limits, ServerShared* shared = nullptr, TlsTerms tls = {});
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -54,7 +55,7 @@ class Session {
   Nanos began() const { return began_; }
   // Neither has it agreed on an export yet, nor is it about to end.
   bool negotiates() const { return !transmitting_ && !stopping_ && device() == nullptr; }
-  const std::string& peer() const { return stream_->peer(); }
+  const std::string& peer() const { return channel_.peer(); }
   // Null and "" until an export was agreed on.
   const BlockDevice* device() const { return agreement_.device.get(); }
   const std::string& export_name() const { return agreement_.export_name; }
@@ -110,10 +111,11 @@ class Session {
   bool may_log() { return shared_ == nullptr || shared_->log.take(); }
 
   Scheduler& scheduler_;
-  std::unique_ptr<Stream> stream_;
+  Channel channel_;
   ExportList& exports_;
   const Limits& limits_;
   ServerShared* const shared_;
+  const TlsTerms tls_;
   const Nanos began_;
   Input input_;
   Flow flow_;

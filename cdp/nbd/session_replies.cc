@@ -138,7 +138,7 @@ void Session::close_failed_run(const Request& request, const Error& error,
     output_.close_run(error_chunk(request, error), 1);
   } else {
     ends("a read failed after the head of its reply was sent");
-    stream_->shutdown();
+    channel_.shutdown();
     output_.close_run({}, 1);
   }
 }

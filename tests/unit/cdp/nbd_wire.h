@@ -229,7 +229,7 @@ class World {
 
   void begin() {
     session = std::make_unique<nbd::Session>(scheduler, std::make_unique<MemoryStream>(connection),
-                                             exports, limits);
+                                             exports, limits, nullptr, tls);
     scheduler.spawn(run());
     settle();
   }
@@ -271,6 +271,7 @@ class World {
 
   sim::SimScheduler scheduler;
   nbd::Limits limits;
+  nbd::TlsTerms tls;
   MemoryExports exports;
   std::shared_ptr<MemoryDevice> device;
   std::shared_ptr<Connection> connection;
