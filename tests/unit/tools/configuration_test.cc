@@ -43,8 +43,8 @@ TEST(ConfigFile, EveryValueIsWrittenSoThatItReadsBack) {
   told.nbd_listen = {"unix:/run/a, b", "tcp:[::1]:10809"};
   told.insecure = true;
   told.http_listen = "[::]:8443";
-  told.http_certificate = "/etc/tls/a.crt";
-  told.http_key = "/etc/tls/a key";
+  told.tls_certificate = "/etc/tls/a.crt";
+  told.tls_key = "/etc/tls/a key";
   told.control_listen = "unix:/run/control";
   told.dirty_budget_bytes = (64u << 20) + 1;
   told.dedup_bytes = std::uint64_t{1} << 40;
@@ -140,7 +140,7 @@ TEST(ConfigFile, WhatIsWrongIsToldWithItsLineAndTheNearestKey) {
       {"http.listen = \"unix:/run/x\"", "F:1: http.listen: it takes HOST:PORT, not unix:/run/x"},
       {"http.listen = \"localhost\"", "F:1: http.listen: it takes HOST:PORT: "},
       {"http.listen = \"::1:8443\"", "F:1: http.listen: it takes HOST:PORT: "},
-      {"http.key = \"server.key\"", "F:1: http.key: \"server.key\" must be a path from the root"},
+      {"tls.key = \"server.key\"", "F:1: tls.key: \"server.key\" must be a path from the root"},
       {"nbd.listen = [\"udp:1.2.3.4:5\"]", "F:1: nbd.listen: "},
       {"control.listen = \"tcp:127.0.0.1:1\"", "F:1: control.listen: it takes unix:PATH"},
       {"vault = \"/a\"\nvault = \"/b\"", "F:2: "},
@@ -312,7 +312,7 @@ TEST_F(LayersTest, BeyondLoopbackHttpWantsACertificateOrToBeInsecure) {
   // What lies where `tls init` puts it is found.
   std::filesystem::create_directories(directory_ / "state/tls");
   EXPECT_FALSE(told_.has_certificate());
-  write_certificate(told_.http_certificate_path(), told_.http_key_path());
+  write_certificate(told_.certificate_path(), told_.key_path());
   EXPECT_THAT(configured(open), IsEmpty());
   EXPECT_TRUE(told_.has_certificate());
 }
@@ -330,7 +330,7 @@ TEST_F(LayersTest, ACertificateThatCannotBeServedIsRefused) {
   std::ofstream{path(one, "twice")} << std::ifstream{path(one, "crt")}.rdbuf()
                                     << std::ifstream{none}.rdbuf();
   const auto told = [&](const std::string& certificate, const std::string& key) {
-    return configured({"--config", file("[http]\nlisten = \"127.0.0.1:8443\"\ncertificate = \"" +
+    return configured({"--config", file("[http]\nlisten = \"127.0.0.1:8443\"\n[tls]\ncertificate = \"" +
                                         certificate + "\"\nkey = \"" + key + "\"\n")});
   };
   EXPECT_THAT(told(path(one, "crt"), path(one, "key")), IsEmpty());

@@ -23,19 +23,19 @@ std::string Configuration::http_listener() const {
   return http_listen.empty() ? "" : "tcp:" + http_listen;
 }
 
-std::string Configuration::http_certificate_path() const {
-  return http_certificate.empty() ? state + "/tls/server.crt" : http_certificate;
+std::string Configuration::certificate_path() const {
+  return tls_certificate.empty() ? state + "/tls/server.crt" : tls_certificate;
 }
 
-std::string Configuration::http_key_path() const {
-  return http_key.empty() ? state + "/tls/server.key" : http_key;
+std::string Configuration::key_path() const {
+  return tls_key.empty() ? state + "/tls/server.key" : tls_key;
 }
 
 // One without the other is somebody's mistake, and not a reason to serve in clear.
 bool Configuration::has_certificate() const {
   std::error_code error;
-  return !http_certificate.empty() || std::filesystem::exists(http_certificate_path(), error) ||
-         std::filesystem::exists(http_key_path(), error) || error;
+  return !tls_certificate.empty() || std::filesystem::exists(certificate_path(), error) ||
+         std::filesystem::exists(key_path(), error) || error;
 }
 
 namespace {
@@ -49,20 +49,20 @@ bool is_local(const std::string& listener) {
 
 // What there is to say against serving HTTP so.
 std::vector<std::string> http_contradictions(const Configuration& configuration) {
-  if (configuration.http_certificate.empty() != configuration.http_key.empty()) {
-    return {"http.certificate and http.key go together: name both, or neither"};
+  if (configuration.tls_certificate.empty() != configuration.tls_key.empty()) {
+    return {"tls.certificate and tls.key go together: name both, or neither"};
   }
   if (configuration.http_listen.empty()) return {};
   if (configuration.has_certificate()) {
     const auto opened =
-        open_tls_context(configuration.http_certificate_path(), configuration.http_key_path());
+        open_tls_context(configuration.certificate_path(), configuration.key_path());
     if (opened.ok()) return {};
     return {opened.error().message};
   }
   if (configuration.insecure || is_local(configuration.http_listener())) return {};
   return {fmt::format(
       "{} is not a loopback address, and HTTP would travel there in clear: make a certificate with "
-      "`hindsight tls init`, name one with http.certificate and http.key, or say --insecure",
+      "`hindsight tls init`, name one with tls.certificate and tls.key, or say --insecure",
       configuration.http_listen)};
 }
 

@@ -19,8 +19,8 @@ struct Configuration {
   std::vector<std::string> nbd_listen;  // empty: unix:STATE/nbd.sock
   std::string control_listen;  // empty: unix:STATE/control.sock
   std::string http_listen;     // HOST:PORT; empty: nowhere
-  std::string http_certificate;  // PEM files; empty: those in STATE/tls, where they are
-  std::string http_key;
+  std::string tls_certificate;  // PEM files; empty: those in STATE/tls, where they are
+  std::string tls_key;
   std::string metrics_listen;  // empty: nowhere but in the API
   bool metrics_insecure = false;
   std::string alerts_webhook;  // a URL; empty: nobody is told
@@ -39,8 +39,8 @@ struct Configuration {
   std::string http_listener() const;  // empty: nowhere
   // Where they are looked for. Whether there are any is what the file system says: somebody has
   // named them, or one of the two is there.
-  std::string http_certificate_path() const;
-  std::string http_key_path() const;
+  std::string certificate_path() const;
+  std::string key_path() const;
   bool has_certificate() const;
 };
 

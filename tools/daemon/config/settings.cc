@@ -226,15 +226,15 @@ std::vector<Setting> make_settings() {
                  .value_name = "HOST:PORT",
                  .meaning = "Where to serve the API over the network: by HTTPS where there is a "
                             "certificate; nowhere where empty. An IPv6 host stands in brackets."}),
-      described(resolved(text("http.certificate", &Configuration::http_certificate, path_or_none),
-                         &Configuration::http_certificate_path),
-                {.meaning = "The certificate of http.listen in PEM, with those between it and its "
+      described(resolved(text("tls.certificate", &Configuration::tls_certificate, path_or_none),
+                         &Configuration::certificate_path),
+                {.meaning = "The daemon's certificate in PEM, with those between it and its "
                             "authority; STATE/tls/server.crt where none is named and there is "
                             "one. SIGHUP has a renewed one taken.",
                  .change = kLive,
                  .is_path = true}),
-      described(resolved(text("http.key", &Configuration::http_key, path_or_none),
-                         &Configuration::http_key_path),
+      described(resolved(text("tls.key", &Configuration::tls_key, path_or_none),
+                         &Configuration::key_path),
                 {.meaning = "The key of that certificate in PEM, without a passphrase; "
                             "STATE/tls/server.key where none is named.",
                  .change = kLive,
