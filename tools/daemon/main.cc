@@ -26,6 +26,7 @@
 #include "tools/daemon/appliance.h"
 #include "tools/daemon/config/command_line.h"
 #include "tools/daemon/config/config_file.h"
+#include "tools/daemon/nbd_security.h"
 #include "tools/daemon/rest/api.h"
 #include "tools/daemon/rest/http_server.h"
 #include "tools/daemon/service_manager.h"
@@ -82,6 +83,9 @@ class Daemon {
                                                      HttpServer::Handler handler,
                                                      TlsContext tls = {});
   cdp::Result<std::unique_ptr<HttpServer>> open_network(HttpServer::Handler handler);
+  cdp::Status open_nbd_security(Appliance& appliance);
+  cdp::nbd::TlsTerms terms_of(const cdp::SocketAddress& address) const;
+  cdp::Task<void> renew_nbd_security();
   cdp::Task<void> wait_for_stop(Appliance& appliance);
   cdp::Task<void> configure_anew(Appliance& appliance);
   cdp::Task<void> renew_certificate();
@@ -95,6 +99,7 @@ class Daemon {
   std::unique_ptr<HttpServer> network_;  // http.listen's, while it is served
   bool is_encrypted_ = false;            // it speaks HTTPS
   Webhook* webhook_ = nullptr;           // while it is served
+  std::unique_ptr<NbdSecurity> nbd_security_;  // null where NBD has no TLS, or is not served
 };
 
 cdp::Task<void> Daemon::run(cdp::Status& outcome) {
@@ -142,8 +147,7 @@ cdp::Result<std::unique_ptr<HttpServer>> Daemon::open_network(HttpServer::Handle
   if (configuration_.http_listen.empty()) return std::unique_ptr<HttpServer>{};
   TlsContext tls;
   if (configuration_.has_certificate()) {
-    auto opened =
-        open_tls_context(configuration_.http_certificate_path(), configuration_.http_key_path());
+    auto opened = open_tls_context(configuration_.certificate_path(), configuration_.key_path());
     if (!opened) return std::move(opened).error();
     tls = *std::move(opened);
   }
@@ -155,9 +159,13 @@ cdp::Result<std::unique_ptr<HttpServer>> Daemon::open_network(HttpServer::Handle
 cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
   auto listeners = listen();
   if (!listeners) co_return std::move(listeners).error();
+  if (auto opened = open_nbd_security(appliance); !opened) co_return opened;
   cdp::nbd::Server nbd{reactor_, appliance};
-  std::vector<cdp::SocketAddress> addresses;
-  for (const auto& listener : *listeners) addresses.push_back(listener->address());
+  std::vector<NbdAddress> addresses;
+  for (const auto& listener : *listeners) {
+    const bool is_required = terms_of(listener->address()).mode == cdp::nbd::TlsMode::kRequired;
+    addresses.push_back({listener->address(), is_required});
+  }
   Access access{reactor_, clock_, appliance};
   Webhook webhook{reactor_, configuration_.alerts_webhook};
   webhook_ = &webhook;
@@ -186,8 +194,12 @@ cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
   }
   network_ = *std::move(network);
   cdp::TaskGroup serving{reactor_};
-  for (const auto& listener : *listeners) spdlog::info("NBD on {}", listener->address().text());
-  for (auto& listener : *listeners) serving.spawn(nbd.serve(std::move(listener)));
+  for (auto& listener : *listeners) {
+    const cdp::nbd::TlsTerms terms = terms_of(listener->address());
+    spdlog::info("NBD on {}{}", listener->address().text(),
+                 terms.mode == cdp::nbd::TlsMode::kRequired ? " by TLS" : "");
+    serving.spawn(nbd.serve(std::move(listener), terms));
+  }
   if (*metrics != nullptr) spdlog::info("metrics on {}", configuration_.metrics_listen);
   if (network_ != nullptr) {
     const std::string address = network_->address().text().substr(kTcpPrefix.size());
@@ -214,7 +226,53 @@ cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
   webhook_ = nullptr;
   co_await nbd.shutdown();
   co_await serving.join();
+  nbd_security_.reset();
   co_return cdp::Status{};
+}
+
+// --- NBD by TLS
+
+cdp::Status Daemon::open_nbd_security(Appliance& appliance) {
+  if (!configuration_.nbd_has_tls()) return {};
+  auto context = open_nbd_tls_context(configuration_.nbd_tls_files());
+  if (!context) return std::move(context).error();
+  if (configuration_.nbd_clients.empty()) {
+    spdlog::warn("NBD: nbd.clients is empty: nobody has anything by TLS");
+  }
+  nbd_security_ = std::make_unique<NbdSecurity>(reactor_, appliance, *std::move(context),
+                                                configuration_.nbd_clients);
+  return {};
+}
+
+cdp::nbd::TlsTerms Daemon::terms_of(const cdp::SocketAddress& address) const {
+  if (nbd_security_ == nullptr) return {};
+  const bool is_unix = address.kind == cdp::SocketAddress::Kind::kUnix;
+  return {is_unix ? cdp::nbd::TlsMode::kOffered : cdp::nbd::TlsMode::kRequired,
+          nbd_security_.get()};
+}
+
+// Keys that cannot be served leave the old ones where they are.
+cdp::Task<void> Daemon::renew_nbd_security() {
+  const NbdTlsFiles files = configuration_.nbd_tls_files();
+  if (nbd_security_ == nullptr) {
+    if (configuration_.nbd_has_tls()) {
+      spdlog::warn("NBD stays without TLS until the next start, although it could have it now");
+    }
+    co_return;
+  }
+  nbd_security_->set_rights(configuration_.nbd_clients);
+  if (files == NbdTlsFiles{}) {
+    spdlog::error("NBD: there is nothing left to know clients by: TLS stays as it was");
+    co_return;
+  }
+  cdp::Result<TlsContext> opened = TlsContext{};
+  co_await cdp::on_worker(reactor_, [&] { opened = open_nbd_tls_context(files); });
+  if (opened) {
+    nbd_security_->renew(*std::move(opened));
+    spdlog::info("NBD: new connections by TLS get the keys and rights that were read again");
+  } else {
+    spdlog::error("NBD: {}: TLS stays as it was", opened.error().message);
+  }
 }
 
 cdp::Task<void> Daemon::wait_for_stop(Appliance& appliance) {
@@ -267,6 +325,7 @@ cdp::Task<void> Daemon::configure_anew(Appliance& appliance) {
   appliance.set_hydration_rate(configuration_.hydration_bytes_per_second);
   appliance.set_allowed_paths(configuration_.allowed_paths);
   co_await renew_certificate();
+  co_await renew_nbd_security();
 }
 
 // One that cannot be served leaves the old one where it is.
@@ -280,13 +339,12 @@ cdp::Task<void> Daemon::renew_certificate() {
   }
   std::optional<cdp::Result<TlsContext>> opened;
   co_await cdp::on_worker(reactor_, [&] {
-    opened.emplace(
-        open_tls_context(configuration_.http_certificate_path(), configuration_.http_key_path()));
+    opened.emplace(open_tls_context(configuration_.certificate_path(), configuration_.key_path()));
   });
   if (opened->ok()) {
     network_->renew(std::move(**opened));
     spdlog::info("HTTPS: new connections get the certificate {}",
-                 configuration_.http_certificate_path());
+                 configuration_.certificate_path());
   } else {
     spdlog::error("HTTPS: {}: the certificate stays the one it was", opened->error().message);
   }

@@ -86,6 +86,13 @@ void PointExports::forget_closed_views() {
   std::erase_if(views_, [](const auto& view) { return view.second.expired(); });
 }
 
+std::optional<cdp::VolumeId> PointExports::volume_of(const cdp::BlockDevice& view) const {
+  for (const auto& [key, open] : views_) {
+    if (open.lock().get() == &view) return key.volume;
+  }
+  return std::nullopt;
+}
+
 PointExports::Leases PointExports::leases() const {
   Leases leases;
   const auto needs = [&leases](cdp::Lsn lsn) {

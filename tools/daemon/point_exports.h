@@ -51,6 +51,9 @@ class PointExports {
   // A clone, or a view NAME@POINT (lsn:N, a time with its offset, or mark:LABEL). Null: neither.
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> find(std::string name);
 
+  // The volume that a view shows; none where it is no view that is open.
+  std::optional<cdp::VolumeId> volume_of(const cdp::BlockDevice& view) const;
+
   // Why no clone is served, and none can be made, if so.
   const std::optional<cdp::Error>& problem() const { return problem_; }
   const std::vector<restore::CloneEntry>& clones() const;

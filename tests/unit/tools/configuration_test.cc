@@ -45,6 +45,10 @@ TEST(ConfigFile, EveryValueIsWrittenSoThatItReadsBack) {
   told.http_listen = "[::]:8443";
   told.tls_certificate = "/etc/tls/a.crt";
   told.tls_key = "/etc/tls/a key";
+  told.tls_client_ca = "/etc/tls/ca.crt";
+  told.nbd_tls = "require";
+  told.nbd_psk_file = "/etc/keys.psk";
+  told.nbd_clients = {"web1 live shop", "the web views *"};
   told.control_listen = "unix:/run/control";
   told.dirty_budget_bytes = (64u << 20) + 1;
   told.dedup_bytes = std::uint64_t{1} << 40;
@@ -141,6 +145,8 @@ TEST(ConfigFile, WhatIsWrongIsToldWithItsLineAndTheNearestKey) {
       {"http.listen = \"localhost\"", "F:1: http.listen: it takes HOST:PORT: "},
       {"http.listen = \"::1:8443\"", "F:1: http.listen: it takes HOST:PORT: "},
       {"tls.key = \"server.key\"", "F:1: tls.key: \"server.key\" must be a path from the root"},
+      {"nbd.tls = \"on\"", "F:1: nbd.tls: it is \"require\", \"off\" or empty"},
+      {"nbd.clients = [\"web1 shop\"]", "F:1: nbd.clients: \"web1 shop\" is no right"},
       {"nbd.listen = [\"udp:1.2.3.4:5\"]", "F:1: nbd.listen: "},
       {"control.listen = \"tcp:127.0.0.1:1\"", "F:1: control.listen: it takes unix:PATH"},
       {"vault = \"/a\"\nvault = \"/b\"", "F:2: "},
@@ -315,6 +321,40 @@ TEST_F(LayersTest, BeyondLoopbackHttpWantsACertificateOrToBeInsecure) {
   write_certificate(told_.certificate_path(), told_.key_path());
   EXPECT_THAT(configured(open), IsEmpty());
   EXPECT_TRUE(told_.has_certificate());
+}
+
+TEST_F(LayersTest, NbdIsByTlsWhereClientsCanProveWhoTheyAre) {
+  const std::string state = (directory_ / "state").string();
+  const auto told = [&](const std::string& text, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"--config", file(text), "--state", state});
+    return configured(more);
+  };
+  const std::vector<std::string> open{"--nbd", "tcp:192.0.2.1:10809"};
+  EXPECT_THAT(told("", open), ElementsAre(AllOf(HasSubstr("192.0.2.1:10809 is not a loopback"),
+                                                HasSubstr("`hindsight tls init`"))));
+  EXPECT_THAT(told("nbd.tls = \"require\"\n"), ElementsAre(HasSubstr("nbd.tls requires")));
+  std::filesystem::create_directories(directory_ / "state/tls");
+  EXPECT_THAT(told(""), IsEmpty());
+  write_certificate(told_.certificate_path(), told_.key_path());
+  EXPECT_THAT(told("", open), ElementsAre(HasSubstr("not a loopback"))) << "nobody could be known";
+  EXPECT_THAT(told(""), IsEmpty());
+  EXPECT_FALSE(told_.nbd_has_tls());
+  std::filesystem::copy(told_.certificate_path(), told_.client_ca_path());
+  EXPECT_THAT(told("", open), IsEmpty());
+  EXPECT_TRUE(told_.nbd_has_tls());
+  EXPECT_TRUE(told_.nbd_requires_tls());
+  EXPECT_THAT(told("nbd.tls = \"off\"\n", open), ElementsAre(HasSubstr("nbd.tls is off")));
+  EXPECT_THAT(told("nbd.tls = \"off\"\ninsecure = true\n", open), IsEmpty());
+  EXPECT_FALSE(told_.nbd_has_tls());
+  EXPECT_FALSE(told_.nbd_requires_tls());
+  std::ofstream{told_.client_ca_path()} << "rubbish";
+  EXPECT_THAT(told(""), ElementsAre(HasSubstr("ca.crt is no certificate")));
+  std::filesystem::remove_all(directory_ / "state/tls");
+  const std::string keys = (directory_ / "keys.psk").string();
+  EXPECT_THAT(told("nbd.psk_file = \"" + keys + "\"\n", open), ElementsAre(HasSubstr("keys.psk")));
+  std::ofstream{keys} << "web1:" << std::string(64, 'a') << "\n";
+  EXPECT_THAT(told("nbd.psk_file = \"" + keys + "\"\n", open), IsEmpty());
+  EXPECT_TRUE(told_.nbd_requires_tls());
 }
 
 TEST_F(LayersTest, ACertificateThatCannotBeServedIsRefused) {

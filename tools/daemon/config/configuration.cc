@@ -38,6 +38,30 @@ bool Configuration::has_certificate() const {
          std::filesystem::exists(key_path(), error) || error;
 }
 
+std::string Configuration::client_ca_path() const {
+  return tls_client_ca.empty() ? state + "/tls/ca.crt" : tls_client_ca;
+}
+
+NbdTlsFiles Configuration::nbd_tls_files() const {
+  NbdTlsFiles files;
+  std::error_code error;
+  const bool has_authority =
+      !tls_client_ca.empty() || std::filesystem::exists(client_ca_path(), error) || error;
+  if (has_certificate() && has_authority) {
+    files.certificate = certificate_path();
+    files.key = key_path();
+    files.client_authority = client_ca_path();
+  }
+  files.preshared_keys = nbd_psk_file;
+  return files;
+}
+
+bool Configuration::nbd_has_tls() const {
+  return nbd_tls != "off" && nbd_tls_files() != NbdTlsFiles{};
+}
+
+bool Configuration::nbd_requires_tls() const { return nbd_tls == "require" || nbd_has_tls(); }
+
 namespace {
 
 bool is_local(const std::string& listener) {
@@ -49,9 +73,6 @@ bool is_local(const std::string& listener) {
 
 // What there is to say against serving HTTP so.
 std::vector<std::string> http_contradictions(const Configuration& configuration) {
-  if (configuration.tls_certificate.empty() != configuration.tls_key.empty()) {
-    return {"tls.certificate and tls.key go together: name both, or neither"};
-  }
   if (configuration.http_listen.empty()) return {};
   if (configuration.has_certificate()) {
     const auto opened =
@@ -64,6 +85,32 @@ std::vector<std::string> http_contradictions(const Configuration& configuration)
       "{} is not a loopback address, and HTTP would travel there in clear: make a certificate with "
       "`hindsight tls init`, name one with tls.certificate and tls.key, or say --insecure",
       configuration.http_listen)};
+}
+
+// And NBD.
+std::vector<std::string> nbd_contradictions(const Configuration& configuration) {
+  if (configuration.nbd_has_tls()) {
+    const auto opened = open_nbd_tls_context(configuration.nbd_tls_files());
+    if (opened.ok()) return {};
+    return {opened.error().message};
+  }
+  if (configuration.nbd_requires_tls()) {
+    return {fmt::format(
+        "nbd.tls requires what there is not: make a certificate with `hindsight tls init`, name "
+        "one with tls.certificate, tls.key and tls.client_ca ({} is not there), or keys with "
+        "nbd.psk_file",
+        configuration.client_ca_path())};
+  }
+  if (configuration.insecure) return {};
+  std::vector<std::string> sentences;
+  for (const std::string& text : configuration.nbd_listeners()) {
+    if (is_local(text)) continue;
+    sentences.push_back(fmt::format(
+        "{} is not a loopback address, and NBD would travel there in clear{}: make a certificate "
+        "with `hindsight tls init`, serve a unix socket or 127.0.0.1, or say --insecure",
+        text, configuration.nbd_tls == "off" ? ", as nbd.tls is off" : ""));
+  }
+  return sentences;
 }
 
 std::vector<std::string> contradictions(const Configuration& configuration) {
@@ -79,17 +126,12 @@ std::vector<std::string> contradictions(const Configuration& configuration) {
     if (!address.ok()) sentences.push_back(address.error().message);
   }
   if (!sentences.empty()) return sentences;
-  if (!configuration.insecure) {
-    for (const std::string& text : configuration.nbd_listeners()) {
-      if (is_local(text)) continue;
-      sentences.push_back(fmt::format(
-          "{} is not a loopback address, and NBD would travel there in clear: serve a unix socket "
-          "or 127.0.0.1, or say --insecure",
-          text));
-    }
+  if (configuration.tls_certificate.empty() != configuration.tls_key.empty()) {
+    sentences.emplace_back("tls.certificate and tls.key go together: name both, or neither");
+    return sentences;
   }
-  for (std::string& sentence : http_contradictions(configuration)) {
-    sentences.push_back(std::move(sentence));
+  for (auto* const check : {nbd_contradictions, http_contradictions}) {
+    for (std::string& sentence : check(configuration)) sentences.push_back(std::move(sentence));
   }
   const std::string& metrics = configuration.metrics_listen;
   if (!metrics.empty() && !configuration.metrics_insecure && !is_local(metrics)) {

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tools/daemon/tls/tls_context.h"
+
 namespace tools {
 
 struct Configuration {
@@ -21,6 +23,10 @@ struct Configuration {
   std::string http_listen;     // HOST:PORT; empty: nowhere
   std::string tls_certificate;  // PEM files; empty: those in STATE/tls, where they are
   std::string tls_key;
+  std::string tls_client_ca;
+  std::string nbd_tls;                   // "off", "require"; empty: where clients can be known
+  std::string nbd_psk_file;              // empty: none
+  std::vector<std::string> nbd_clients;  // as ClientRights takes them
   std::string metrics_listen;  // empty: nowhere but in the API
   bool metrics_insecure = false;
   std::string alerts_webhook;  // a URL; empty: nobody is told
@@ -42,6 +48,12 @@ struct Configuration {
   std::string certificate_path() const;
   std::string key_path() const;
   bool has_certificate() const;
+  std::string client_ca_path() const;
+  // What NBD has for TLS: nothing where clients could not prove who they are.
+  NbdTlsFiles nbd_tls_files() const;
+  // Whether it is offered on unix sockets; and required everywhere else.
+  bool nbd_has_tls() const;
+  bool nbd_requires_tls() const;
 };
 
 // What is wrong between settings that are each possible, and with the certificate that they name,

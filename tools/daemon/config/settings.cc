@@ -12,6 +12,7 @@
 
 #include "cdp/io/socket.h"
 #include "tools/api/size.h"
+#include "tools/daemon/tls/client_rights.h"
 
 namespace tools {
 namespace {
@@ -63,6 +64,11 @@ Result<std::string> http_listener_or_none(const std::string& text) {
   Result<std::string> checked = listener(address);
   if (!checked) return make_error(EINVAL, "it takes HOST:PORT: {}", checked.error().message);
   return checked->substr(kTcpPrefix.size());
+}
+
+Result<std::string> tls_mode(const std::string& text) {
+  if (text.empty() || text == "off" || text == "require") return text;
+  return make_error(EINVAL, "it is \"require\", \"off\" or empty, not \"{}\"", text);
 }
 
 Result<std::string> path_or_none(const std::string& path) {
@@ -209,12 +215,35 @@ std::vector<Setting> make_settings() {
                  .is_path = true}),
       described(flag("insecure", &Configuration::insecure),
                 {.option = "--insecure",
-                 .meaning = "Serve NBD and HTTP beyond loopback although nothing is encrypted."}),
+                 .meaning = "Serve NBD and HTTP beyond loopback although what has no TLS is not "
+                            "encrypted."}),
       described(resolved(texts("nbd.listen", &Configuration::nbd_listen, listener),
                          &Configuration::nbd_listeners),
                 {.option = "--nbd",
                  .value_name = "unix:PATH|tcp:HOST:PORT",
                  .meaning = "Where to serve NBD; unix:STATE/nbd.sock where none is named."}),
+      described(
+          text("nbd.tls", &Configuration::nbd_tls, tls_mode),
+          {.meaning = "Whether NBD by TCP is by TLS alone: \"require\" or \"off\". Where it is "
+                      "empty, it is required as soon as clients can prove who they are: "
+                      "where there are a certificate and tls.client_ca, or nbd.psk_file. "
+                      "Unix sockets offer what TCP requires. Off and beyond loopback goes "
+                      "with --insecure only."}),
+      described(text("nbd.psk_file", &Configuration::nbd_psk_file, path_or_none),
+                {.meaning = "Keys that NBD clients may prove their name by instead of by a "
+                            "certificate: lines of NAME:KEY in hexadecimal digits, as QEMU's "
+                            "tls-creds-psk and libnbd take them. SIGHUP has them read again.",
+                 .change = kLive,
+                 .is_path = true}),
+      described(
+          texts("nbd.clients", &Configuration::nbd_clients, check_client_right),
+          {.meaning = "What NBD clients by TLS may have: \"NAME live VOLUME\" or \"NAME views "
+                      "VOLUME\". NAME is the common name of a client's certificate or that "
+                      "of its key; VOLUME the name of a volume or a clone, id:UUID, or * for "
+                      "all. live is the writable export, views are its points, read-only. "
+                      "Whoever is not named has nothing. Unix sockets without TLS give "
+                      "everything to whoever may open them.",
+           .change = kLive}),
       described(resolved(text("control.listen", &Configuration::control_listen, unix_listener),
                          &Configuration::control_listener),
                 {.option = "--control",
@@ -237,6 +266,12 @@ std::vector<Setting> make_settings() {
                          &Configuration::key_path),
                 {.meaning = "The key of that certificate in PEM, without a passphrase; "
                             "STATE/tls/server.key where none is named.",
+                 .change = kLive,
+                 .is_path = true}),
+      described(resolved(text("tls.client_ca", &Configuration::tls_client_ca, path_or_none),
+                         &Configuration::client_ca_path),
+                {.meaning = "The authority of NBD clients' certificates in PEM; STATE/tls/ca.crt "
+                            "where none is named and there is one.",
                  .change = kLive,
                  .is_path = true}),
       described(text("metrics.listen", &Configuration::metrics_listen, listener_or_none),

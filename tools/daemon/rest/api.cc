@@ -78,7 +78,7 @@ Api::Handler Api::handler_of(const Operation& operation) {
 }
 
 Api::Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance, Access& access,
-         AlertWatch& alerts, cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses)
+         AlertWatch& alerts, cdp::nbd::Server& nbd, std::vector<NbdAddress> nbd_addresses)
     : scheduler_(scheduler),
       clock_(clock),
       appliance_(appliance),
@@ -181,13 +181,16 @@ HttpResponse Api::text_response(std::string text) {
 
 // --- Documents ----------------------------------------------------------------------------------
 
-std::string Api::uri_of(const cdp::SocketAddress& address, const std::string& volume) const {
+std::string Api::uri_of(const NbdAddress& at, const std::string& volume) const {
+  const cdp::SocketAddress& address = at.address;
   boost::urls::url uri;
   if (address.kind == cdp::SocketAddress::Kind::kUnix) {
     uri.set_scheme("nbd+unix").set_encoded_authority("").set_path("/" + volume);
     uri.params().set("socket", address.path);
   } else {
-    uri.set_scheme("nbd").set_host(address.host).set_port_number(address.port);
+    uri.set_scheme(at.requires_tls ? "nbds" : "nbd")
+        .set_host(address.host)
+        .set_port_number(address.port);
     uri.set_path("/" + volume);
   }
   return uri.buffer();
@@ -195,7 +198,7 @@ std::string Api::uri_of(const cdp::SocketAddress& address, const std::string& vo
 
 boost::json::array Api::uris_of(const std::string& export_name) const {
   json::array uris;
-  for (const cdp::SocketAddress& address : nbd_addresses_) {
+  for (const NbdAddress& address : nbd_addresses_) {
     uris.emplace_back(uri_of(address, export_name));
   }
   return uris;

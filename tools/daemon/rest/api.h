@@ -32,11 +32,17 @@
 
 namespace tools {
 
+// Where NBD is served.
+struct NbdAddress {
+  cdp::SocketAddress address;
+  bool requires_tls = false;
+};
+
 class Api {
  public:
   // All must outlive it.
   Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance, Access& access,
-      AlertWatch& alerts, cdp::nbd::Server& nbd, std::vector<cdp::SocketAddress> nbd_addresses);
+      AlertWatch& alerts, cdp::nbd::Server& nbd, std::vector<NbdAddress> nbd_addresses);
 
   // To whom may ask it; and the audit has what was done, or refused.
   cdp::Task<HttpResponse> answer(HttpRequest request);
@@ -118,7 +124,7 @@ class Api {
   Document index_document() const;
   Document clone_document(const restore::CloneEntry& clone) const;
   boost::json::array uris_of(const std::string& export_name) const;
-  std::string uri_of(const cdp::SocketAddress& address, const std::string& volume) const;
+  std::string uri_of(const NbdAddress& at, const std::string& volume) const;
 
   cdp::Scheduler& scheduler_;
   const cdp::Clock& clock_;
@@ -128,7 +134,7 @@ class Api {
   AuditLog audit_;
   IdempotencyKeys keys_;
   cdp::nbd::Server& nbd_;
-  const std::vector<cdp::SocketAddress> nbd_addresses_;
+  const std::vector<NbdAddress> nbd_addresses_;
   api::VaultQueries queries_;
 };
 

@@ -5,9 +5,12 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string_view>
+#include <vector>
 
 #include "cdp/base/check.h"
 #include "cdp/io/file_disk.h"
@@ -15,7 +18,7 @@
 namespace tools {
 namespace {
 
-constexpr std::size_t kPemBytesMax = 1u << 20;
+constexpr std::size_t kFileBytesMax = 1u << 20;
 constexpr std::string_view kProtocol = "http/1.1";  // of ALPN
 
 template <auto Free>
@@ -25,15 +28,16 @@ struct Freed {
     Free(object);
   }
 };
+void free_memory(void* memory) { OPENSSL_free(memory); }
 using Bio = std::unique_ptr<BIO, Freed<BIO_free>>;
 using Certificate = std::unique_ptr<X509, Freed<X509_free>>;
 using Key = std::unique_ptr<EVP_PKEY, Freed<EVP_PKEY_free>>;
 
-cdp::Result<std::string> read_pem(const std::string& path, std::string_view what) {
+cdp::Result<std::string> read_file(const std::string& path, std::string_view what) {
   // A pipe would wait for its other end.
   const cdp::FileDescriptor fd{open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (!fd.valid()) return cdp::errno_error(errno, fmt::format("opening the {} {}", what, path));
-  std::string text(kPemBytesMax + 1, '\0');
+  std::string text(kFileBytesMax + 1, '\0');
   std::size_t bytes = 0;
   while (bytes < text.size()) {
     const ssize_t got = read(fd.get(), text.data() + bytes, text.size() - bytes);
@@ -41,8 +45,8 @@ cdp::Result<std::string> read_pem(const std::string& path, std::string_view what
     if (got == 0) break;
     bytes += static_cast<std::size_t>(got);
   }
-  if (bytes > kPemBytesMax) {
-    return cdp::make_error(EINVAL, "{} is too long for a {} in PEM", path, what);
+  if (bytes > kFileBytesMax) {
+    return cdp::make_error(EINVAL, "{} is too long for a {}", path, what);
   }
   text.resize(bytes);
   return text;
@@ -66,7 +70,7 @@ int no_passphrase(char*, int, int, void* was_asked) {
 }
 
 cdp::Status use_certificates(SSL_CTX* context, const std::string& path) {
-  const cdp::Result<std::string> text = read_pem(path, "certificate");
+  const cdp::Result<std::string> text = read_file(path, "certificate");
   if (!text) return text.error();
   const Bio source = in_memory(*text);
   Certificate certificate{PEM_read_bio_X509_AUX(source.get(), nullptr, nullptr, nullptr)};
@@ -90,7 +94,7 @@ cdp::Status use_certificates(SSL_CTX* context, const std::string& path) {
 }
 
 cdp::Status use_key(SSL_CTX* context, const std::string& path, const std::string& certificate) {
-  const cdp::Result<std::string> text = read_pem(path, "key");
+  const cdp::Result<std::string> text = read_file(path, "key");
   if (!text) return text.error();
   bool was_asked = false;
   const Key key{
@@ -113,6 +117,42 @@ cdp::Status use_key(SSL_CTX* context, const std::string& path, const std::string
   return {};
 }
 
+// A client's certificate must be one of these's, or lead to one, and be for clients.
+cdp::Status trust_clients_of(SSL_CTX* context, const std::string& path) {
+  const cdp::Result<std::string> text = read_file(path, "authority of clients");
+  if (!text) return text.error();
+  const Bio source = in_memory(*text);
+  std::size_t count = 0;
+  while (const Certificate one{PEM_read_bio_X509(source.get(), nullptr, nullptr, nullptr)}) {
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), one.get()) != 1 ||
+        SSL_CTX_add_client_CA(context, one.get()) != 1) {
+      return cdp::make_error(EINVAL, "a certificate in {} is of no use: {}", path, reason());
+    }
+    ++count;
+  }
+  const auto end = ERR_peek_last_error();
+  const bool is_end = ERR_GET_LIB(end) == ERR_LIB_PEM && ERR_GET_REASON(end) == PEM_R_NO_START_LINE;
+  if (count == 0 || !is_end) {
+    return cdp::make_error(EINVAL, "{} is no certificate in PEM: {}", path, reason());
+  }
+  ERR_clear_error();
+  CHECK(SSL_CTX_set_purpose(context, X509_PURPOSE_SSL_CLIENT) == 1);
+  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  return {};
+}
+
+// Empty where it is none.
+std::vector<unsigned char> from_hexadecimal(std::string_view digits) {
+  long bytes = 0;
+  const std::string text(digits);
+  if (text.find(':') != std::string::npos || text.find('\0') != std::string::npos) return {};
+  const std::unique_ptr<unsigned char, Freed<free_memory>> buffer{
+      OPENSSL_hexstr2buf(text.c_str(), &bytes)};
+  ERR_clear_error();
+  if (buffer == nullptr) return {};
+  return {buffer.get(), buffer.get() + bytes};
+}
+
 // A client that names protocols must name ours; one that names none means it.
 int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_bytes,
                     const unsigned char* offered, unsigned offered_bytes, void*) {
@@ -131,18 +171,58 @@ int choose_protocol(SSL*, const unsigned char** chosen, unsigned char* chosen_by
 cdp::Result<TlsContext> open_tls_context(const std::string& certificate_path,
                                          const std::string& key_path) {
   ERR_clear_error();
-  TlsContext context{SSL_CTX_new(TLS_server_method()), SSL_CTX_free};
-  CHECK(context != nullptr);
-  CHECK(SSL_CTX_set_min_proto_version(context.get(), TLS1_3_VERSION) == 1);
-  SSL_CTX_set_num_tickets(context.get(), 0);
-  SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_OFF);
-  // Most connections are idle most of the time.
-  SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS);
+  TlsContext context = cdp::new_tls_context();
   SSL_CTX_set_alpn_select_cb(context.get(), choose_protocol, nullptr);
   cdp::Status used = use_certificates(context.get(), certificate_path);
   if (used) used = use_key(context.get(), key_path, certificate_path);
   if (!used) return std::move(used).error();
   return context;
+}
+
+cdp::Result<TlsContext> open_nbd_tls_context(const NbdTlsFiles& files) {
+  ERR_clear_error();
+  TlsContext context = cdp::new_tls_context();
+  if (!files.client_authority.empty()) {
+    cdp::Status used = use_certificates(context.get(), files.certificate);
+    if (used) used = use_key(context.get(), files.key, files.certificate);
+    if (used) used = trust_clients_of(context.get(), files.client_authority);
+    if (!used) return std::move(used).error();
+  }
+  if (!files.preshared_keys.empty()) {
+    const cdp::Result<std::string> text = read_file(files.preshared_keys, "file of keys");
+    if (!text) return text.error();
+    cdp::Result<cdp::PresharedKeys> keys = parse_preshared_keys(*text, files.preshared_keys);
+    if (!keys) return std::move(keys).error();
+    cdp::use_preshared_keys(context.get(), *std::move(keys));
+  }
+  return context;
+}
+
+cdp::Result<cdp::PresharedKeys> parse_preshared_keys(std::string_view text,
+                                                     const std::string& name) {
+  cdp::PresharedKeys keys;
+  for (unsigned number = 1; !text.empty(); ++number) {
+    const std::string_view whole = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), whole.size() + 1));
+    const std::string_view line = whole.ends_with('\r') ? whole.substr(0, whole.size() - 1) : whole;
+    if (line.empty() || line.starts_with('#')) continue;
+    const std::size_t colon = line.rfind(':');
+    if (colon == std::string_view::npos || colon == 0) {
+      return cdp::make_error(EINVAL, "{}:{}: it takes NAME:KEY, the key in hexadecimal digits",
+                             name, number);
+    }
+    std::vector<unsigned char> key = from_hexadecimal(line.substr(colon + 1));
+    if (key.size() < cdp::kPresharedKeyBytesMin || key.size() > cdp::kPresharedKeyBytesMax) {
+      return cdp::make_error(EINVAL, "{}:{}: a key is {} to {} bytes in hexadecimal digits", name,
+                             number, cdp::kPresharedKeyBytesMin, cdp::kPresharedKeyBytesMax);
+    }
+    if (!keys.emplace(line.substr(0, colon), std::move(key)).second) {
+      return cdp::make_error(EINVAL, "{}:{}: {} has a key already", name, number,
+                             line.substr(0, colon));
+    }
+  }
+  if (keys.empty()) return cdp::make_error(EINVAL, "{} has no key in it", name);
+  return keys;
 }
 
 }  // namespace tools
