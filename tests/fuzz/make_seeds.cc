@@ -259,6 +259,19 @@ void seeds_of_nbd() {
                               .add(option(10, context)).add(option(7, go)).bytes);
     seed("nbd_handshake", Out().u8(how).u8(3).u8(6).u8(128).chunk("x").bytes);
   }
+  for (const unsigned how : {144u, 209u}) {
+    seed("nbd_handshake", Out()
+                              .u8(how)
+                              .u8(3)
+                              .add(option(8, {}))
+                              .add(option(6, go))
+                              .add(option(5, {}))
+                              .add(option(9, context))
+                              .add(option(5, {}))
+                              .add(option(3, {}))
+                              .add(option(7, go))
+                              .bytes);
+  }
   seed("nbd_handshake", Out().u8(0).add(be32(3)).text("IHAVEOPT").add(be32(3)).add(be32(0)).bytes);
 
   for (unsigned how = 0; how < 96; how += 5) {

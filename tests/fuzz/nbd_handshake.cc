@@ -4,21 +4,26 @@
 // (low 4 bits), and whether the rest is the client's stream as it is, or (bit 4) a list of options,
 // each a number (1, above 11 a wild one), how far its stated length is off (1) and a chunk of data,
 // which are framed so that each is looked at. Then the client goes away (bit 5: without a word).
+// With bit 7 there is what stands for TLS (bit 6: required): in a list, what follows a sound
+// NBD_OPT_STARTTLS comes by it.
 //
 // The session must end by itself, soon, with nothing held; and what it says must be a greeting,
 // well-formed replies to options, and nothing else, up to the transmission.
-#include "tests/unit/cdp/nbd_wire.h"
-
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/cdp/fake_security.h"
+#include "tests/unit/cdp/nbd_wire.h"
 
 namespace {
 
 using namespace cdp::test;
+namespace nbd = cdp::nbd;
 
-Bytes framed(fuzz::Input& in) {
+constexpr std::uint32_t kStartTls = 5;
+
+Bytes framed(fuzz::Input& in, bool until_tls) {
   Out out;
-  out.u32(in.u8());
-  while (!in.empty()) {
+  bool starts_tls = false;
+  while (!in.empty() && !(until_tls && starts_tls)) {
     const std::uint32_t number = in.u8();
     const auto off = static_cast<std::int8_t>(in.u8());
     const auto chunk = in.chunk();
@@ -26,6 +31,7 @@ Bytes framed(fuzz::Input& in) {
     const std::uint32_t length =
         off == INT8_MIN ? UINT32_MAX - 7
                         : static_cast<std::uint32_t>(static_cast<int>(data.size()) + off);
+    starts_tls = number == kStartTls && length == 0;
     out.text("IHAVEOPT").u32(number > 11 ? number << 24 : number).u32(length).add(data);
   }
   return out;
@@ -53,9 +59,24 @@ FUZZ_TARGET(nbd_handshake) {
   sim::Random fragments(how & 15);
   if ((how & 15) != 0) world.connection->fragments = &fragments;
   world.device->is_read_only = (how & 64) != 0;
+  FakeSecurity security;
+  security.exports = world.exports;
+  security.refused = {"mine"};
+  const bool has_tls = (how & 128) != 0;
+  if (has_tls) {
+    const bool is_required = (how & 64) != 0;
+    world.tls = {is_required ? nbd::TlsMode::kRequired : nbd::TlsMode::kOffered, &security};
+  }
   world.begin();
+  Bytes said;
   if ((how & 16) != 0) {
-    world.push(framed(in));
+    world.push(Out{}.u32(in.u8()));
+    world.push(framed(in, has_tls));
+    if (has_tls) {
+      said = world.take();
+      world.push(Out{}.text("T"));
+      world.push(turned(framed(in, false)));
+    }
   } else {
     const auto rest = in.rest();
     world.push(Bytes(rest.begin(), rest.end()));
@@ -67,13 +88,24 @@ FUZZ_TARGET(nbd_handshake) {
     world.connection->end_input();
   const bool ended = world.scheduler.run_until([&] { return world.ended; }, cdp::seconds(60));
   CHECK(ended);
-  const Bytes said = world.connection->take();
+  const std::size_t in_clear = said.size();
+  const Bytes more = world.connection->take();
+  said.insert(said.end(), more.begin(), more.end());
   if ((how & 32) == 0) CHECK(said.size() >= 18);
   if (said.size() < 18) return;
   CHECK(Bytes(said.begin(), said.begin() + 18) == Bytes(Out{}.text("NBDMAGICIHAVEOPT").u16(3)));
   const bool agreed = world.session->device() != nullptr;
-  const bool only_replies = check_replies(std::span(said).subspan(18));
-  if (!agreed) CHECK(only_replies);
+  CHECK(security.handshakes <= 1);
+  if (security.handshakes == 0) {
+    const bool only_replies = check_replies(std::span(said).subspan(18));
+    if (!agreed) CHECK(only_replies);
+  } else if ((how & 16) != 0) {
+    CHECK(check_replies(std::span(said).first(in_clear).subspan(18)));
+    CHECK(more.empty() || more[0] == std::byte{'T'});
+    const Bytes secret = turned(more);
+    const bool only_replies = more.empty() || check_replies(std::span(secret).subspan(1));
+    if (!agreed) CHECK(only_replies);
+  }
   world.session.reset();
   CHECK(world.device->running == 0);
   if (!agreed) CHECK(world.device->pool().available() == free_pages);
