@@ -28,7 +28,7 @@ certificate second ours
 
 say "what cannot be served, or would travel in clear, is refused before anything is made"
 config=$work/hindsight.toml
-http() { printf '[http]\nlisten = "%s"\ncertificate = "%s"\nkey = "%s"\n' "$1" "$2" "$3" >"$config"; }
+http() { printf '[http]\nlisten = "%s"\n[tls]\ncertificate = "%s"\nkey = "%s"\n' "$1" "$2" "$3" >"$config"; }
 daemon=("$bin/hindsightd" --vault "$vault" --state "$state" --config "$config")
 refused_start() { # PATTERN
   refused 2 "$1" "${daemon[@]}"
@@ -38,7 +38,7 @@ refused_start() { # PATTERN
 http 127.0.0.1:0 "$certificates/first.crt" "$certificates/second.key"
 refused_start 'second.key is not the key of the certificate'
 http 127.0.0.1:0 "$certificates/first.crt" ""
-refused_start 'http.certificate and http.key go together'
+refused_start 'tls.certificate and tls.key go together'
 http 127.0.0.1:0 "$certificates/none.crt" "$certificates/first.key"
 refused_start 'none.crt: No such file'
 http 0.0.0.0:0 "" ""

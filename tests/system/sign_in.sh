@@ -11,7 +11,7 @@ serve() {
   start --http "127.0.0.1:$port" --config "$work/hindsight.toml" "$@"
 }
 cat >"$work/hindsight.toml" <<TOML
-[http]
+[tls]
 certificate = "$work/tls/server.crt"
 key = "$work/tls/server.key"
 TOML

@@ -18,17 +18,10 @@
 
 #include "cdp/base/clock.h"
 #include "cdp/io/reactor.h"
-#include "cdp/io/socket.h"
-#include "cdp/nbd/server.h"
-#include "tools/daemon/access/access.h"
-#include "tools/daemon/alerts/alert_watch.h"
-#include "tools/daemon/alerts/webhook.h"
 #include "tools/daemon/appliance.h"
 #include "tools/daemon/config/command_line.h"
 #include "tools/daemon/config/config_file.h"
-#include "tools/daemon/nbd_security.h"
-#include "tools/daemon/rest/api.h"
-#include "tools/daemon/rest/http_server.h"
+#include "tools/daemon/front_ends.h"
 #include "tools/daemon/service_manager.h"
 #include "tools/daemon/system_host.h"
 
@@ -37,7 +30,6 @@ namespace {
 
 constexpr int kWrongUsage = 2;
 constexpr std::string_view kUnixPrefix = "unix:";
-constexpr std::string_view kTcpPrefix = "tcp:";
 
 void set_log_level(const Configuration& configuration) {
   spdlog::set_level(configuration.verbose ? spdlog::level::debug : spdlog::level::info);
@@ -78,17 +70,8 @@ class Daemon {
 
  private:
   cdp::Task<cdp::Status> serve(Appliance& appliance);
-  cdp::Result<std::vector<std::unique_ptr<cdp::SocketListener>>> listen();
-  cdp::Result<std::unique_ptr<HttpServer>> open_http(const std::string& listener,
-                                                     HttpServer::Handler handler,
-                                                     TlsContext tls = {});
-  cdp::Result<std::unique_ptr<HttpServer>> open_network(HttpServer::Handler handler);
-  cdp::Status open_nbd_security(Appliance& appliance);
-  cdp::nbd::TlsTerms terms_of(const cdp::SocketAddress& address) const;
-  cdp::Task<void> renew_nbd_security();
-  cdp::Task<void> wait_for_stop(Appliance& appliance);
-  cdp::Task<void> configure_anew(Appliance& appliance);
-  cdp::Task<void> renew_certificate();
+  cdp::Task<void> wait_for_stop(Appliance& appliance, FrontEnds& front_ends);
+  cdp::Task<void> configure_anew(Appliance& appliance, FrontEnds& front_ends);
 
   cdp::Reactor& reactor_;
   const cdp::Clock& clock_;
@@ -96,10 +79,6 @@ class Daemon {
   Configuration configuration_;  // as it is in force
   const int signal_fd_;
   ServiceManager service_manager_;
-  std::unique_ptr<HttpServer> network_;  // http.listen's, while it is served
-  bool is_encrypted_ = false;            // it speaks HTTPS
-  Webhook* webhook_ = nullptr;           // while it is served
-  std::unique_ptr<NbdSecurity> nbd_security_;  // null where NBD has no TLS, or is not served
 };
 
 cdp::Task<void> Daemon::run(cdp::Status& outcome) {
@@ -122,160 +101,20 @@ cdp::Task<void> Daemon::run(cdp::Status& outcome) {
   if (outcome) outcome = std::move(stopped);
 }
 
-cdp::Result<std::vector<std::unique_ptr<cdp::SocketListener>>> Daemon::listen() {
-  std::vector<std::unique_ptr<cdp::SocketListener>> listeners;
-  for (const std::string& text : configuration_.nbd_listeners()) {
-    cdp::Result<cdp::SocketAddress> address = cdp::parse_socket_address(text);
-    if (!address) return std::move(address).error();
-    auto listener = cdp::SocketListener::open(reactor_, *std::move(address));
-    if (!listener) return std::move(listener).error();
-    listeners.push_back(*std::move(listener));
-  }
-  return listeners;
-}
-
-cdp::Result<std::unique_ptr<HttpServer>> Daemon::open_http(const std::string& listener,
-                                                           HttpServer::Handler handler,
-                                                           TlsContext tls) {
-  cdp::Result<cdp::SocketAddress> address = cdp::parse_socket_address(listener);
-  if (!address) return std::move(address).error();
-  return HttpServer::open(reactor_, *std::move(address), std::move(tls), std::move(handler));
-}
-
-// The API over the network; null where it is not wanted.
-cdp::Result<std::unique_ptr<HttpServer>> Daemon::open_network(HttpServer::Handler handler) {
-  if (configuration_.http_listen.empty()) return std::unique_ptr<HttpServer>{};
-  TlsContext tls;
-  if (configuration_.has_certificate()) {
-    auto opened = open_tls_context(configuration_.certificate_path(), configuration_.key_path());
-    if (!opened) return std::move(opened).error();
-    tls = *std::move(opened);
-  }
-  is_encrypted_ = tls != nullptr;
-  return open_http(configuration_.http_listener(), std::move(handler), std::move(tls));
-}
-
-// Everything between the appliance's start and its stop.
 cdp::Task<cdp::Status> Daemon::serve(Appliance& appliance) {
-  auto listeners = listen();
-  if (!listeners) co_return std::move(listeners).error();
-  if (auto opened = open_nbd_security(appliance); !opened) co_return opened;
-  cdp::nbd::Server nbd{reactor_, appliance};
-  std::vector<NbdAddress> addresses;
-  for (const auto& listener : *listeners) {
-    const bool is_required = terms_of(listener->address()).mode == cdp::nbd::TlsMode::kRequired;
-    addresses.push_back({listener->address(), is_required});
-  }
-  Access access{reactor_, clock_, appliance};
-  Webhook webhook{reactor_, configuration_.alerts_webhook};
-  webhook_ = &webhook;
-  AlertWatch alerts{reactor_, clock_, appliance, webhook};
-  Api api{reactor_, clock_, appliance, access, alerts, nbd, std::move(addresses)};
-  const HttpServer::Handler answer = [&api](HttpRequest request) {
-    return api.answer(std::move(request));
-  };
-  auto control = open_http(configuration_.control_listener(), answer);
-  if (!control) co_return std::move(control).error();
-  cdp::Result<std::unique_ptr<HttpServer>> metrics = std::unique_ptr<HttpServer>{};
-  if (!configuration_.metrics_listen.empty()) {
-    metrics = open_http(configuration_.metrics_listen, [&api](HttpRequest request) {
-      return api.answer_anybody(std::move(request));
-    });
-  }
-  if (!metrics) {
-    co_await (*control)->stop();
-    co_return std::move(metrics).error();
-  }
-  auto network = open_network(answer);
-  if (!network) {
-    if (*metrics != nullptr) co_await (*metrics)->stop();
-    co_await (*control)->stop();
-    co_return std::move(network).error();
-  }
-  network_ = *std::move(network);
-  cdp::TaskGroup serving{reactor_};
-  for (auto& listener : *listeners) {
-    const cdp::nbd::TlsTerms terms = terms_of(listener->address());
-    spdlog::info("NBD on {}{}", listener->address().text(),
-                 terms.mode == cdp::nbd::TlsMode::kRequired ? " by TLS" : "");
-    serving.spawn(nbd.serve(std::move(listener), terms));
-  }
-  if (*metrics != nullptr) spdlog::info("metrics on {}", configuration_.metrics_listen);
-  if (network_ != nullptr) {
-    const std::string address = network_->address().text().substr(kTcpPrefix.size());
-    if (is_encrypted_) spdlog::info("HTTPS on {}", address);
-    if (!is_encrypted_) spdlog::info("HTTP on {} (not encrypted)", address);
-  }
-  if (network_ != nullptr && access.first_start_code().has_value()) {
-    spdlog::warn(
-        "no user was ever made here: hindsight setup NAME makes the first, an administrator, with "
-        "the code {}",
-        *access.first_start_code());
-  }
-  alerts.start();
+  FrontEnds front_ends{reactor_, clock_, appliance, configuration_};
+  cdp::Status opened = co_await front_ends.open();
+  if (!opened) co_return opened;
   const std::string where = configuration_.control_listener().substr(kUnixPrefix.size());
   spdlog::info("ready: control socket {}", where);
   service_manager_.ready(
       fmt::format("Serving {} volumes; control socket {}", appliance.live_volumes().size(), where));
-  co_await wait_for_stop(appliance);
-  if (network_ != nullptr) co_await network_->stop();
-  network_.reset();
-  if (*metrics != nullptr) co_await (*metrics)->stop();
-  co_await (*control)->stop();
-  co_await alerts.stop();
-  webhook_ = nullptr;
-  co_await nbd.shutdown();
-  co_await serving.join();
-  nbd_security_.reset();
+  co_await wait_for_stop(appliance, front_ends);
+  co_await front_ends.stop();
   co_return cdp::Status{};
 }
 
-// --- NBD by TLS
-
-cdp::Status Daemon::open_nbd_security(Appliance& appliance) {
-  if (!configuration_.nbd_has_tls()) return {};
-  auto context = open_nbd_tls_context(configuration_.nbd_tls_files());
-  if (!context) return std::move(context).error();
-  if (configuration_.nbd_clients.empty()) {
-    spdlog::warn("NBD: nbd.clients is empty: nobody has anything by TLS");
-  }
-  nbd_security_ = std::make_unique<NbdSecurity>(reactor_, appliance, *std::move(context),
-                                                configuration_.nbd_clients);
-  return {};
-}
-
-cdp::nbd::TlsTerms Daemon::terms_of(const cdp::SocketAddress& address) const {
-  if (nbd_security_ == nullptr) return {};
-  const bool is_unix = address.kind == cdp::SocketAddress::Kind::kUnix;
-  return {is_unix ? cdp::nbd::TlsMode::kOffered : cdp::nbd::TlsMode::kRequired,
-          nbd_security_.get()};
-}
-
-// Keys that cannot be served leave the old ones where they are.
-cdp::Task<void> Daemon::renew_nbd_security() {
-  const NbdTlsFiles files = configuration_.nbd_tls_files();
-  if (nbd_security_ == nullptr) {
-    if (configuration_.nbd_has_tls()) {
-      spdlog::warn("NBD stays without TLS until the next start, although it could have it now");
-    }
-    co_return;
-  }
-  nbd_security_->set_rights(configuration_.nbd_clients);
-  if (files == NbdTlsFiles{}) {
-    spdlog::error("NBD: there is nothing left to know clients by: TLS stays as it was");
-    co_return;
-  }
-  cdp::Result<TlsContext> opened = TlsContext{};
-  co_await cdp::on_worker(reactor_, [&] { opened = open_nbd_tls_context(files); });
-  if (opened) {
-    nbd_security_->renew(*std::move(opened));
-    spdlog::info("NBD: new connections by TLS get the keys and rights that were read again");
-  } else {
-    spdlog::error("NBD: {}: TLS stays as it was", opened.error().message);
-  }
-}
-
-cdp::Task<void> Daemon::wait_for_stop(Appliance& appliance) {
+cdp::Task<void> Daemon::wait_for_stop(Appliance& appliance, FrontEnds& front_ends) {
   for (;;) {
     signalfd_siginfo info{};
     co_await reactor_.submit([fd = signal_fd_, &info](io_uring_sqe* entry) {
@@ -287,13 +126,13 @@ cdp::Task<void> Daemon::wait_for_stop(Appliance& appliance) {
       co_return;
     }
     service_manager_.reloading();
-    co_await configure_anew(appliance);
+    co_await configure_anew(appliance, front_ends);
     service_manager_.reloaded();
   }
 }
 
 // All of it, or nothing where something is wrong with it.
-cdp::Task<void> Daemon::configure_anew(Appliance& appliance) {
+cdp::Task<void> Daemon::configure_anew(Appliance& appliance, FrontEnds& front_ends) {
   Configuration wanted;
   std::vector<std::string> wrong;
   co_await cdp::on_worker(reactor_, [&] { wrong = configure(line_, wanted); });
@@ -324,30 +163,7 @@ cdp::Task<void> Daemon::configure_anew(Appliance& appliance) {
   set_log_level(configuration_);
   appliance.set_hydration_rate(configuration_.hydration_bytes_per_second);
   appliance.set_allowed_paths(configuration_.allowed_paths);
-  co_await renew_certificate();
-  co_await renew_nbd_security();
-}
-
-// One that cannot be served leaves the old one where it is.
-cdp::Task<void> Daemon::renew_certificate() {
-  if (network_ == nullptr) co_return;
-  if (!is_encrypted_) {
-    if (configuration_.has_certificate()) {
-      spdlog::warn("HTTP stays in clear until the next start, although there is a certificate now");
-    }
-    co_return;
-  }
-  std::optional<cdp::Result<TlsContext>> opened;
-  co_await cdp::on_worker(reactor_, [&] {
-    opened.emplace(open_tls_context(configuration_.certificate_path(), configuration_.key_path()));
-  });
-  if (opened->ok()) {
-    network_->renew(std::move(**opened));
-    spdlog::info("HTTPS: new connections get the certificate {}",
-                 configuration_.certificate_path());
-  } else {
-    spdlog::error("HTTPS: {}: the certificate stays the one it was", opened->error().message);
-  }
+  co_await front_ends.renew();
 }
 
 int run_daemon(const CommandLine& line, Configuration configuration) {

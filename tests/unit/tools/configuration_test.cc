@@ -333,6 +333,8 @@ TEST_F(LayersTest, NbdIsByTlsWhereClientsCanProveWhoTheyAre) {
   EXPECT_THAT(told("", open), ElementsAre(AllOf(HasSubstr("192.0.2.1:10809 is not a loopback"),
                                                 HasSubstr("`hindsight tls init`"))));
   EXPECT_THAT(told("nbd.tls = \"require\"\n"), ElementsAre(HasSubstr("nbd.tls requires")));
+  EXPECT_THAT(told("nbd.clients = [\"web1 live shop\"]\n"),
+              ElementsAre(HasSubstr("nobody can prove who he is")));
   std::filesystem::create_directories(directory_ / "state/tls");
   EXPECT_THAT(told(""), IsEmpty());
   write_certificate(told_.certificate_path(), told_.key_path());

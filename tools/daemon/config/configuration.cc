@@ -101,8 +101,15 @@ std::vector<std::string> nbd_contradictions(const Configuration& configuration) 
         "nbd.psk_file",
         configuration.client_ca_path())};
   }
-  if (configuration.insecure) return {};
   std::vector<std::string> sentences;
+  if (configuration.nbd_tls.empty() && !configuration.nbd_clients.empty()) {
+    sentences.push_back(fmt::format(
+        "nbd.clients says who may have what, and nobody can prove who he is: make a certificate "
+        "with `hindsight tls init` ({} is not there, or that of the daemon), or name keys with "
+        "nbd.psk_file",
+        configuration.client_ca_path()));
+  }
+  if (configuration.insecure) return sentences;
   for (const std::string& text : configuration.nbd_listeners()) {
     if (is_local(text)) continue;
     sentences.push_back(fmt::format(
