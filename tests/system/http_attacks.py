@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hostile HTTP peers.
 
+http_attacks.py token PORT CONTROL_SOCKET CERTIFICATES CODE              prints a token of a user who may do everything
 http_attacks.py attack PORT CONTROL_SOCKET CERTIFICATES SERVED PID LOG   all of it, against a daemon that serves SERVED.crt
 http_attacks.py stay PORT CONTROL_SOCKET CERTIFICATES READY              connections of every kind that stay until the end
+
+HINDSIGHT_TOKEN is the token with which a request gets past the server, so that it matters what is taken for one.
 """
 import json
 import os
@@ -151,9 +154,10 @@ def check_tls():
 # --- Requests that are two, or none ----------------------------------------------------------------------------------
 
 JSON = "Content-Type: application/json"
+BEARER = "Authorization: Bearer " + os.environ.get("HINDSIGHT_TOKEN", "none")
 MARK = '{"label":"smuggled","all":true}'
-INNER = CRLF.join(["POST /api/marks HTTP/1.1", "Host: x", JSON, f"Content-Length: {len(MARK)}", "", MARK])
-POST = ["POST /api/verify HTTP/1.1", "Host: x", JSON]
+INNER = CRLF.join(["POST /api/marks HTTP/1.1", "Host: x", JSON, BEARER, f"Content-Length: {len(MARK)}", "", MARK])
+POST = ["POST /api/verify HTTP/1.1", "Host: x", JSON, BEARER]
 CHUNKED = POST + ["Transfer-Encoding: chunked", ""]
 GET = ["GET /healthz HTTP/1.1", "Host: x"]
 AMBIGUOUS = {
@@ -242,7 +246,7 @@ CLEAR = {
     "chunks, then another": (CHUNKED + ["2", "{}", "0", "", *GET, LAST, "", ""], [200, 200]),
     "HTTP/1.0": (["GET /healthz HTTP/1.0", "", ""], [200]),
     "HTTP/1.0 that stays, then another": (["GET /healthz HTTP/1.0", "Connection: keep-alive", "", *GET, LAST, "", ""], [200, 200]),
-    "HTTP/1.0, of what comes in pieces": (["GET /api/volumes/shop/image?at=now HTTP/1.0", "", ""], [505]),
+    "HTTP/1.0, of what comes in pieces": (["GET /api/volumes/shop/image?at=now HTTP/1.0", BEARER, "", ""], [505]),
     "a target that is not UTF-8, then another": (["GET /api/%ff HTTP/1.1", "Host: x", "", *GET, LAST, "", ""], [400, 200]),
     "no JSON, then another": (POST + ["Content-Length: 1", "", "{" + GET[0], GET[1], LAST, "", ""], [400, 200]),
 }
@@ -483,7 +487,27 @@ def check_renewal():
     say("a renewed certificate is taken, a bad one is not")
 
 
-if TASK == "attack":
+def new_token(code):
+    """Of the first user, who takes all roles."""
+    password = "correct horse battery staple"
+
+    def ask(method, target, body, *fields):
+        text = json.dumps(body)
+        lines = [f"{method} {target} HTTP/1.1", "Host: x", JSON, LAST, f"Content-Length: {len(text)}", *fields, "", text]
+        head, answer = exchange(unix, CRLF.join(lines).encode()).decode().split("\r\n\r\n", 1)
+        assert head.startswith("HTTP/1.1 20"), head + answer
+        return head, json.loads(answer)
+
+    ask("POST", "/api/setup", {"code": code, "name": "adam", "password": password})
+    head, session = ask("POST", "/api/session", {"name": "adam", "password": password})
+    fields = ["Cookie: " + re.search("Set-Cookie: ([^;]*)", head)[1], "X-CSRF-Token: " + session["csrf_token"]]
+    ask("PATCH", "/api/users/adam", {"roles": ["operator", "restorer", "admin"], "sees_data": True}, *fields)
+    return ask("POST", "/api/tokens", {"label": "hostile"}, *fields)[1]["token"]
+
+
+if TASK == "token":
+    print(new_token(sys.argv[5]))
+elif TASK == "attack":
     SERVED, PID, LOG = sys.argv[5], int(sys.argv[6]), sys.argv[7]
     slow = slow_peers()
     check_tls()

@@ -64,6 +64,9 @@ start --config "$config"
 port=$(port_of 'HTTPS on 127.0.0.1:[0-9]+')
 [ -n "$port" ] || fail "the log does not say where HTTPS is"
 create shop 8M
+code=$(grep -oE 'with the code [2-9A-Z-]+' "$daemon_log" | tail -n 1 | cut -d ' ' -f 4)
+HINDSIGHT_TOKEN=$(python3 "$tests/http_attacks.py" token "$port" "$state/control.sock" "$certificates" "$code")
+export HINDSIGHT_TOKEN
 python3 "$tests/http_attacks.py" attack "$port" "$state/control.sock" "$certificates" "$work/served" "$daemon_pid" "$daemon_log" ||
   fail "see above"
 

@@ -112,6 +112,47 @@ if lsattr "$work/kept/hindsight-vault/segments" >"$work/attributes" 2>/dev/null;
   grep -q -- '^....i' "$work/attributes" || fail "no sealed segment is immutable: $(cat "$work/attributes")"
 fi
 
+say "by the README: two users, and a host that has a volume by TLS"
+port=$(free_port)
+http_port=$(free_port)
+set_in_config() {  # set_in_config SECTION KEY VALUE: in the packaged configuration
+  awk -v section="[$1]" -v key="$2" -v value="$3" '
+    /^\[/ { inside = $0 == section }
+    inside && $0 ~ "^#?" key " = " { print key " = " value; next }
+    { print }' "$copy/etc/hindsight/hindsight.toml" >"$work/config" && cat "$work/config" >"$copy/etc/hindsight/hindsight.toml"
+}
+inside hindsight tls init --name 127.0.0.1 >/dev/null 2>"$work/tls.err" || fail "tls init: $(cat "$work/tls.err")"
+inside hindsight tls client db1 >/dev/null 2>"$work/tls.err" || fail "tls client: $(cat "$work/tls.err")"
+set_in_config nbd listen "[\"unix:/var/lib/hindsight/nbd.sock\", \"tcp:127.0.0.1:$port\"]"
+set_in_config nbd clients '["db1 live shop"]'
+set_in_config http listen "\"127.0.0.1:$http_port\""
+inside hindsightd --check-config >/dev/null || fail "the configuration of the README is not sound"
+run_service
+code=$(grep -oE 'with the code [2-9A-Z-]+' "$daemon_log" | tail -n 1 | cut -d ' ' -f 4)
+secret="a password of somebody"
+inside hindsight setup alice --code "$code" <<<"$secret" 2>/dev/null || fail "the first user"
+cp -r "$work/kept/hindsight/tls/clients/db1" "$work/db1"
+cp "$work/kept/hindsight/tls/ca.crt" "$work/ca.crt"
+export XDG_CONFIG_HOME=$work/credentials
+elsewhere() { HINDSIGHT_SERVER=https://127.0.0.1:$http_port "$bin/hindsight" "$@"; }
+elsewhere login alice --ca "$work/ca.crt" <<<"$secret" 2>/dev/null || fail "the first user signs in"
+elsewhere user create bob --role operator --role restorer --sees-data <<<"$secret" 2>/dev/null || fail "a second user"
+elsewhere login bob <<<"$secret" 2>/dev/null || fail "the second user signs in"
+elsewhere mark shop by-bob >/dev/null || fail "a mark from elsewhere"
+uri="nbds://127.0.0.1:$port/shop?tls-certificates=$work/db1"
+rm -f "$work/back"
+nbdcopy "$uri" "$work/back" || fail "nbdcopy by TLS"
+assert_same_bytes "$work/data" "$work/back" "the volume by TLS"
+dd if=/dev/urandom bs=1M count=64 status=none | nbdcopy --flush - "$uri" || fail "nbdcopy to the service by TLS"
+if nbdinfo "nbd://127.0.0.1:$port/shop" >/dev/null 2>&1; then fail "the volume is served in clear"; fi
+elsewhere rollback shop --at mark:by-bob --disconnect --yes >/dev/null 2>"$work/rollback.err" || fail "rollback from elsewhere: $(cat "$work/rollback.err")"
+elsewhere volume resume shop >/dev/null || fail "resume from elsewhere"
+rm -f "$work/back"
+nbdcopy "$uri" "$work/back" || fail "nbdcopy by TLS after the rollback"
+assert_same_bytes "$work/data" "$work/back" "the volume by TLS after the rollback"
+inside hindsight audit | grep -q 'rollBack' || fail "the audit lacks the rollback"
+stop
+
 say "upgraded: the configuration that somebody changed stays, and so does everything that is kept"
 sed -i 's|^#\?verbose = .*|verbose = true|; s|^segment_size = .*|segment_size = "32M"|' "$copy/etc/hindsight/hindsight.toml"
 changed=$(sha256sum <"$copy/etc/hindsight/hindsight.toml")
