@@ -81,6 +81,10 @@ int client(const CommandLine& line) {
     print(fields.text());
   }
   say(fmt::format("next: scp -r {} root@{}:/etc/hindsight-tls", issued->directory, line.name));
+  say(
+      fmt::format("and give it a volume: clients = [\"{} live VOLUME\"] below [nbd] in "
+                  "/etc/hindsight/hindsight.toml, then systemctl reload hindsightd",
+                  line.name));
   return kDone;
 }
 
