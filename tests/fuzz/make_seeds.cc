@@ -303,6 +303,19 @@ void seeds_of_texts() {
        {"10G", "4096", "18014398509481983k", "6d1f0c2e-8f3a-4b7e-9a51-0c9f5d2b7e11", "+08:00", "-03:30",
         "Z", "UTC", "Asia/Shanghai", "0000000042.seg", "volume-1", "a label"})
     seed("texts", Out().text(text).bytes);
+  for (const std::string_view wire :
+       {"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /api/status?tz=UTC HTTP/1.0\r\n\r\n",
+        "POST /api/marks HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nAuthorization: Bearer "
+        "t\r\n\r\n{}",
+        "POST /api/verify HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n1\r\n{\r\n01\r\n}\r\n0\r\nA: b\r\n\r\n",
+        "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: "
+        "chunked\r\n\r\n0\r\n\r\n",
+        "DELETE /api/volumes/a%20b HTTP/1.1\r\nHost: [::1]:1\r\nCookie: a=b\r\nX-CSRF-Token: "
+        "c\r\nOrigin: https://x\r\n"
+        "Sec-Fetch-Site: none\r\nIdempotency-Key: k\r\nExpect: 100-continue\r\nConnection: "
+        "close\r\n\r\n"})
+    for (unsigned piece : {0u, 5u}) seed("http_request", Out().u8(piece).text(wire).bytes);
   constexpr std::string_view bodies[] = {
       "",
       R"({"name":"db","size_bytes":1048576,"backing":"/srv/x"})",

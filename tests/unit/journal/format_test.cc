@@ -413,6 +413,7 @@ TEST(Format, UsersTokensAndAuditsThatCannotBeAreRefused) {
     return decode(vault, FrameKind::kRecords, bad, 1).error.has_value();
   };
   const auto text = [](std::size_t bytes) { return std::string(bytes, 'x'); };
+  using Bytes = std::initializer_list<std::size_t>;
 
   const UserRecord user{.stamp = stamp, .name = text(64), .verifier = text(128)};
   EXPECT_FALSE(is_refused(user));
@@ -421,7 +422,7 @@ TEST(Format, UsersTokensAndAuditsThatCannotBeAreRefused) {
   EXPECT_TRUE(is_refused(UserRecord{.stamp = stamp})) << "without a name";
   EXPECT_TRUE(is_refused(UserRecord{.stamp = stamp, .name = text(65)}));
   EXPECT_TRUE(is_refused(UserRecord{.stamp = stamp, .name = "a", .verifier = text(129)}));
-  for (const std::size_t reserved : {2, 3, 4, 7, 24, 31, 36, 39, 44, 47})
+  for (const std::size_t reserved : Bytes{2, 3, 4, 7, 24, 31, 36, 39, 44, 47})
     EXPECT_TRUE(refuses_byte(user, reserved, 1)) << "reserved byte " << reserved;
   EXPECT_TRUE(refuses_byte(user, 1, 2)) << "an unknown flag";
   EXPECT_FALSE(refuses_byte(user, 35, 0xff)) << "rights are any";
@@ -430,7 +431,7 @@ TEST(Format, UsersTokensAndAuditsThatCannotBeAreRefused) {
   EXPECT_FALSE(is_refused(token));
   EXPECT_FALSE(is_refused(token, FrameKind::kState));
   EXPECT_TRUE(is_refused(token, FrameKind::kFooter));
-  for (const std::size_t reserved : {2, 3, 4, 7, 24, 31, 76, 79, 84, 87})
+  for (const std::size_t reserved : Bytes{2, 3, 4, 7, 24, 31, 76, 79, 84, 87})
     EXPECT_TRUE(refuses_byte(token, reserved, 1)) << "reserved byte " << reserved;
   EXPECT_TRUE(refuses_byte(token, 1, 2)) << "an unknown flag";
   EXPECT_TRUE(is_refused(TokenRecord{.stamp = stamp, .user = "a"})) << "without a label";
@@ -446,7 +447,7 @@ TEST(Format, UsersTokensAndAuditsThatCannotBeAreRefused) {
   EXPECT_FALSE(is_refused(audit));
   EXPECT_TRUE(is_refused(audit, FrameKind::kState)) << "no state has one";
   EXPECT_TRUE(is_refused(audit, FrameKind::kFooter));
-  for (const std::size_t reserved : {1, 2, 3, 4, 7, 24, 31, 36, 39, 44, 47})
+  for (const std::size_t reserved : Bytes{1, 2, 3, 4, 7, 24, 31, 36, 39, 44, 47})
     EXPECT_TRUE(refuses_byte(audit, reserved, 1)) << "reserved byte " << reserved;
   EXPECT_TRUE(is_refused(AuditRecord{.stamp = stamp})) << "without an act";
   EXPECT_TRUE(is_refused(AuditRecord{.stamp = stamp, .act = text(65)}));

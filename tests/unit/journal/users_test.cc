@@ -125,7 +125,8 @@ TEST(Journal, ARemovedUserLosesTheTokensAndKeepsTheName) {
   EXPECT_TRUE(world.journal->state().users.empty());
   ASSERT_TRUE(world.user("ops").ok());
   ASSERT_TRUE(world.user("dba").ok());
-  for (const std::uint64_t number : {1, 2}) ASSERT_TRUE(world.token(number, "ops").ok());
+  for (const std::uint64_t number : std::initializer_list<std::uint64_t>{1, 2})
+    ASSERT_TRUE(world.token(number, "ops").ok());
   ASSERT_TRUE(world.token(3, "dba").ok());
   ASSERT_TRUE(world.user("ops", "", true).ok());
   for (int round = 0; round < 2; ++round) {

@@ -85,7 +85,7 @@ class AuditPageTest : public testing::Test {
 TEST_F(AuditPageTest, PagesTogetherAreTheAuditNewestFirst) {
   record(12, 9);
   ASSERT_GE(world_.reader()->segments().size(), 12u);
-  for (const std::size_t limit : {1, 2, 3, 7, 20, 1000}) {
+  for (const std::size_t limit : std::initializer_list<std::size_t>{1, 2, 3, 7, 20, 1000}) {
     std::size_t notices = 0;
     EXPECT_EQ(all(limit, &notices), expected()) << limit << " a page";
     EXPECT_EQ(notices, 0u);
@@ -176,7 +176,7 @@ TEST_F(AuditPageTest, DamageIsToldOnThePageWhereAuditsAreMissing) {
       world_.store().flip_bit(segment_path(frame.segment), (frame.offset + 10) * 8);
   }
   wanted.erase(wanted.begin() + lost);
-  for (const std::size_t limit : {2, 4, 100}) {
+  for (const std::size_t limit : std::initializer_list<std::size_t>{2, 4, 100}) {
     std::size_t notices = 0;
     EXPECT_EQ(all(limit, &notices), wanted);
     EXPECT_EQ(notices, 1u) << "once, " << limit << " a page";

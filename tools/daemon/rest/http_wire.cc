@@ -77,6 +77,13 @@ RequestReader::Refusal RequestReader::take_head(std::string_view head) {
 }
 
 RequestReader::Refusal RequestReader::take_body(std::string_view bytes, std::size_t& taken) {
+  // Beast asserts that a last chunk which it has seen the beginning of is whole, shorter than which
+  // no end of a chunked body is.
+  constexpr std::string_view kLastChunk = "0\r\n\r\n";
+  if (parser_->wire.chunked() && bytes.size() < kLastChunk.size()) {
+    taken = 0;
+    return {};
+  }
   Error error;
   taken = parser_->wire.put(boost::asio::buffer(bytes.data(), bytes.size()), error);
   if (error && error != http::error::need_more) return refusal_of(error);
