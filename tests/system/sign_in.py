@@ -31,14 +31,14 @@ class Answer:
         return f"{self.status} {self.raw[:300]}"
 
 
-def ask(method, target, body=None, token=None, local=False, **headers):
-    connection = UnixConnection("localhost") if local else http.client.HTTPSConnection("127.0.0.1", PORT, context=TLS)
+def ask(method, target, body=None, token=None, local=False, source="127.0.0.1", **headers):
+    connection = UnixConnection("localhost") if local else http.client.HTTPSConnection("127.0.0.1", PORT, context=TLS, source_address=(source, 0))
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     if token:
         fields["Authorization"] = "Bearer " + token
     data = None
     if body is not None:
-        data, fields["Content-Type"] = json.dumps(body), "application/json"
+        data, fields["Content-Type"] = json.dumps(body, ensure_ascii=False).encode(), "application/json"
     connection.request(method, target, body=data, headers=fields)
     answer = Answer(connection.getresponse())
     connection.close()
@@ -50,8 +50,8 @@ def expect(status, answer, what):
     return answer
 
 
-def sign_in(name, password=PASSWORD, local=False, **headers):
-    return ask("POST", "/api/session", {"name": name, "password": password}, local=local, **headers)
+def sign_in(name, password=PASSWORD, **more):
+    return ask("POST", "/api/session", {"name": name, "password": password}, **more)
 
 
 class Session:
@@ -181,6 +181,11 @@ def users():
         expect(400, admin.ask("POST", "/api/users", {"name": name, "password": PASSWORD, "roles": ["viewer"]}), f"the name {name!r}")
     expect(201, admin.ask("POST", "/api/users", {"name": "carl", "password": PASSWORD, "roles": ["operator"]}), "carl")
     expect(409, admin.ask("POST", "/api/users", {"name": "carl", "password": PASSWORD, "roles": ["viewer"]}), "carl again")
+    # What the audit cannot keep as it is, and must not take long over.
+    began = time.monotonic()
+    for name in ("\x7f" * 900_000, "\x7f" * 2000, "\x7f" * 30):
+        expect(400, admin.ask("POST", "/api/users", {"name": name, "password": PASSWORD, "roles": ["viewer"]}), "a name of deletes")
+    assert time.monotonic() - began < 20
     # Tokens do no more than who makes them.
     carl = Session("carl")
     expect(403, carl.ask("POST", "/api/tokens", {"label": "more", "roles": ["admin"]}), "a token that can do more")
@@ -237,8 +242,12 @@ def guesses():
     time.sleep(int(locked.headers["Retry-After"]))
     expect(200, sign_in("dora"), "the right password, later")
     for _ in range(5):
-        sign_in("nobody-of-that-name", "not this one, surely")
+        sign_in("nobody-of-that-name", "not this one, surely", source="127.0.0.8")
     expect(429, sign_in("nobody-of-that-name"), "a name that is nobody's waits, too")
+    for guess in range(20):
+        sign_in(f"user{guess}", "not this one, surely", source="127.0.0.9")
+    expect(429, sign_in("adam", source="127.0.0.9"), "an address that tries many names waits")
+    expect(200, sign_in("adam"), "others do not wait for it")
 
 
 def audit():
@@ -259,6 +268,8 @@ def audit():
                    ("createVolume", 201, "root (uid 0)")]:
         assert wanted in found, f"{wanted} is not among {sorted(found)}"
     assert any(json.loads(entry["detail"]).get("roles") == ["operator"] for entry in entries)
+    assert any(json.loads(entry["detail"]).get("left_out") for entry in entries), "a name of 900,000 bytes"
+    assert any(json.loads(entry["detail"]).get("name") == "\x7f" * 30 for entry in entries), "one of 30"
     print(f"    {len(entries)} entries of the audit")
 
 

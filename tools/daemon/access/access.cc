@@ -166,7 +166,7 @@ Result<Principal> Access::identify_session(const std::string& secret, const Http
 // --- Signing in ---------------------------------------------------------------------------------
 
 cdp::Nanos Access::wait(const std::string& name, const HttpPeer& peer) const {
-  return limits_.wait(name, peer.address);
+  return limits_.wait(name, peer.network);
 }
 
 Status Access::begin_attempt(const std::string& name, const HttpPeer& peer) {
@@ -175,7 +175,7 @@ Status Access::begin_attempt(const std::string& name, const HttpPeer& peer) {
     return make_error(EDQUOT, "too many attempts: try again in {} seconds",
                       left.value / kSecond.value + 1);
   }
-  limits_.begin(name, peer.address);
+  limits_.begin(name, peer.network);
   return {};
 }
 
@@ -191,7 +191,7 @@ Task<Result<Access::SignedIn>> Access::sign_in(std::string name, std::string pas
   if (!*fits || known == nullptr || known->verifier != verifier) {
     co_return make_error(EKEYREJECTED, "the name or the password is wrong");
   }
-  limits_.succeeded(name, peer.address);
+  limits_.succeeded(name, peer.network);
   SignedIn signed_in{.secret = sessions_.begin(name), .roles = Roles{known->rights}};
   signed_in.session = *sessions_.find(signed_in.secret);
   co_return signed_in;
@@ -218,7 +218,7 @@ Task<Result<journal::UserRecord>> Access::set_up(std::string code, std::string n
     co_return make_error(EKEYREJECTED,
                          "the code is wrong: the daemon tells it in its log when it starts");
   }
-  limits_.succeeded(kCodeAttempt, peer.address);
+  limits_.succeeded(kCodeAttempt, peer.network);
   // Nobody else may use it meanwhile.
   std::optional<std::string> held = std::exchange(first_start_code_, std::nullopt);
   UserChange as{.password = std::move(password), .roles = Roles::kAdmin};

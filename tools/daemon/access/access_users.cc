@@ -134,7 +134,7 @@ Task<Status> Access::check_password(std::string name, std::string password, Http
   const Result<bool> fits = co_await hasher_.fits(std::move(verifier), std::move(password));
   if (!fits) co_return fits.error();
   if (!*fits) co_return make_error(EKEYREJECTED, "the present password is another one");
-  limits_.succeeded(name, peer.address);
+  limits_.succeeded(name, peer.network);
   co_return Status{};
 }
 

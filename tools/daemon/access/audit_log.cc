@@ -22,25 +22,31 @@ bool is_refusal(const Principal& who, unsigned status) {
 }
 
 // JSON escapes control characters but this one, and no record takes it.
-std::string serialized(const json::object& detail) {
-  std::string text = json::serialize(detail);
-  for (std::size_t at = text.find('\x7f'); at != text.npos; at = text.find('\x7f', at)) {
-    text.replace(at, 1, "\\u007f");
+std::string escaped(std::string_view text) {
+  std::string safe;
+  for (const char c : text) {
+    if (c == '\x7f')
+      safe += "\\u007f";
+    else
+      safe += c;
   }
-  return text;
+  return safe;
 }
 
 // What is too long for a record is left out, and that is told.
 std::string detail_text(const json::object& detail) {
-  std::string text = serialized(detail);
+  std::string text = escaped(json::serialize(detail));
   if (text.size() <= kDetailBytesMax) return text;
   json::object shorter;
+  std::size_t bytes = 0;
   for (const auto& [name, value] : detail) {
-    if (name.size() + json::serialize(value).size() <= kValueBytesMax) shorter[name] = value;
-    if (json::serialize(shorter).size() > kDetailBytesMax / 2) break;
+    const std::size_t more = name.size() + escaped(json::serialize(value)).size();
+    if (more > kValueBytesMax || bytes + more > kDetailBytesMax / 2) continue;
+    bytes += more;
+    shorter[name] = value;
   }
   shorter["left_out"] = true;
-  return serialized(shorter);
+  return escaped(json::serialize(shorter));
 }
 
 }  // namespace

@@ -26,7 +26,9 @@ struct HttpPeer {
     std::vector<gid_t> groups{};  // all that it is in
   };
   std::string name{};                // for the record: "root (uid 0)", "192.0.2.7:5312"
-  std::string address{};             // of a network peer, without its port; empty for a process
+  // Whose connections and attempts are counted together: an IPv4 address, or the upper half of an
+  // IPv6 one, as bytes; empty for a process.
+  std::string network{};
   std::optional<Process> process{};  // at a unix socket only
   bool is_encrypted = false;
 };

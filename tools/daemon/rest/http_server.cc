@@ -79,7 +79,7 @@ cdp::Task<Nothing> abandon(BodySource& source) {
 // A connection with what was received on it and is not taken yet.
 struct Connection {
   explicit Connection(std::unique_ptr<HttpStream> opened)
-      : stream(std::move(opened)), member(stream->network(), [this] { close(); }) {}
+      : stream(std::move(opened)), member(stream->peer().network, [this] { close(); }) {}
 
   // What the handler has done, its client is still told.
   void close() {

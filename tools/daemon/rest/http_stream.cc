@@ -61,6 +61,18 @@ HttpPeer process_peer(Socket& socket, const ucred& credentials) {
       .process = HttpPeer::Process{credentials.uid, groups_of(socket, credentials.gid)}};
 }
 
+std::string network_of(Socket& socket, const std::string& address) {
+  sockaddr_storage peer{};
+  socklen_t bytes = sizeof peer;
+  const bool is_known =
+      getpeername(socket.native_handle(), reinterpret_cast<sockaddr*>(&peer), &bytes) == 0;
+  if (!is_known || peer.ss_family != AF_INET6) return address;
+  const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) return address;
+  constexpr std::size_t kSubscriberBytes = 8;
+  return {reinterpret_cast<const char*>(v6.s6_addr), kSubscriberBytes};
+}
+
 HttpPeer peer_of(Socket& socket, bool is_encrypted) {
   ucred credentials{};
   socklen_t bytes = sizeof credentials;
@@ -72,20 +84,8 @@ HttpPeer peer_of(Socket& socket, bool is_encrypted) {
   }
   std::string name = cdp::peer_of(socket.native_handle());
   if (name.starts_with(kTcpPrefix)) name.erase(0, kTcpPrefix.size());
-  std::string address = name.substr(0, name.rfind(':'));
-  return {.name = std::move(name), .address = std::move(address), .is_encrypted = is_encrypted};
-}
-
-std::string network_of(Socket& socket, const std::string& address) {
-  sockaddr_storage peer{};
-  socklen_t bytes = sizeof peer;
-  const bool is_known =
-      getpeername(socket.native_handle(), reinterpret_cast<sockaddr*>(&peer), &bytes) == 0;
-  if (!is_known || peer.ss_family != AF_INET6) return address;
-  const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(&v6)) return address;
-  constexpr std::size_t kSubscriberBytes = 8;
-  return {reinterpret_cast<const char*>(v6.s6_addr), kSubscriberBytes};
+  std::string network = network_of(socket, name.substr(0, name.rfind(':')));
+  return {.name = std::move(name), .network = std::move(network), .is_encrypted = is_encrypted};
 }
 
 class PlainStream final : public HttpStream {
@@ -166,9 +166,7 @@ class TlsStream final : public HttpStream {
 }  // namespace
 
 HttpStream::HttpStream(Socket socket, bool is_encrypted)
-    : transport_(std::move(socket)),
-      peer_(peer_of(transport_.socket(), is_encrypted)),
-      network_(network_of(transport_.socket(), peer_.address)) {
+    : transport_(std::move(socket)), peer_(peer_of(transport_.socket(), is_encrypted)) {
   // An answer waits for nothing; a unix socket knows no such thing.
   const int on = 1;
   (void)setsockopt(transport_.socket().native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);

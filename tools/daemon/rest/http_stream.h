@@ -50,9 +50,6 @@ class HttpStream {
   virtual Awaitable<void> finish() = 0;
 
   const HttpPeer& peer() const { return peer_; }
-  // Whose connections are to be counted together: an address, of IPv6 the 64 bits that one
-  // subscriber has; empty for a process of this machine.
-  const std::string& network() const { return network_; }
 
  protected:
   using Transport = boost::beast::basic_stream<Protocol, boost::asio::any_io_executor>;
@@ -64,7 +61,6 @@ class HttpStream {
 
  private:
   HttpPeer peer_;
-  std::string network_;
 };
 
 }  // namespace tools
