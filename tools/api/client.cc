@@ -60,7 +60,9 @@ class Exchange {
     buffer_.reserve(kReceiveBytes);
   }
 
-  Status send(const Client::Request& asked, const std::string& token) {
+  // What cannot be sent is not the end of it: a daemon that refuses a request before it has read all
+  // of it says why, and closes. The error of sending is given only where no answer came.
+  void send(const Client::Request& asked, const std::string& token) {
     http::request<http::string_body> request{http::string_to_verb(asked.method),
                                              make_target(asked.path, asked.query), 11};
     const bool is_local = server_.kind == ServerAddress::Kind::kUnix;
@@ -76,8 +78,7 @@ class Exchange {
     request.prepare_payload();
     error_code failed;
     http::write(*connection_, request, failed);
-    if (failed) return broken("sending a request to", failed);
-    return {};
+    if (failed) sent_ = broken("sending a request to", failed);
   }
 
   Result<Client::Answer> answer() {
@@ -85,7 +86,7 @@ class Exchange {
     parser.body_limit(kDocumentBytesMax);
     error_code failed;
     http::read(*connection_, buffer_, parser, failed);
-    if (failed) return broken("reading the answer of", failed);
+    if (failed) return no_answer(failed);
     const auto& response = parser.get();
     const unsigned status = response.result_int();
     if (status < 200 || status > 299) return error_of_answer(status, response.body());
@@ -104,7 +105,7 @@ class Exchange {
     parser.body_limit(boost::none);
     error_code failed;
     http::read_header(*connection_, buffer_, parser, failed);
-    if (failed) return broken("reading the answer of", failed);
+    if (failed) return no_answer(failed);
     const unsigned status = parser.get().result_int();
     const bool fine = status >= 200 && status <= 299;
     std::string problem;
@@ -128,6 +129,9 @@ class Exchange {
   }
 
  private:
+  cdp::Error no_answer(const error_code& failed) const {
+    return sent_.ok() ? broken("reading the answer of", failed) : sent_.error();
+  }
   cdp::Error broken(std::string_view doing, const error_code& failed) const {
     return make_error(EPIPE, "{} the daemon at {} failed: {}", doing, server_.text(),
                       reason_of(failed));
@@ -135,6 +139,7 @@ class Exchange {
 
   const ServerAddress& server_;
   std::unique_ptr<Connection> connection_;
+  Status sent_{};
   beast::flat_buffer buffer_;
 };
 
@@ -144,8 +149,7 @@ Result<Exchange> begin(const ServerAddress& server, const Client::Credentials& c
   Result<std::unique_ptr<Connection>> connection = Connection::open(server, credentials.ca_pem);
   if (!connection.ok()) return std::move(connection).error();
   Exchange exchange{server, std::move(connection).value()};
-  Status sent = exchange.send(request, credentials.token);
-  if (!sent.ok()) return std::move(sent).error();
+  exchange.send(request, credentials.token);
   return exchange;
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <boost/json/object.hpp>
+#include <boost/json/string.hpp>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -123,6 +124,22 @@ TEST(Client, AProblemComesAsItsSentence) {
       server.client().send("POST", {"api", "volumes"}, boost::json::object{{"name", "shop"}});
   ASSERT_FALSE(refused.ok());
   EXPECT_EQ(refused.error().message, "the name is taken");
+}
+
+TEST(Client, ARequestThatIsRefusedBeforeItIsReadIsAnsweredNonetheless) {
+  // Larger than what the kernel holds for a reader that does not read.
+  const boost::json::value body{boost::json::string(8u << 20, 'x')};
+  OneAnswer server{
+      answer("413 Content Too Large", "application/problem+json", R"({"detail": "too long"})")};
+  const auto refused = server.client().send("POST", {"api", "volumes"}, body);
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().message, "too long");
+
+  OneAnswer silent{""};
+  const auto broken = silent.client().send("POST", {"api", "volumes"}, body);
+  ASSERT_FALSE(broken.ok());
+  EXPECT_NE(broken.error().message.find("sending a request"), std::string::npos)
+      << broken.error().message;
 }
 
 TEST(Client, AProblemWithoutAReasonStillHasASentence) {
