@@ -32,7 +32,10 @@ struct BuiltFrame {
   AlignedBuffer buffer{};
   std::vector<RunEntry> runs{};
   std::vector<Codec> codecs{};              // of the runs
+  std::vector<std::uint8_t>
+      entropies{};  // of the runs: of a block in it (see entropy_of), if known
   std::vector<Fingerprint> fingerprints{};  // of the new blocks
+  std::vector<std::uint32_t> stored_of_writes{};  // the new blocks of each write, in order
   FrameCounts counts{};
 
   std::span<const std::byte> bytes() const { return {buffer.data(), header.total_bytes}; }

@@ -11,6 +11,7 @@
 
 #include "cdp/base/planted_bug.h"
 #include "cdp/io/signal.h"
+#include "journal/activity.h"
 
 namespace journal {
 namespace {
@@ -18,6 +19,7 @@ namespace {
 constexpr std::size_t kClassifyPart = 128;  // blocks
 constexpr std::size_t kStorePart = 4;       // runs
 constexpr std::size_t kSparseTry = 8;       // of so many runs, one is tried
+constexpr std::size_t kEntropyEvery = 8;    // of so many runs, one block of one is looked at
 // Compressed runs that save less than 6 % are stored raw: reading them is faster.
 constexpr std::size_t worthwhile(std::size_t raw_bytes) { return raw_bytes / 100 * 94; }
 
@@ -131,7 +133,7 @@ Task<BuiltFrame> FrameBuilder::build(OpenFrame& frame, FrameEffort effort, Align
     if (auto* write = std::get_if<WriteOp>(&op)) write->previous.clear();
   co_await find_duplicates(effort.dedup_reads, in_flight.get(), built.counts);
   number_new_blocks(built.counts);
-  encode_records(frame);
+  encode_records(frame, built);
 
   built.header.kind = FrameKind::kRecords;
   built.header.record_count = records_.count();
@@ -287,7 +289,7 @@ void FrameBuilder::number_new_blocks(FrameCounts& counts) {
   }
 }
 
-void FrameBuilder::encode_records(const OpenFrame& frame) {
+void FrameBuilder::encode_records(const OpenFrame& frame, BuiltFrame& built) {
   records_.clear();
   std::size_t first = 0;
   for (const Op& op : frame.ops) {
@@ -295,6 +297,9 @@ void FrameBuilder::encode_records(const OpenFrame& frame) {
         [&](const auto& of) {
           if constexpr (std::is_same_v<std::decay_t<decltype(of)>, WriteOp>) {
             encode_write(of, first);
+            const auto of_write = std::span(blocks_).subspan(first, of.pages.size());
+            built.stored_of_writes.push_back(static_cast<std::uint32_t>(std::ranges::count_if(
+                of_write, [](const Block& block) { return block.fate == Fate::kNew; })));
             first += of.pages.size();
           } else {
             records_.add(of);
@@ -360,6 +365,7 @@ Task<void> FrameBuilder::store_runs(BuiltFrame& built, std::optional<int> level)
               records_.bytes().size());
   built.runs.resize(run_count);
   built.codecs.resize(run_count);
+  built.entropies.assign(run_count, PulseRecord::kUnknown);
   for (std::size_t i = 0; i < run_count; ++i) {
     const std::size_t first = i * options_.run_blocks;
     built.runs[i] = {.offset = static_cast<std::uint32_t>(data_at + first * cdp::kBlockBytes +
@@ -375,6 +381,7 @@ Task<void> FrameBuilder::store_runs(BuiltFrame& built, std::optional<int> level)
                       for (std::size_t i = from; i < to; ++i) store_run(*frame, i, level);
                     });
 
+  runs_stored_ += run_count;
   if (level.has_value() && run_count > 0)
     sparse_ = std::all_of(built.codecs.begin(), built.codecs.end(),
                           [](Codec codec) { return codec == Codec::kRaw; });
@@ -390,6 +397,9 @@ void FrameBuilder::store_run(BuiltFrame& built, std::size_t run, std::optional<i
   entry.stored_bytes = static_cast<std::uint32_t>(
       encode_run_payload(std::span(new_blocks_).subspan(entry.first_block, entry.block_count),
                          level, {built.buffer.data() + entry.offset, room}, built.codecs[run]));
+  if ((runs_stored_ + run) % kEntropyEvery == 0)
+    built.entropies[run] = entropy_of(std::span<const std::byte, cdp::kBlockBytes>(
+        new_blocks_[entry.first_block], cdp::kBlockBytes));
 }
 
 Task<void> FrameBuilder::finish(BuiltFrame& built, FramePlace place) {

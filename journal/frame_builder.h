@@ -34,10 +34,10 @@ struct WriteOp {
   cdp::PageList previous{};  // given back once compared
 };
 
-using Op =
-    std::variant<WriteOp, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed, VolumeRemoved,
-                 MarkRecord, CheckpointRecord, CrashRecord, ClockRecord, RollbackRecord, GapRecord,
-                 VolumeCreatedFrom, VolumeResumed, UserRecord, TokenRecord, AuditRecord>;
+using Op = std::variant<WriteOp, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
+                        VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord, ClockRecord,
+                        RollbackRecord, GapRecord, VolumeCreatedFrom, VolumeResumed, UserRecord,
+                        TokenRecord, AuditRecord, PulseRecord>;
 Stamp stamp_of(const Op& op);
 
 // What a frame gathers before it is prepared, kept until it is durable.
@@ -110,7 +110,7 @@ class FrameBuilder {
   Task<void> compare(const Candidates* candidates, const BuiltFrame* in_flight,
                      FrameCounts* counts);
   void number_new_blocks(FrameCounts& counts);
-  void encode_records(const OpenFrame& frame);
+  void encode_records(const OpenFrame& frame, BuiltFrame& built);
   void encode_write(const WriteOp& op, std::size_t first);
   Task<void> store_runs(BuiltFrame& built, std::optional<int> level);
   void store_run(BuiltFrame& built, std::size_t run, std::optional<int> level) const;
@@ -131,6 +131,7 @@ class FrameBuilder {
   std::vector<const std::byte*> new_blocks_;
   RecordEncoder records_;
   std::vector<StoredPiece> pieces_;
+  std::uint64_t runs_stored_ = 0;  // in the frames before
   bool sparse_ = false;  // the last frames would not compress: try few runs only
 };
 

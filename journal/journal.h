@@ -28,6 +28,7 @@
 #include "cdp/io/signal.h"
 #include "cdp/recorder.h"
 #include "cdp/sequencer.h"
+#include "journal/activity.h"
 #include "journal/frame_listener.h"
 #include "journal/hash.h"
 #include "journal/state.h"
@@ -52,6 +53,9 @@ struct JournalOptions {
   std::uint32_t run_blocks = 16;           // new blocks compressed together; at most 64
   std::uint32_t inline_blocks = 16;        // frames up to this are prepared on the reactor
   std::optional<int> compression_level{};  // fixed level; unset: adapts to the queue
+  // Keeps what happened in each second until take_activity() is called, which somebody must do
+  // then.
+  bool meters_activity = false;
   bool zero_ahead = true;                  // write zeroes ahead of the appends when idle
   FingerprintFunction fingerprint = journal::fingerprint;
 
@@ -152,6 +156,14 @@ class Journal : public cdp::Recorder {
   // Leaves the space that the journal keeps for what it must record. Texts are checked (EINVAL, see
   // check_audit), not made fit.
   virtual Status record_audit(AuditRecord record) = 0;
+
+  // What happened in the seconds before `before` of which all is durable; each is told once. Before
+  // the wall clock's second, that is all of them that are over.
+  virtual std::vector<VolumeActivity> take_activity(std::int64_t before) = 0;
+  // Something has happened that take_activity() has not told yet.
+  virtual bool has_activity() const = 0;
+  // Leaves space, as record_audit. ENOENT: the vault has had no such volume.
+  virtual Status record_pulse(PulseRecord record) = 0;
 
   // Makes everything recorded durable, writes the footer and seals the segment. Nothing may be
   // recorded after this. Also ends the background work of a fenced journal (and then fails).

@@ -77,6 +77,9 @@ class JournalImpl final : public Journal {
   Status record_user(UserRecord record) override;
   Status record_token(TokenRecord record) override;
   Status record_audit(AuditRecord record) override;
+  std::vector<VolumeActivity> take_activity(std::int64_t before) override;
+  bool has_activity() const override { return !activity_.empty(); }
+  Status record_pulse(PulseRecord record) override;
   Task<Status> close() override;
 
  private:
@@ -111,6 +114,8 @@ class JournalImpl final : public Journal {
   Status check_new_volume(const Uuid& uuid, const std::string& name,
                           const std::string& backing) const;
   Error no_space_error() const;
+  // Whether `bytes` leave the space that is kept for gaps and for the next start.
+  bool leaves_reserve(std::uint64_t bytes) const;
   void add(Op op, std::uint32_t blocks, std::uint64_t record_bytes, std::uint64_t bound);
   template <typename Record>
   void add_control(const Record& record);
@@ -183,6 +188,7 @@ class JournalImpl final : public Journal {
   JournalState durable_state_;
   Lsn durable_;
   Lsn flush_wanted_;
+  ActivityMeter activity_;
   FrameListener* listener_ = nullptr;
   std::optional<Job> in_flight_;
   bool appending_ = false;

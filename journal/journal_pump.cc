@@ -301,6 +301,7 @@ void JournalImpl::became_durable(Job& job) {
     listener_->on_durable_frame(built.header, built.digest,
                                 built.bytes().subspan(kFrameHeaderBytes, metadata_bytes));
   }
+  if (options_.meters_activity) activity_.add(job.frame, built);
   ++statistics_.frames;
   statistics_.stored_bytes += built.header.data_bytes;
   statistics_.unique_bytes += built.counts.stored * cdp::kBlockBytes;

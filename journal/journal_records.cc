@@ -75,6 +75,11 @@ bool JournalImpl::started_short() const {
   return plan_.segment->capacity < options_.segment_bytes && !files_.ready();
 }
 
+bool JournalImpl::leaves_reserve(std::uint64_t bytes) const {
+  const std::uint64_t kept = started_short() ? plan_.segment->capacity / 2 : kReserveBytes;
+  return space_for(bytes + kept);
+}
+
 Error JournalImpl::no_space_error() const {
   return make_error(ENOSPC, "the change is refused: {}",
                     files_.failure().has_value() ? files_.failure()->message
@@ -442,10 +447,29 @@ Status JournalImpl::record_token(TokenRecord record) {
 Status JournalImpl::record_audit(AuditRecord record) {
   if (Status audit_ok = check_audit(record); !audit_ok.ok()) return audit_ok;
   if (Status control = check_control(0); !control.ok()) return control;
-  const std::uint64_t kept = started_short() ? plan_.segment->capacity / 2 : kReserveBytes;
-  if (!space_for(frame_bytes_bound(0) + kept)) return no_space_error();
+  if (!leaves_reserve(frame_bytes_bound(0))) return no_space_error();
   add_control(record);
   return {};
+}
+
+Status JournalImpl::record_pulse(PulseRecord record) {
+  if (state_.find(record.volume) == nullptr)
+    return make_error(ENOENT, "there is no volume number {}", record.volume.value);
+  if (Status control = check_control(0); !control.ok()) return control;
+  if (!leaves_reserve(small_bound())) return no_space_error();
+  // Where nothing has changed since the last CLOCK, it says that history is known up to here.
+  const Nanos now = scheduler_.now();
+  if (next_heartbeat_ - now > options_.close_second_after)
+    next_heartbeat_ = now + options_.heartbeat_interval;
+  record = bounded_pulse(record);
+  state_.apply(record);
+  add(record, 0, kSmallRecordBytes, small_bound());
+  return {};
+}
+
+std::vector<VolumeActivity> JournalImpl::take_activity(std::int64_t before) {
+  if (queued_ops_ > 0) before = std::min(before, second_of(durable_state_.time));
+  return activity_.take(before);
 }
 
 // ---------------------------------------------------------------- time

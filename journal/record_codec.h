@@ -33,7 +33,8 @@ enum class RecordType : std::uint8_t {
   kFooter = 11,
   kRollback = 16,
   kGap = 17,
-  // 18, 19 and 21 to 23 are reserved: PULSE, POLICY, LOCK, RELOCATE and EXPIRE.
+  kPulse = 18,
+  // 19 and 21 to 23 are reserved: POLICY, LOCK, RELOCATE and EXPIRE.
   kAudit = 20,
   kVolumeCreatedFrom = 24,
   kVolumeResumed = 25,
@@ -81,6 +82,13 @@ static_assert(kRecordHeaderBytes + 64 + 2 * kAuditActorBytesMax + kAuditActBytes
                   kAuditDetailBytesMax <=
               kControlRecordBound);
 
+// The counts of a pulse are numbers of 7 bits a byte, lowest first. Those of a second are bounded,
+// so that its record has 64 bytes at most.
+inline constexpr std::size_t kPulseBytesMax = 64;
+inline constexpr std::uint64_t kPulseCountMax = (std::uint64_t{1} << 56) - 1;
+// What cannot be said of a second, is said as the most that can.
+PulseRecord bounded_pulse(PulseRecord record);
+
 // A piece as it is stored: of new and repeated blocks the number among the frame's new blocks.
 struct StoredPiece {
   PieceKind kind = PieceKind::kZero;
@@ -125,6 +133,7 @@ class RecordEncoder {
   void add(const UserRecord& record);
   void add(const TokenRecord& record);
   void add(const AuditRecord& record);
+  void add(const PulseRecord& record);
   void add(const CheckpointRecord& record);
   void add(const CrashRecord& record);
   void add(const ClockRecord& record);
@@ -149,17 +158,18 @@ class RecordEncoder {
   template <typename T>
   void put(T value);
   void put_bytes(std::span<const std::byte> bytes);
+  void put_number(std::uint64_t value);
   void put_texts(std::string_view first, std::string_view second);
 
   std::vector<std::byte> bytes_;
   std::uint32_t count_ = 0;
 };
 
-using AnyRecord =
-    std::variant<WriteRecord, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
-                 VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord, ClockRecord,
-                 FooterRecord, RollbackRecord, GapRecord, VolumeCreatedFrom, VolumeResumed,
-                 UserRecord, TokenRecord, AuditRecord, StateVaultRecord, StateVolumeRecord>;
+using AnyRecord = std::variant<WriteRecord, ZeroRecord, VolumeCreated, VolumeResized, VolumeRenamed,
+                               VolumeRemoved, MarkRecord, CheckpointRecord, CrashRecord,
+                               ClockRecord, FooterRecord, RollbackRecord, GapRecord,
+                               VolumeCreatedFrom, VolumeResumed, UserRecord, TokenRecord,
+                               AuditRecord, PulseRecord, StateVaultRecord, StateVolumeRecord>;
 
 // Walks the records of one frame. `metadata` is what lies between the frame's header and its runs,
 // and must outlive the decoder; its checksum is checked by `open`.

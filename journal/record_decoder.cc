@@ -4,6 +4,7 @@
 #include <set>
 
 #include "cdp/base/endian.h"
+#include "cdp/io_statistics.h"
 #include "journal/record_codec.h"
 
 namespace journal {
@@ -20,6 +21,18 @@ bool can_be_a_size(std::uint64_t bytes) { return bytes <= kVolumeBlocksMax * cdp
 
 bool can_be_a_user(std::string_view name) {
   return !name.empty() && name.size() <= kUserNameBytesMax;
+}
+
+bool can_be_a_pulse(const PulseRecord& pulse, std::uint8_t step) {
+  if (step < 1 || step > 4 || pulse.begin < 0 || pulse.begin % seconds_of(pulse.step) != 0)
+    return false;
+  const auto is_unknown_or = [](std::uint8_t value, std::size_t most) {
+    return value <= most || value == PulseRecord::kUnknown;
+  };
+  return is_unknown_or(pulse.overwritten, 100) &&
+         is_unknown_or(pulse.entropy, PulseRecord::kEntropyMax) &&
+         is_unknown_or(pulse.p99, cdp::IoStatistics::kBounds.size()) &&
+         bounded_pulse(pulse) == pulse;
 }
 
 bool are_distinct(const std::vector<RollbackRecord::Volume>& volumes) {
@@ -50,6 +63,22 @@ struct RecordDecoder::Cursor {
     const auto from = take(sizeof(T));
     return good ? load_le<T>(from.data()) : T{};
   }
+  // As RecordEncoder::put_number writes it, in as few bytes as it needs.
+  std::uint64_t number() {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 56; shift += 7) {
+      const auto byte = get<std::uint8_t>();
+      value |= std::uint64_t{byte & 0x7fu} << shift;
+      if (byte < 0x80) {
+        if (byte == 0 && shift > 0) good = false;
+        return value;
+      }
+    }
+    good = false;
+    return 0;
+  }
+  // Up to the unit of records.
+  bool padding() { return zeroes(cdp::round_up(at, kRecordUnit) - at); }
   bool zeroes(std::size_t size) { return all_zero(take(size)) && good; }
   Uuid uuid() {
     Uuid uuid;
@@ -87,7 +116,7 @@ struct RecordDecoder::Cursor {
     };
     first = text(first_bytes);
     second = text(second_bytes);
-    if (!zeroes(cdp::round_up(at, kRecordUnit) - at)) good = false;
+    if (!padding()) good = false;
   }
 };
 
@@ -129,7 +158,7 @@ Result<AnyRecord> RecordDecoder::next() {
     newest_ = stamp.lsn;
   }
   const auto kind = static_cast<RecordType>(type);
-  const bool known = (type >= 1 && type <= 11) || type == 16 || type == 17 || type == 20 ||
+  const bool known = (type >= 1 && type <= 11) || (type >= 16 && type <= 18) || type == 20 ||
                      (type >= 24 && type <= 27) || type == 64 || type == 65;
   const bool in_state = kind == RecordType::kStateVault || kind == RecordType::kStateVolume;
   const bool in_both = kind == RecordType::kMark || kind == RecordType::kCrash ||
@@ -150,9 +179,11 @@ Result<AnyRecord> RecordDecoder::next() {
                          kind == RecordType::kFooter || kind == RecordType::kStateVolume ||
                          kind == RecordType::kCheckpoint || kind == RecordType::kRollback ||
                          kind == RecordType::kGap || kind == RecordType::kUser ||
-                         kind == RecordType::kToken;
+                         kind == RecordType::kToken || kind == RecordType::kPulse;
+  const bool has_first_block =
+      kind == RecordType::kWrite || kind == RecordType::kZero || kind == RecordType::kPulse;
   if ((flags != 0 && !has_flags) || (pieces != 0 && kind != RecordType::kWrite) ||
-      (first_block != 0 && kind != RecordType::kWrite && kind != RecordType::kZero))
+      (first_block != 0 && !has_first_block))
     return damaged("has a reserved field that is not zero");
   const bool of_no_volume = kind == RecordType::kCrash || kind == RecordType::kClock ||
                             kind == RecordType::kFooter || kind == RecordType::kRollback ||
@@ -299,6 +330,25 @@ Result<AnyRecord> RecordDecoder::next() {
              audit.origin.size() <= kAuditActorBytesMax && !audit.act.empty() &&
              audit.act.size() <= kAuditActBytesMax && audit.detail.size() <= kAuditDetailBytesMax;
       record = AnyRecord(std::move(audit));
+      break;
+    }
+    case RecordType::kPulse: {
+      PulseRecord pulse{.volume = volume,
+                        .stamp = stamp,
+                        .step = static_cast<PulseRecord::Step>(flags),
+                        .begin = static_cast<std::int64_t>(first_block)};
+      pulse.overwritten = cursor.get<std::uint8_t>();
+      pulse.entropy = cursor.get<std::uint8_t>();
+      pulse.p99 = cursor.get<std::uint8_t>();
+      pulse.writes = cursor.number();
+      pulse.flushes = cursor.number();
+      pulse.written_blocks = cursor.number();
+      pulse.zeroed_blocks = cursor.number();
+      pulse.trimmed_blocks = cursor.number();
+      pulse.stored_blocks = cursor.number();
+      pulse.stored_bytes = cursor.number();
+      sane = can_be_a_pulse(pulse, flags) && cursor.padding();
+      record = AnyRecord(pulse);
       break;
     }
     case RecordType::kCrash: {

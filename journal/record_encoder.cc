@@ -33,6 +33,12 @@ void RecordEncoder::put_texts(std::string_view first, std::string_view second) {
   bytes_.resize(cdp::round_up(bytes_.size(), kRecordUnit));
 }
 
+// 7 bits a byte, the lowest first; the highest bit says that more follow.
+void RecordEncoder::put_number(std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7) put(static_cast<std::uint8_t>(value | 0x80));
+  put(static_cast<std::uint8_t>(value));
+}
+
 void RecordEncoder::begin(const Header& header) {
   ++count_;
   put(static_cast<std::uint8_t>(header.type));
@@ -156,6 +162,44 @@ void RecordEncoder::add(const AuditRecord& record) {
   put(std::uint32_t{0});
   put_texts(record.actor, record.origin);
   put_texts(record.act, record.detail);
+}
+
+namespace {
+
+// The counts in the order in which they are stored, and the bytes that one of a second has at most.
+struct PulseCount {
+  std::uint64_t PulseRecord::* count;
+  unsigned bytes;
+};
+constexpr PulseCount kPulseCounts[] = {
+    {&PulseRecord::writes, 3},         {&PulseRecord::flushes, 3},
+    {&PulseRecord::written_blocks, 4}, {&PulseRecord::zeroed_blocks, 5},
+    {&PulseRecord::trimmed_blocks, 5}, {&PulseRecord::stored_blocks, 4},
+    {&PulseRecord::stored_bytes, 5}};
+
+}  // namespace
+
+PulseRecord bounded_pulse(PulseRecord record) {
+  for (const PulseCount& of : kPulseCounts) {
+    const std::uint64_t most = record.step == PulseRecord::Step::kSecond
+                                   ? (std::uint64_t{1} << (7 * of.bytes)) - 1
+                                   : kPulseCountMax;
+    record.*of.count = std::min(record.*of.count, most);
+  }
+  return record;
+}
+
+void RecordEncoder::add(const PulseRecord& record) {
+  begin({.type = RecordType::kPulse,
+         .flags = static_cast<std::uint8_t>(record.step),
+         .volume = record.volume,
+         .stamp = record.stamp,
+         .first_block = static_cast<std::uint64_t>(record.begin)});
+  put(record.overwritten);
+  put(record.entropy);
+  put(record.p99);
+  for (const PulseCount& of : kPulseCounts) put_number(record.*of.count);
+  bytes_.resize(cdp::round_up(bytes_.size(), kRecordUnit));
 }
 
 void RecordEncoder::add(const VolumeResized& record) {

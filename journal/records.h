@@ -193,6 +193,36 @@ struct AuditRecord {
   bool operator==(const AuditRecord&) const = default;
 };
 
+// What happened to a volume in a stretch of time. Of one stretch there may be several, which add
+// up. History alone: no state holds it.
+struct PulseRecord {
+  enum class Step : std::uint8_t { kSecond = 1, kMinute = 2, kHour = 3, kDay = 4 };
+  static constexpr std::uint8_t kUnknown = 255;
+  static constexpr std::uint8_t kEntropyMax = 200;
+
+  VolumeId volume{};
+  Stamp stamp{};
+  Step step = Step::kSecond;
+  std::int64_t begin = 0;  // seconds since 1970, a multiple of the step's length
+  std::uint64_t writes = 0;
+  std::uint64_t flushes = 0;
+  std::uint64_t written_blocks = 0;
+  std::uint64_t zeroed_blocks = 0;
+  std::uint64_t trimmed_blocks = 0;
+  std::uint64_t stored_blocks =
+      0;                           // of those written: neither zeroes, nor the same, nor duplicates
+  std::uint64_t stored_bytes = 0;  // of those, compressed
+  std::uint8_t overwritten = kUnknown;  // percent of the written blocks that held data before
+  std::uint8_t entropy = kUnknown;      // of stored blocks, in 25ths of a bit per byte
+  std::uint8_t p99 = kUnknown;  // of writes: the bound in cdp::IoStatistics; one behind: more
+
+  bool operator==(const PulseRecord&) const = default;
+};
+constexpr std::int64_t seconds_of(PulseRecord::Step step) {
+  constexpr std::int64_t kSeconds[] = {1, 60, 3600, 86400};
+  return kSeconds[static_cast<std::size_t>(step) - 1];
+}
+
 // The most bytes of their texts: UTF-8 without control characters.
 inline constexpr std::size_t kUserNameBytesMax = 64;
 inline constexpr std::size_t kVerifierBytesMax = 128;

@@ -92,6 +92,7 @@ struct JournalState {
   // First, those that have expired by the record's own time are dropped.
   void apply(const TokenRecord& record);
   void apply(const AuditRecord& record) { advance(record.stamp); }
+  void apply(const PulseRecord& record) { advance(record.stamp); }
   // Any other record: only the LSN and the time move on.
   void advance(Stamp stamp);
 };

@@ -85,6 +85,7 @@ class RecordVisitor {
   virtual void on_user(const UserRecord&) {}
   virtual void on_token(const TokenRecord&) {}
   virtual void on_audit(const AuditRecord&) {}
+  virtual void on_pulse(const PulseRecord&) {}
   virtual void on_checkpoint(const CheckpointRecord&) {}
   virtual void on_crash(const CrashRecord&) {}
   virtual void on_clock(const ClockRecord&) {}

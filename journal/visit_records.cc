@@ -38,6 +38,8 @@ void deliver(const AnyRecord& record, RecordVisitor& to) {
           to.on_token(of);
         else if constexpr (std::is_same_v<Type, AuditRecord>)
           to.on_audit(of);
+        else if constexpr (std::is_same_v<Type, PulseRecord>)
+          to.on_pulse(of);
         else if constexpr (std::is_same_v<Type, CheckpointRecord>)
           to.on_checkpoint(of);
         else if constexpr (std::is_same_v<Type, CrashRecord>)

@@ -38,6 +38,7 @@ class StateBuilder : public RecordVisitor {
   void on_user(const UserRecord& record) override { state_.apply(record); }
   void on_token(const TokenRecord& record) override { state_.apply(record); }
   void on_audit(const AuditRecord& record) override { state_.apply(record); }
+  void on_pulse(const PulseRecord& record) override { state_.apply(record); }
   void on_checkpoint(const CheckpointRecord& record) override { state_.apply(record); }
   void on_crash(const CrashRecord& record) override { state_.apply(record); }
   void on_clock(const ClockRecord& record) override { state_.apply(record); }

@@ -37,6 +37,7 @@ class TimeSearch final : public journal::RecordVisitor {
   void on_user(const journal::UserRecord& r) override { on_stamp(r.stamp); }
   void on_token(const journal::TokenRecord& r) override { on_stamp(r.stamp); }
   void on_audit(const journal::AuditRecord& r) override { on_stamp(r.stamp); }
+  void on_pulse(const journal::PulseRecord& r) override { on_stamp(r.stamp); }
   void on_checkpoint(const journal::CheckpointRecord& r) override { on_stamp(r.stamp); }
   void on_crash(const journal::CrashRecord& r) override { on_stamp(r.stamp); }
   void on_clock(const journal::ClockRecord& r) override { on_stamp(r.stamp); }

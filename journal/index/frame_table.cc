@@ -109,6 +109,36 @@ void visit_control(PageReader& pages, const Run& run, LsnInterval interval, std:
   }
 }
 
+struct WantedPulses {
+  std::uint8_t flag = 0;
+  std::uint64_t from = 0;  // both ordered
+  std::uint64_t until = 0;
+
+  bool may_be_in(std::uint64_t flags, std::uint64_t min_time, std::uint64_t max_time) const {
+    return (flags & flag) != 0 && max_time >= from && min_time <= until;
+  }
+};
+
+void visit_pulses(PageReader& pages, const Run& run, const WantedPulses& wanted, std::uint32_t page,
+                  std::uint32_t level, std::vector<FrameRow>& into) {
+  const CachedPage* const found = pages.find(run, page);
+  if (found == nullptr) return;
+  const CachedPageRef kept(const_cast<CachedPage*>(found));
+  const PackedPage rows(found->data);
+  for (unsigned row = 0; row < rows.rows(); ++row) {
+    if (level == 0) {
+      const FrameRow frame = frame_at_row(rows, row);
+      if (wanted.may_be_in(frame.flags, ordered(frame.min_time), ordered(frame.max_time)))
+        into.push_back(frame);
+      continue;
+    }
+    if (wanted.may_be_in(rows.get(kFenceFlags, row), rows.get(kFenceMinTime, row),
+                         rows.get(kFenceMaxTime, row)))
+      visit_pulses(pages, run, wanted, static_cast<std::uint32_t>(rows.get(kFrameChild, row)),
+                   level - 1, into);
+  }
+}
+
 // From the newest on, up to the first that is found. What lies before a missing page is of the next
 // attempt.
 Attempt find_clock(PageReader& pages, const Run& run, LsnInterval interval, std::uint32_t page,
@@ -187,6 +217,21 @@ Task<Status> control_frames(PageReader& pages, const Run& run, LsnInterval inter
     std::vector<FrameRow> found;
     visit_control(pages, run, interval, run.header().frames.root, run.header().frames.height,
                   found);
+    if (!pages.has_missing()) {
+      into.insert(into.end(), found.begin(), found.end());
+      co_return Status{};
+    }
+    if (Status loaded = co_await pages.load(); !loaded.ok()) co_return loaded;
+  }
+}
+
+Task<Status> pulse_frames(PageReader& pages, const Run& run, PulseRecord::Step step, Nanos from,
+                          Nanos until, std::vector<FrameRow>& into) {
+  if (run.header().frames.rows == 0) co_return Status{};
+  const WantedPulses wanted{FrameRow::pulse_flag(step), ordered(from), ordered(until)};
+  for (;;) {
+    std::vector<FrameRow> found;
+    visit_pulses(pages, run, wanted, run.header().frames.root, run.header().frames.height, found);
     if (!pages.has_missing()) {
       into.insert(into.end(), found.begin(), found.end());
       co_return Status{};

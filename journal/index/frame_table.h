@@ -31,6 +31,11 @@ Task<Status> deciding_frames(PageReader& pages, const Run& run, Nanos time,
 Task<Status> control_frames(PageReader& pages, const Run& run, LsnInterval interval,
                             std::vector<FrameRow>& into);
 
+// Appends the frames that have pulses of the step and were recorded at a time in [from, until]; in
+// LSN order.
+Task<Status> pulse_frames(PageReader& pages, const Run& run, PulseRecord::Step step, Nanos from,
+                          Nanos until, std::vector<FrameRow>& into);
+
 // The last frame that has CLOCK records and whose last LSN lies in the interval.
 Task<Result<std::optional<FrameRow>>> last_clock_frame(PageReader& pages, const Run& run,
                                                        LsnInterval interval);

@@ -31,6 +31,9 @@ class HistoryReader {
   Task<Status> visit_deciding(Nanos time, RecordVisitor& visitor);
   // Shows the frames in the interval that have control records, and damage, until done().
   Task<Status> visit_control(LsnInterval interval, RecordVisitor& visitor);
+  // Shows what of the frames lies in the interval, until done().
+  Task<Status> visit_frames(std::vector<FrameRow> frames, LsnInterval interval,
+                            RecordVisitor& visitor);
 
  private:
   // Those that decide the state at the end of the interval, which `last` has, or does not reach.
@@ -40,8 +43,6 @@ class HistoryReader {
   // Of the frames with an LSN in (known, lsn] the last one, or `next` where there is none; `next` is
   // the first one after `lsn`.
   Task<Result<FrameRow>> frame_before(FrameRow next, Lsn known, Lsn lsn);
-  Task<Status> visit_frames(std::vector<FrameRow> frames, LsnInterval interval,
-                            RecordVisitor& visitor);
   Task<Status> visit_frame(FrameRow row, LsnInterval interval, RecordVisitor& visitor);
   Task<Result<cdp::Disk*>> disk_of(std::uint32_t segment);
 

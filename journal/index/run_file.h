@@ -29,7 +29,11 @@ struct FrameRow {
     kControl = 1,  // records of volumes, marks, rollbacks, crashes, users or tokens
     kDamaged = 2,  // it cannot be read: LSNs are those that may be lost, times those around it
     kClock = 4,    // it has CLOCK records; of all those only the newest one matters to a state
+    kPulse = 8,    // PULSE records of seconds; of minutes, hours and days: the three bits above it
   };
+  static constexpr std::uint8_t pulse_flag(PulseRecord::Step step) {
+    return static_cast<std::uint8_t>(kPulse << (static_cast<unsigned>(step) - 1));
+  }
   std::uint32_t segment = 0;
   std::uint32_t offset = 0;       // a multiple of 4096
   std::uint32_t total_bytes = 0;  // a multiple of 4096

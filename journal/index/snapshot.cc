@@ -116,6 +116,24 @@ Task<Result<std::vector<FrameRow>>> Snapshot::control_frames(LsnInterval interva
   }
 }
 
+Task<Result<std::vector<FrameRow>>> Snapshot::pulse_frames(PulseRecord::Step step, Nanos from,
+                                                           Nanos until) const {
+  for (;;) {
+    const RunList runs = runs_;
+    std::vector<FrameRow> frames;
+    PageReader pages(scheduler_);
+    Status found;
+    for (std::size_t i = 0; i < runs->size() && found.ok(); ++i) {
+      const Run& run = *(*runs)[i];
+      if (run.header().max_time < from || run.header().min_time > until) continue;
+      found = co_await index::pulse_frames(pages, run, step, from, until, frames);
+    }
+    if (found.ok()) co_return frames;
+    Status replaced = co_await replace_damaged(runs, found.error());
+    if (!replaced.ok()) co_return replaced.error();
+  }
+}
+
 Task<Result<std::optional<FrameRow>>> Snapshot::clock_frame_in(RunList runs,
                                                                LsnInterval interval) const {
   PageReader pages(scheduler_);

@@ -52,6 +52,8 @@ class Snapshot final : public BlockMap {
   Task<Result<std::optional<FrameRow>>> frame_at(Lsn lsn) const;
   Task<Result<std::vector<FrameRow>>> deciding_frames(Nanos time) const;
   Task<Result<std::vector<FrameRow>>> control_frames(LsnInterval interval) const;
+  Task<Result<std::vector<FrameRow>>> pulse_frames(PulseRecord::Step step, Nanos from,
+                                                   Nanos until) const;
   Task<Result<std::optional<FrameRow>>> last_clock_frame(LsnInterval interval) const;
 
   // For scans, as for all questions: what failed on these runs is asked again of runs() where this

@@ -99,6 +99,20 @@ class TimeIndex final : public FrameListener, private RunKeeper {
   Task<Result<std::shared_ptr<const Snapshot>>> snapshot(Lsn lsn);
   // One that decides what `time` means, of everything that is known to be durable.
   Task<Result<std::shared_ptr<const Snapshot>>> snapshot_for(Nanos time);
+  // Shows the pulses of the step that were recorded at a time in [from, until], and whatever else
+  // is in their frames. It goes by all that is learnt, and makes no run for it.
+  Task<Status> visit_pulses(PulseRecord::Step step, Nanos from, Nanos until,
+                            RecordVisitor& visitor);
+
+  struct BlockBefore {
+    VolumeId volume{};
+    std::uint64_t block = 0;
+    Lsn lsn{};
+  };
+  // Of each block, whether the volume's newest change of it before the LSN left data there. It goes
+  // by what is known by now, makes no run for it, and takes no notice of rollbacks: for estimates.
+  Task<Result<std::vector<bool>>> held_data(std::vector<BlockBefore> blocks);
+
   // The end of what was learnt.
   Lsn learnt() const { return learnt_; }
 

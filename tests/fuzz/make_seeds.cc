@@ -83,6 +83,21 @@ std::vector<RecordEncoder> records_of_history() {
   add(UserRecord{stamp(), "ops", "$argon2id$v=19$", 5, false});
   add(TokenRecord{stamp(), Digest{}, "ops", "backup host", 1, {1 << 20}, false});
   add(AuditRecord{stamp(), 200, "ops", "10.0.0.1", "rollBack", "db to 102"});
+  add(PulseRecord{{1},
+                  stamp(),
+                  PulseRecord::Step::kSecond,
+                  1 << 20,
+                  300,
+                  2,
+                  800,
+                  1,
+                  2,
+                  700,
+                  1u << 20,
+                  40,
+                  180,
+                  5});
+  add(PulseRecord{{1}, stamp(), PulseRecord::Step::kDay, 86400, 1u << 30});
   add(TokenRecord{stamp(), Digest{}, "ops", "backup host", 1, {1 << 20}, true});
   add(UserRecord{stamp(), "ops", "", 5, true});
   add(VolumeCreatedFrom{{3}, stamp(), uuid, 1u << 20, {1}, {104}, "copy", ""});

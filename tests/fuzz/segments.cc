@@ -146,6 +146,7 @@ class Follower final : public RecordVisitor {
   void on_user(const UserRecord& r) override { note(r.stamp.lsn); }
   void on_token(const TokenRecord& r) override { note(r.stamp.lsn); }
   void on_audit(const AuditRecord& r) override { note(r.stamp.lsn); }
+  void on_pulse(const PulseRecord& r) override { note(r.stamp.lsn); }
   void on_checkpoint(const CheckpointRecord& r) override { note(r.stamp.lsn); }
   void on_crash(const CrashRecord& r) override { note(r.stamp.lsn); }
   void on_clock(const ClockRecord& r) override { note(r.stamp.lsn); }

@@ -188,6 +188,12 @@ class FlippedVault : public TimeIndexWorld {
     audit.act = "rollBack";
     audit.detail = "of two volumes";
     EXPECT_TRUE(journal.record_audit(audit).ok());
+    for (const auto step : {PulseRecord::Step::kSecond, PulseRecord::Step::kDay}) {
+      PulseRecord pulse{.volume = volumes[0], .stamp = stamp(), .step = step, .begin = 86400};
+      pulse.writes = 3;
+      pulse.stored_bytes = 1000;
+      EXPECT_TRUE(journal.record_pulse(pulse).ok());
+    }
     EXPECT_TRUE(machine.scheduler.run(journal.admit(0)).ok());
     journal.record_checkpoint(volumes[0], stamp(), point, std::nullopt);
     steps(5);
@@ -378,6 +384,7 @@ class History final : public RecordVisitor {
   void on_user(const UserRecord& r) override { add(r, RecordType::kUser); }
   void on_token(const TokenRecord& r) override { add(r, RecordType::kToken); }
   void on_audit(const AuditRecord& r) override { add(r, RecordType::kAudit); }
+  void on_pulse(const PulseRecord& r) override { add(r, RecordType::kPulse); }
   void on_checkpoint(const CheckpointRecord& r) override { add(r, RecordType::kCheckpoint); }
   void on_crash(const CrashRecord& r) override { add(r, RecordType::kCrash); }
   void on_clock(const ClockRecord& r) override { add(r, RecordType::kClock); }
@@ -612,7 +619,8 @@ TEST(ByteFlips, WhoeverReadsTheVaultGetsWhatWasWrittenOrIsTold) {
         RecordType::kVolumeResized, RecordType::kVolumeRenamed, RecordType::kVolumeRemoved,
         RecordType::kMark, RecordType::kCheckpoint, RecordType::kCrash, RecordType::kClock,
         RecordType::kRollback, RecordType::kGap, RecordType::kVolumeCreatedFrom,
-        RecordType::kVolumeResumed, RecordType::kUser, RecordType::kToken, RecordType::kAudit})
+        RecordType::kVolumeResumed, RecordType::kUser, RecordType::kToken, RecordType::kAudit,
+        RecordType::kPulse})
     EXPECT_TRUE(whole.right().kinds.contains(kind)) << "no record of type " << static_cast<int>(kind);
 
   std::map<std::string, std::vector<const Part*>> by_kind;

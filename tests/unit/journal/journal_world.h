@@ -63,6 +63,7 @@ class Collector final : public RecordVisitor {
   void on_user(const UserRecord& record) override { users.push_back(record); }
   void on_token(const TokenRecord& record) override { tokens.push_back(record); }
   void on_audit(const AuditRecord& record) override { audits.push_back(record); }
+  void on_pulse(const PulseRecord& record) override { pulses.push_back(record); }
   void on_checkpoint(const CheckpointRecord&) override { ++controls; }
   void on_crash(const CrashRecord& record) override { crashes.push_back(record); }
   void on_clock(const ClockRecord& record) override { clocks.push_back(record); }
@@ -74,6 +75,7 @@ class Collector final : public RecordVisitor {
   std::vector<UserRecord> users;
   std::vector<TokenRecord> tokens;
   std::vector<AuditRecord> audits;
+  std::vector<PulseRecord> pulses;
   std::vector<CrashRecord> crashes;
   std::vector<ClockRecord> clocks;
   std::vector<Damage> damages;

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ActivityMeter: what happened to each volume in each second of the wall clock, counted as frames
+// become durable. Pulses (PulseRecord) are made of it.
+//
+// Counts are exact but for two estimates: the entropy of stored blocks, of one in some hundred, and
+// the blocks that somebody may look up to tell overwritten from new ones, a sample of each second.
+// One thread; nothing here waits.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "journal/built_frame.h"
+#include "journal/frame_builder.h"
+
+namespace journal {
+
+// Since 1970, rounded down.
+std::int64_t second_of(Nanos time);
+
+// Entropy of the bytes' values in 25ths of a bit per byte: 0 where all are the same, 200 where all
+// values are as frequent.
+std::uint8_t entropy_of(std::span<const std::byte, cdp::kBlockBytes> block);
+
+// Of one volume in one second, by the stamps of the changes.
+struct VolumeActivity {
+  static constexpr std::size_t kSamplesMax = 16;
+
+  VolumeId volume{};
+  std::int64_t second = 0;  // since 1970
+  Lsn first_lsn{};          // of its changes
+  std::uint64_t writes = 0;
+  std::uint64_t written_blocks = 0;
+  std::uint64_t zeroed_blocks = 0;
+  std::uint64_t trimmed_blocks = 0;
+  std::uint64_t stored_blocks = 0;
+  std::uint64_t stored_bytes = 0;  // its share of the frames' runs
+  std::uint64_t entropy_sum = 0;   // of so many blocks:
+  std::uint64_t entropy_blocks = 0;
+  // Some of the blocks written, each as likely as another.
+  std::array<std::uint64_t, kSamplesMax> samples{};
+  std::size_t sample_count = 0;
+};
+
+class ActivityMeter {
+ public:
+  // Of a frame that has become durable; its ops are still there.
+  void add(const OpenFrame& frame, const BuiltFrame& built);
+  bool empty() const { return activities_.empty(); }
+  // Hands over the seconds before `second`, by volume and second.
+  std::vector<VolumeActivity> take(std::int64_t second);
+
+ private:
+  // A uniform sample of a stream of blocks whose length is not known (Li, "Reservoir-Sampling
+  // Algorithms of Time Complexity O(n(1 + log(N/n)))", Algorithm L).
+  struct Reservoir {
+    std::uint64_t random = 0;  // a state of xorshift64*
+    double weight = 1;
+    std::uint64_t next = 0;  // the number, among the second's blocks, of the one to be taken next
+  };
+  struct Slot {
+    VolumeActivity activity{};
+    Reservoir reservoir{};
+  };
+
+  Slot& slot(VolumeId volume, Stamp stamp);
+  static double random_part(Reservoir& reservoir);
+  static void take_samples(Slot& slot, std::uint64_t first_block, std::uint64_t count);
+
+  std::unordered_map<std::uint64_t, Slot> activities_;  // by second and volume
+  std::uint64_t last_key_ = 0;
+  Slot* last_ = nullptr;  // most changes are of the volume and second of the one before
+};
+
+}  // namespace journal
