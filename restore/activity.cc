@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restore/activity.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "journal/activity.h"
+#include "restore/pulse_sum.h"
+
+namespace restore {
+namespace {
+
+using cdp::make_error;
+using cdp::Nanos;
+using cdp::Result;
+using cdp::Status;
+using cdp::Task;
+using journal::PulseRecord;
+using journal::seconds_of;
+using Step = PulseRecord::Step;
+
+// One frame is read for each, at most.
+constexpr std::int64_t kPulsesMax = 40'000;
+// A pulse is recorded so soon after the end of what it is about, or after the next start.
+constexpr std::int64_t kRecordedWithin = 15;
+
+// Seconds, [from, until).
+struct Stretch {
+  std::int64_t from = 0;
+  std::int64_t until = 0;
+};
+
+std::int64_t rounded_down(std::int64_t second, std::int64_t length) {
+  const std::int64_t rest = second % length;
+  return second - (rest < 0 ? rest + length : rest);
+}
+
+std::int64_t rounded_up(std::int64_t second, std::int64_t length) {
+  return rounded_down(second + length - 1, length);
+}
+
+Nanos time_of(std::int64_t second) {
+  constexpr std::int64_t kMost = INT64_MAX / cdp::seconds(1).value;
+  return cdp::seconds(std::clamp(second, -kMost, kMost));
+}
+
+// The longest that steps can be made of.
+Step source_of(std::int64_t step) {
+  for (const Step source : {Step::kDay, Step::kHour, Step::kMinute})
+    if (step % seconds_of(source) == 0) return source;
+  return Step::kSecond;
+}
+
+class Reading final : public journal::RecordVisitor {
+ public:
+  Reading(journal::index::TimeIndex& index, ActivityQuery query) : index_(index), query_(query) {}
+
+  void doubt(Stretch when) { doubts_.push_back(when); }
+
+  // Pulses of `step` where they can be relied on, of shorter ones elsewhere. The stretch is a
+  // multiple of the step's length.
+  Task<Status> read(Step step, Stretch when) {
+    if (step == Step::kSecond) co_return co_await take(step, when);
+    const std::int64_t length = seconds_of(step);
+    const auto shorter = static_cast<Step>(static_cast<int>(step) - 1);
+    std::int64_t at = when.from;
+    while (at < when.until) {
+      // Up to the next doubt, and then the doubt.
+      Stretch next{when.until, when.until};
+      for (const Stretch& doubt : doubts_) {
+        const Stretch wide{rounded_down(doubt.from, length),
+                           std::min(rounded_up(doubt.until, length), when.until)};
+        if (wide.until > at && std::max(wide.from, at) < next.from)
+          next = {std::max(wide.from, at), wide.until};
+      }
+      if (at < next.from) {
+        Status taken = co_await take(step, {at, next.from});
+        if (!taken.ok()) co_return taken;
+      }
+      if (next.from < next.until) {
+        Status taken = co_await read(shorter, next);
+        if (!taken.ok()) co_return taken;
+      }
+      at = next.until;
+    }
+    co_return Status();
+  }
+
+  void on_pulse(const PulseRecord& pulse) override {
+    if (pulse.volume == query_.volume && pulse.step == taking_ && pulse.begin >= wanted_.from &&
+        pulse.begin < wanted_.until)
+      sums_[rounded_down(pulse.begin, query_.step)].add(pulse);
+  }
+
+  std::vector<ActivityStep> steps() const {
+    std::vector<ActivityStep> steps;
+    for (const auto& [begin, sum] : sums_) steps.push_back({begin, sum.total()});
+    return steps;
+  }
+
+ private:
+  Task<Status> take(Step step, Stretch when) {
+    taking_ = step;
+    wanted_ = when;
+    co_return co_await index_.visit_pulses(step, time_of(when.from),
+                                           time_of(when.until + kRecordedWithin), *this);
+  }
+
+  journal::index::TimeIndex& index_;
+  const ActivityQuery query_;
+  std::vector<Stretch> doubts_;
+  std::map<std::int64_t, PulseSum> sums_;
+  Step taking_ = Step::kSecond;
+  Stretch wanted_{};
+};
+
+Status check(const ActivityQuery& query) {
+  if (query.step < 1) return make_error(EINVAL, "a step of activity is at least a second");
+  const std::int64_t seconds = query.until - query.from;
+  if (seconds / query.step > kActivityStepsMax)
+    return make_error(
+        EINVAL,
+        "that would be {} steps, and {} can be asked for: ask for longer ones, or for "
+        "less time",
+        seconds / query.step, kActivityStepsMax);
+  const Step source = source_of(query.step);
+  if (seconds / seconds_of(source) > kPulsesMax)
+    return make_error(
+        EINVAL,
+        "so much time cannot be told in steps of {} s: ask for less of it, or for steps "
+        "of whole {}",
+        query.step, source == Step::kSecond ? "minutes" : "hours or days");
+  return {};
+}
+
+}  // namespace
+
+Task<Result<std::vector<ActivityStep>>> read_activity(journal::index::TimeIndex& index,
+                                                      const journal::JournalState& newest,
+                                                      ActivityQuery query) {
+  if (Status possible = check(query); !possible.ok()) co_return possible.error();
+  const Stretch all{rounded_down(query.from, query.step), rounded_up(query.until, query.step)};
+  Reading reading(index, query);
+  // What is not over, or has only just been.
+  const std::int64_t now = journal::second_of(newest.time);
+  reading.doubt({now - 2, std::max(now, all.until) + 1});
+  for (const journal::CrashRecord& crash : newest.crashes) {
+    if (journal::second_of(crash.stamp.time) < all.from) continue;
+    auto snapshot = co_await index.snapshot(crash.last_lsn);
+    if (!snapshot.ok()) co_return snapshot.error();
+    auto last = co_await (*snapshot)->frame_at(crash.last_lsn);
+    if (!last.ok()) co_return last.error();
+    if (!last->has_value()) continue;
+    const std::int64_t end = journal::second_of((*last)->max_time);
+    reading.doubt({end - 2, end + 1});
+  }
+  Status read = co_await reading.read(source_of(query.step), all);
+  if (!read.ok()) co_return read.error();
+  co_return reading.steps();
+}
+
+}  // namespace restore
