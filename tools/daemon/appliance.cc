@@ -30,6 +30,11 @@ std::size_t write_pool_pages(const ApplianceOptions& options) {
          options.journal.queue_blocks;
 }
 
+ApplianceOptions with_meter(ApplianceOptions options) {
+  options.journal.meters_activity = true;
+  return options;
+}
+
 }  // namespace
 
 Appliance::Appliance(cdp::Scheduler& scheduler, const cdp::Clock& clock, Host& host,
@@ -37,7 +42,7 @@ Appliance::Appliance(cdp::Scheduler& scheduler, const cdp::Clock& clock, Host& h
     : scheduler_(scheduler),
       clock_(clock),
       host_(host),
-      options_(std::move(options)),
+      options_(with_meter(std::move(options))),
       sequencer_(clock),
       write_pages_(scheduler, write_pool_pages(options_)),
       read_pages_(scheduler, kReadPoolBytes / cdp::kBlockBytes),
@@ -73,8 +78,24 @@ Task<Status> Appliance::open() {
   auto exports = co_await PointExports::open(clock_, host_, *this, options_.state_path);
   if (!exports) co_return std::move(exports).error();
   point_exports_ = *std::move(exports);
+  keep_pulses();
   for (const std::string& alert : alerts()) spdlog::error("{}", alert);
   co_return Status{};
+}
+
+void Appliance::keep_pulses() {
+  pulses_.emplace(PulseKeeper::Parts{
+      .scheduler = scheduler_,
+      .clock = clock_,
+      .sequencer = sequencer_,
+      .journal = *journal_,
+      .index = *index_,
+      .statistics_of = [this](VolumeId id) -> const cdp::IoStatistics* {
+        const auto live = live_.find(id);
+        const bool is_served = live != live_.end() && live->second.volume != nullptr;
+        return is_served ? &live->second.volume->io_statistics() : nullptr;
+      }});
+  pulses_->start();
 }
 
 Task<Status> Appliance::open_directories() {
@@ -164,6 +185,8 @@ Task<Status> Appliance::stop() {
     Status closed = co_await live.volume->close();
     if (!closed && outcome) outcome = std::move(closed);
   }
+  if (pulses_) co_await pulses_->stop();
+  pulses_.reset();
   live_.clear();
   if (point_exports_ != nullptr) {
     Status closed = co_await point_exports_->close();

@@ -35,6 +35,7 @@
 #include "tools/api/queries.h"
 #include "tools/daemon/host.h"
 #include "tools/daemon/point_exports.h"
+#include "tools/daemon/pulse_keeper.h"
 
 namespace tools {
 
@@ -146,6 +147,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
                                                                          const char* what);
   cdp::Task<cdp::Status> open_journal();
   cdp::Task<cdp::Status> open_index();
+  void keep_pulses();
   cdp::Task<cdp::Status> open_volume(journal::VolumeState volume);
   cdp::Task<cdp::Result<cdp::VolumeHydration>> replay(const journal::VolumeState& volume,
                                                       cdp::Disk& backing);
@@ -183,6 +185,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   std::shared_ptr<journal::BlockReader> blocks_;  // of all that read at points
   std::unique_ptr<PointExports> point_exports_;
   std::map<cdp::VolumeId, LiveVolume> live_;
+  std::optional<PulseKeeper> pulses_;
   std::set<cdp::VolumeId> rolling_back_;
 };
 

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PulseKeeper: turns what the journal has metered into PULSE records, soon after each second in
+// which a volume changed; and adds them up to those of minutes, hours and days, which are recorded
+// when they are over.
+//
+// A stop records what there is of the current minute, hour and day; after an end by force their
+// shorter ones say the same, and whoever reads activity goes by those. What cannot be recorded, as
+// the vault is full, is kept and tried again.
+//
+// On the scheduler's thread. All that it is given must outlive it; stop() must have returned before
+// it is destroyed.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "cdp/base/clock.h"
+#include "cdp/io/scheduler.h"
+#include "cdp/io/signal.h"
+#include "cdp/io_statistics.h"
+#include "cdp/sequencer.h"
+#include "journal/index/time_index.h"
+#include "journal/journal.h"
+#include "restore/pulse_sum.h"
+
+namespace tools {
+
+class PulseKeeper {
+ public:
+  // What was asked of a volume since it was opened; null where it is not served.
+  using StatisticsOf = std::function<const cdp::IoStatistics*(cdp::VolumeId)>;
+
+  struct Parts {
+    cdp::Scheduler& scheduler;
+    const cdp::Clock& clock;
+    cdp::Sequencer& sequencer;
+    journal::Journal& journal;
+    journal::index::TimeIndex& index;
+    StatisticsOf statistics_of;
+  };
+  explicit PulseKeeper(Parts parts);
+
+  // Begins it.
+  void start() { running_.spawn(run()); }
+  // Records all that there is. Nobody may change a volume any more.
+  cdp::Task<void> stop();
+
+ private:
+  static constexpr std::size_t kSums = 3;  // of a minute, an hour, a day
+  struct Sum {
+    std::int64_t begin = 0;
+    restore::PulseSum sum{};
+  };
+  // What is known of a volume that has changed lately.
+  struct Known {
+    std::array<Sum, kSums> sums{};
+    std::uint64_t flushes = 0;  // answered, up to the newest pulse
+    std::array<std::uint64_t, cdp::IoStatistics::kBounds.size() + 1> writes_by_latency{};
+  };
+
+  cdp::Task<void> run();
+  // One look at the seconds before `before`, and at the sums that are over by then.
+  cdp::Task<void> look(std::int64_t before);
+  // Percent of the samples that held data before; kUnknown where that cannot be told.
+  cdp::Task<std::vector<std::uint8_t>> find_overwritten(
+      const std::vector<journal::VolumeActivity>& activities);
+  // What clients have asked for since the last call; nothing where it is not known.
+  struct Asked {
+    std::uint64_t flushes = 0;
+    std::uint8_t p99 = journal::PulseRecord::kUnknown;
+  };
+  Asked take_asked(cdp::VolumeId volume, Known& known);
+  void add_up(const journal::PulseRecord& pulse, Known& known);
+  // Puts the sums that are over before `before` to what is to be recorded.
+  void end_sums(cdp::VolumeId volume, Known& known, std::int64_t before);
+  void record_pending();
+  Parts parts_;
+  std::map<cdp::VolumeId, Known> known_;
+  std::deque<journal::PulseRecord> pending_;  // not recorded yet
+  bool stopping_ = false;
+  cdp::Signal stop_;
+  cdp::TaskGroup running_;
+};
+
+}  // namespace tools
