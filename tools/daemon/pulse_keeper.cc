@@ -67,21 +67,18 @@ Task<void> PulseKeeper::stop() {
 Task<void> PulseKeeper::look(std::int64_t before) {
   const std::vector<VolumeActivity> activities = parts_.journal.take_activity(before);
   const std::vector<std::uint8_t> overwritten = co_await find_overwritten(activities);
-  std::map<cdp::VolumeId, Asked> asked;
-  for (auto& [volume, known] : known_) asked[volume] = take_asked(volume, known);
   for (std::size_t i = 0; i < activities.size(); ++i) {
     PulseRecord pulse = pulse_of(activities[i]);
     pulse.overwritten = overwritten[i];
-    const auto [at, is_new] = known_.try_emplace(pulse.volume);
-    if (is_new) asked[pulse.volume] = take_asked(pulse.volume, at->second);
-    // Of several seconds of a volume, the first one gets all.
-    const Asked of_volume = std::exchange(asked[pulse.volume], Asked{});
-    pulse.flushes = of_volume.flushes;
-    pulse.p99 = of_volume.p99;
-    add_up(pulse, at->second);
+    Known& known = known_[pulse.volume];
+    add_asked(pulse, known);  // of several seconds, the first one gets all
+    add_up(pulse, known);
     pending_.push_back(pulse);
   }
-  for (auto& [volume, known] : known_) end_sums(volume, known, before);
+  for (auto& [volume, known] : known_) {
+    known.told = std::exchange(known.seen, asked_of(volume));
+    end_sums(volume, known, before);
+  }
   std::erase_if(known_, [this](const auto& of) {
     return parts_.statistics_of(of.first) == nullptr && of.second.sums.front().sum.empty() &&
            of.second.sums.back().sum.empty();
@@ -115,29 +112,32 @@ Task<std::vector<std::uint8_t>> PulseKeeper::find_overwritten(
   co_return percents;
 }
 
-PulseKeeper::Asked PulseKeeper::take_asked(cdp::VolumeId volume, Known& known) {
+PulseKeeper::Asked PulseKeeper::asked_of(cdp::VolumeId volume) const {
   const cdp::IoStatistics* const statistics = parts_.statistics_of(volume);
   if (statistics == nullptr) return {};
-  const auto& writes = statistics->of(cdp::IoStatistics::Kind::kWrite).by_latency;
-  const std::uint64_t flushes = statistics->of(cdp::IoStatistics::Kind::kFlush).requests;
+  return {.flushes = statistics->of(cdp::IoStatistics::Kind::kFlush).requests,
+          .writes_by_latency = statistics->of(cdp::IoStatistics::Kind::kWrite).by_latency};
+}
+
+void PulseKeeper::add_asked(PulseRecord& pulse, Known& known) const {
+  const Asked now = asked_of(pulse.volume);
   // A device that was opened anew counts anew.
-  if (flushes < known.flushes || !std::equal(writes.begin(), writes.end(),
-                                             known.writes_by_latency.begin(), std::greater_equal{}))
-    known = {.sums = known.sums};
-  Asked asked{.flushes = flushes - known.flushes};
-  auto since = writes;
-  for (std::size_t i = 0; i < since.size(); ++i) since[i] -= known.writes_by_latency[i];
-  const std::uint64_t all = std::accumulate(since.begin(), since.end(), std::uint64_t{0});
+  const auto since = [](std::uint64_t then, std::uint64_t counted) {
+    return counted >= then ? counted - then : counted;
+  };
+  pulse.flushes = since(known.told.flushes, now.flushes);
+  auto writes = now.writes_by_latency;
+  for (std::size_t i = 0; i < writes.size(); ++i)
+    writes[i] = since(known.told.writes_by_latency[i], writes[i]);
+  const std::uint64_t all = std::accumulate(writes.begin(), writes.end(), std::uint64_t{0});
   std::uint64_t within = 0;
-  for (std::size_t i = 0; all > 0 && i < since.size(); ++i) {
-    within += since[i];
+  for (std::size_t i = 0; all > 0 && i < writes.size(); ++i) {
+    within += writes[i];
     if (within * 100 < all * 99) continue;
-    asked.p99 = static_cast<std::uint8_t>(i);
+    pulse.p99 = static_cast<std::uint8_t>(i);
     break;
   }
-  known.flushes = flushes;
-  known.writes_by_latency = writes;
-  return asked;
+  known.told = known.seen = now;
 }
 
 void PulseKeeper::add_up(const PulseRecord& pulse, Known& known) {

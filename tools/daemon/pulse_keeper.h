@@ -56,11 +56,18 @@ class PulseKeeper {
     std::int64_t begin = 0;
     restore::PulseSum sum{};
   };
+  // What clients have asked for since the device was opened.
+  struct Asked {
+    std::uint64_t flushes = 0;
+    std::array<std::uint64_t, cdp::IoStatistics::kBounds.size() + 1> writes_by_latency{};
+  };
   // What is known of a volume that has changed lately.
   struct Known {
     std::array<Sum, kSums> sums{};
-    std::uint64_t flushes = 0;  // answered, up to the newest pulse
-    std::array<std::uint64_t, cdp::IoStatistics::kBounds.size() + 1> writes_by_latency{};
+    // Up to the last look but one, and the last one, or the newest pulse if it is later: a change
+    // may come with the second look after it, and what was asked for without any is no part of one.
+    Asked told{};
+    Asked seen{};
   };
 
   cdp::Task<void> run();
@@ -69,12 +76,9 @@ class PulseKeeper {
   // Percent of the samples that held data before; kUnknown where that cannot be told.
   cdp::Task<std::vector<std::uint8_t>> find_overwritten(
       const std::vector<journal::VolumeActivity>& activities);
-  // What clients have asked for since the last call; nothing where it is not known.
-  struct Asked {
-    std::uint64_t flushes = 0;
-    std::uint8_t p99 = journal::PulseRecord::kUnknown;
-  };
-  Asked take_asked(cdp::VolumeId volume, Known& known);
+  // Nothing where it is not served.
+  Asked asked_of(cdp::VolumeId volume) const;
+  void add_asked(journal::PulseRecord& pulse, Known& known) const;
   void add_up(const journal::PulseRecord& pulse, Known& known);
   // Puts the sums that are over before `before` to what is to be recorded.
   void end_sums(cdp::VolumeId volume, Known& known, std::int64_t before);

@@ -456,15 +456,74 @@ TEST(Format, UsersTokensAndAuditsThatCannotBeAreRefused) {
   EXPECT_TRUE(is_refused(AuditRecord{.stamp = stamp, .act = "a", .detail = text(2049)}));
 }
 
+TEST(Format, PulsesAreSmallAndReadBack) {
+  const Vault vault = example_vault();
+  const auto bytes_of = [&](const PulseRecord& record) {
+    RecordEncoder records;
+    records.add(record);
+    const Decoded decoded = decode(vault, FrameKind::kRecords, records.bytes(), 1);
+    EXPECT_FALSE(decoded.error.has_value()) << decoded.error->message;
+    EXPECT_EQ(std::get<PulseRecord>(decoded.records[0]), record);
+    EXPECT_TRUE(decode(vault, FrameKind::kState, records.bytes(), 1).error.has_value());
+    EXPECT_TRUE(decode(vault, FrameKind::kFooter, records.bytes(), 1).error.has_value());
+    return records.bytes().size();
+  };
+  PulseRecord pulse{.volume = {1}, .stamp = {.lsn = {200}, .time = {77}}, .begin = 1'582'455'360};
+  pulse.writes = 1;
+  pulse.written_blocks = 1;
+  EXPECT_EQ(bytes_of(pulse), 48u) << "of a second in which little happened";
+  for (std::uint64_t PulseRecord::* const count :
+       {&PulseRecord::writes, &PulseRecord::flushes, &PulseRecord::written_blocks,
+        &PulseRecord::zeroed_blocks, &PulseRecord::trimmed_blocks, &PulseRecord::stored_blocks,
+        &PulseRecord::stored_bytes})
+    pulse.*count = UINT64_MAX;
+  pulse.overwritten = 100;
+  pulse.entropy = PulseRecord::kEntropyMax;
+  pulse.p99 = 17;
+  EXPECT_EQ(bytes_of(bounded_pulse(pulse)), kPulseBytesMax) << "of a second in which all happened";
+  pulse.step = PulseRecord::Step::kDay;
+  pulse.begin = 86400;
+  EXPECT_LE(bytes_of(bounded_pulse(pulse)), 96u);
+}
+
+TEST(Format, PulsesThatCannotBeAreRefused) {
+  const Vault vault = example_vault();
+  const auto is_refused = [&](const auto& change) {
+    PulseRecord pulse{.volume = {1}, .stamp = {.lsn = {200}, .time = {}}, .begin = 7200};
+    pulse.step = PulseRecord::Step::kHour;
+    change(pulse);
+    RecordEncoder records;
+    records.add(pulse);
+    return decode(vault, FrameKind::kRecords, records.bytes(), 1).error.has_value();
+  };
+  EXPECT_FALSE(is_refused([](PulseRecord&) {}));
+  EXPECT_TRUE(is_refused([](PulseRecord& of) { of.volume = {}; }));
+  EXPECT_TRUE(is_refused([](PulseRecord& of) { of.step = {}; }));
+  EXPECT_TRUE(is_refused([](PulseRecord& of) { of.step = static_cast<PulseRecord::Step>(5); }));
+  EXPECT_TRUE(is_refused([](PulseRecord& of) { of.begin = 7201; })) << "not on the hour";
+  EXPECT_TRUE(is_refused([](PulseRecord& of) { of.begin = -3600; }));
+  EXPECT_TRUE(is_refused([](PulseRecord& of) { of.overwritten = 101; }));
+  EXPECT_TRUE(is_refused([](PulseRecord& of) { of.entropy = 201; }));
+  EXPECT_TRUE(is_refused([](PulseRecord& of) { of.p99 = 18; }));
+  EXPECT_TRUE(is_refused([](PulseRecord& of) { of.writes = kPulseCountMax + 1; }));
+  EXPECT_TRUE(is_refused([](PulseRecord& of) {
+    of.step = PulseRecord::Step::kSecond;
+    of.writes = 1u << 21;
+  })) << "more than a second has room for";
+}
+
 // However the bytes of one of them are changed under a valid checksum: it is refused, or is exactly
 // what would be written.
-TEST(Format, UsersTokensAndAuditsThatAreDamagedAreRefusedOrWhatTheySay) {
+TEST(Format, RecordsThatAreDamagedAreRefusedOrWhatTheySay) {
   const Vault vault = example_vault();
   const Stamp stamp{.lsn = {200}, .time = {}};
-  RecordEncoder all[3];
+  RecordEncoder all[4];
   all[0].add(UserRecord{.stamp = stamp, .name = "ops", .verifier = "$argon2id$"});
   all[1].add(TokenRecord{.stamp = stamp, .user = "ops", .label = "backups"});
   all[2].add(AuditRecord{.stamp = stamp, .actor = "ops", .act = "rollBack", .detail = "of db"});
+  PulseRecord pulse{.volume = {1}, .stamp = stamp, .begin = 7200, .writes = 300, .flushes = 70000};
+  pulse.step = PulseRecord::Step::kHour;
+  all[3].add(pulse);
   for (const RecordEncoder& one : all) {
     for (std::size_t at = 0; at < one.bytes().size(); ++at) {
       for (unsigned by = 1; by < 256; ++by) {

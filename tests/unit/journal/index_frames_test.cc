@@ -30,6 +30,8 @@ class Frames {
       row.max_time = {time += world.random.below(10)};
       if (world.random.chance(1)) row.flags = FrameRow::kControl;
       if (world.random.chance(1)) row.flags |= FrameRow::kClock;
+      if (world.random.chance(20)) row.flags |= FrameRow::pulse_flag(PulseRecord::Step::kSecond);
+      if (world.random.chance(1)) row.flags |= FrameRow::pulse_flag(PulseRecord::Step::kDay);
       all.push_back(row);
       rows.push_back(row);
     }
@@ -102,6 +104,15 @@ TEST(FrameTable, AnswersAsAListOfAllFramesDoes) {
           control.push_back(of);
       }
       ASSERT_EQ(*frames.world.scheduler.run(map.control_frames(interval)), control);
+      const auto step = random.coin() ? PulseRecord::Step::kSecond : PulseRecord::Step::kDay;
+      const Nanos until{time.value + static_cast<std::int64_t>(random.below(5000))};
+      std::vector<FrameRow> pulses;
+      for (const FrameRow& of : frames.all) {
+        if ((of.flags & FrameRow::pulse_flag(step)) != 0 && of.max_time >= time &&
+            of.min_time <= until)
+          pulses.push_back(of);
+      }
+      ASSERT_EQ(*frames.world.scheduler.run(map.pulse_frames(step, time, until)), pulses);
       const auto clock = std::find_if(frames.all.rbegin(), frames.all.rend(), [&](auto& of) {
         return (of.flags & FrameRow::kClock) != 0 && interval.contains(of.last_lsn);
       });
