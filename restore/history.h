@@ -88,6 +88,7 @@ class History {
   // What is true at the end, with all volumes, marks and crashes.
   const journal::JournalState& newest() const { return newest_; }
   const TimeZone& zone() const { return options_.zone; }
+  const std::optional<Nanos>& complete_until() const { return options_.complete_until; }
 
   // The volume of a name or id at the end of history, removed ones too.
   Result<const journal::VolumeState*> find_volume(std::string_view volume) const;

@@ -121,7 +121,7 @@ def cookies():
 ANYBODY, ANY = "anybody", {"viewer", "operator", "restorer", "admin", "process"}
 NEEDS = {
     "getDescription": ANYBODY, "getHealth": ANYBODY, "setUp": ANYBODY, "signIn": ANYBODY,
-    **dict.fromkeys(["getMetrics", "getReadiness", "getStatus", "listVolumes", "getVolume", "getPoints", "getDiff",
+    **dict.fromkeys(["getMetrics", "getReadiness", "getStatus", "listVolumes", "getVolume", "getPoints", "getTimeline", "getDiff",
                      "listClones", "listMarks", "getSession", "signOut", "changePassword", "listTokens", "createToken",
                      "revokeToken"], ANY),
     **dict.fromkeys(["createVolume", "changeVolume", "removeVolume", "removeClone", "createMark", "verify", "testAlert"], {"operator", "process"}),

@@ -26,6 +26,7 @@
 #include "restore/image_source.h"
 #include "tools/api/audit_page.h"
 #include "tools/api/documents.h"
+#include "tools/api/timeline.h"
 
 namespace tools::api {
 
@@ -61,6 +62,9 @@ class VaultQueries {
   // One point resolved, or without one the ends of history and its marks.
   cdp::Task<cdp::Result<Document>> points(restore::TimeZone zone, std::string volume,
                                           std::optional<restore::Point> point);
+  // What happened, and when.
+  cdp::Task<cdp::Result<Document>> timeline(restore::TimeZone zone, std::string volume,
+                                            TimelineWindow window);
   cdp::Task<cdp::Result<Document>> status(restore::TimeZone zone);
   // A page of who did what, newest first.
   cdp::Task<cdp::Result<Document>> audit(restore::TimeZone zone, AuditWindow window);

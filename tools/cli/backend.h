@@ -32,6 +32,13 @@ class Backend {
   virtual Reply volumes(bool with_removed) = 0;
   virtual Reply volume(const std::string& name) = 0;
   virtual Reply points(const std::string& name, std::optional<restore::Point> point) = 0;
+  // Without them, as the API has it. `step` is in seconds.
+  struct TimelineWindow {
+    std::optional<restore::Point> since{};
+    std::optional<restore::Point> until{};
+    std::optional<std::uint64_t> step{};
+  };
+  virtual Reply timeline(const std::string& name, const TimelineWindow& window) = 0;
   virtual Reply status() = 0;
   // The newest entries first; those before an LSN, where one is given.
   struct AuditWindow {

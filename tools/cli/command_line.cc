@@ -2,7 +2,9 @@
 #include "tools/cli/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <cstdio>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -254,6 +256,30 @@ void add_other_verbs(CLI::App& app, CommandLine& line, std::string& at,
     line.verb = Verb::kPoints;
     if (points.count("--at") > 0) line.at = at;
   });
+
+  CLI::App& timeline = *app.add_subcommand("timeline", "Show what happened to a volume, and when");
+  timeline.add_option("NAME", line.name, kVolumeArgument)->required();
+  timeline.add_option("--since", line.from, "From this point on (default an hour before the end)")
+      ->type_name("POINT");
+  timeline.add_option("--until", line.until, "Up to this point (default the end of history)")
+      ->type_name("POINT");
+  timeline
+      .add_option("--step", line.step,
+                  "Time that is told together, such as 1s, 5min, 1h or 1d (default what fits)")
+      ->type_name("TIME")
+      ->transform(CLI::AsNumberWithUnit(
+          std::map<std::string, std::uint64_t>{
+              {"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}},
+          CLI::AsNumberWithUnit::Options::UNIT_REQUIRED, "TIME"))
+      ->check([](const std::string& step) {
+        return std::string{step == "0" ? "a step is a second at least, 1s" : ""};
+      });
+  timeline.footer(
+      std::string{"Where writes, trims, or overwritten blocks stand out is where to look closer; "
+                  "days and hours\nare those of UTC.\n"
+                  "Example: hindsight timeline shop --since \"2 hours ago\"\n\n"} +
+      kPointsHelp);
+  timeline.callback([&line] { line.verb = Verb::kTimeline; });
 
   CLI::App& mark = *app.add_subcommand("mark", "Name the present point of a volume, or of all");
   mark.add_option("NAME LABEL", words, "The volume, and the label, which must be new")

@@ -25,6 +25,7 @@ enum class Verb {
   kVolumeRemove,
   kVolumeResume,
   kPoints,
+  kTimeline,
   kMark,
   kRestore,
   kView,
@@ -73,8 +74,9 @@ struct CommandLine {
   std::string backing;
   bool with_removed = false;
   std::optional<std::string> at;
-  std::string from;   // a point, as `until`
+  std::string from;   // a point, as `until`; of timeline: --since
   std::string until;  // of diff: --to
+  std::optional<std::uint64_t> step;  // seconds
   bool dry_run = false;
   bool disconnect = false;
   bool yes = false;

@@ -34,6 +34,13 @@ class DaemonBackend final : public Backend {
     if (point) query.emplace_back("at", restore::point_text(*point, zone_));
     return object(client_.get({"api", "volumes", name, "points"}, query));
   }
+  Reply timeline(const std::string& name, const TimelineWindow& window) override {
+    Client::Query query{{"tz", zone_.name()}};
+    if (window.since) query.emplace_back("since", restore::point_text(*window.since, zone_));
+    if (window.until) query.emplace_back("until", restore::point_text(*window.until, zone_));
+    if (window.step) query.emplace_back("step", std::to_string(*window.step));
+    return object(client_.get({"api", "volumes", name, "timeline"}, query));
+  }
   Reply diff(const std::string& name, restore::Point from, restore::Point to) override {
     return object(client_.get({"api", "volumes", name, "diff"},
                               {{"tz", zone_.name()},

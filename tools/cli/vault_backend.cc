@@ -144,6 +144,9 @@ class VaultBackend final : public Backend {
   Reply points(const std::string& name, std::optional<restore::Point> point) override {
     return run(queries_->points(zone_, name, std::move(point)));
   }
+  Reply timeline(const std::string& name, const TimelineWindow& window) override {
+    return run(queries_->timeline(zone_, name, {window.since, window.until, window.step}));
+  }
   Reply status() override { return run(queries_->status(zone_)); }
   Reply audit(const AuditWindow& window) override {
     api::AuditWindow of;

@@ -168,6 +168,8 @@ int run_verb(const CommandLine& line, const TimeZone& zone, Backend& backend) {
                      fmt::format("writers can connect to the volume {} again", line.name));
     case Verb::kPoints:
       return show_points(line, zone, backend);
+    case Verb::kTimeline:
+      return run_timeline(line, zone, backend);
     case Verb::kMark:
       return mark(line, zone, backend);
     case Verb::kRestore:

@@ -46,6 +46,7 @@ Api::Handler Api::handler_of(const Operation& operation) {
       {"removeVolume", &Api::remove_volume},
       {"resumeVolume", &Api::resume_volume},
       {"getPoints", &Api::get_points},
+      {"getTimeline", &Api::get_timeline},
       {"getImage", &Api::get_image},
       {"getDiff", &Api::get_diff},
       {"createView", &Api::create_view},

@@ -74,6 +74,7 @@ class Api {
   cdp::Task<Answer> remove_volume(Call call);
   cdp::Task<Answer> resume_volume(Call call);
   cdp::Task<Answer> get_points(Call call);
+  cdp::Task<Answer> get_timeline(Call call);
   cdp::Task<Answer> get_image(Call call);
   cdp::Task<Answer> get_diff(Call call);
   cdp::Task<Answer> create_view(Call call);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Operations that bring a point back: what it means, images, differences, views, clones, rollback.
+// Operations that bring a point back: where and what it is, images, differences, views, clones,
+// rollback.
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <memory>
@@ -52,6 +53,18 @@ Task<Api::Answer> Api::get_points(Call call) {
   if (call.arguments.has("at")) point = call.arguments.get<restore::Point>("at");
   Result<Document> document = co_await queries_.points(
       std::move(call.zone), call.arguments.text("volume"), std::move(point));
+  if (!document) co_return std::move(document).error();
+  co_return json_response(*document);
+}
+
+Task<Api::Answer> Api::get_timeline(Call call) {
+  const Arguments& said = call.arguments;
+  api::TimelineWindow window;
+  if (said.has("since")) window.since = said.get<restore::Point>("since");
+  if (said.has("until")) window.until = said.get<restore::Point>("until");
+  if (said.has("step")) window.step = said.get<std::uint64_t>("step");
+  Result<Document> document =
+      co_await queries_.timeline(call.zone, said.text("volume"), std::move(window));
   if (!document) co_return std::move(document).error();
   co_return json_response(*document);
 }
