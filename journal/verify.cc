@@ -31,6 +31,7 @@ class Verifier {
   // The digest that the next segment must carry, for a segment that ended at `end`.
   void check_link(const SegmentHeader& header);
   void problem(std::string what);
+  bool is_cancelled() const { return options_.is_cancelled && options_.is_cancelled(); }
 
   cdp::Scheduler& scheduler_;
   cdp::Directory& segments_;
@@ -65,6 +66,7 @@ Task<Result<VerifyReport>> Verifier::run() {
   for (const SegmentInfo& info : infos) total += info.length_bytes;
   for (const SegmentInfo& info : infos) {
     Status checked = co_await check_segment(info);
+    if (is_cancelled()) co_return make_error(ECANCELED, "the verification was cancelled");
     if (!checked.ok()) problem(checked.error().message);
     ++report_.segments;
     ++report_.unsigned_segments;
@@ -113,7 +115,7 @@ Task<Status> Verifier::check_segment(const SegmentInfo& info) {
       problem(reader.damage()->what);
       damaged_ = true;
     }
-    if (!*there) break;
+    if (!*there || is_cancelled()) break;
     any_state = any_state || reader.frame().kind == FrameKind::kState;
     last_was_footer_ = reader.frame().kind == FrameKind::kFooter;
     next_sequence_ = reader.frame().sequence + 1;

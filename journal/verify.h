@@ -38,6 +38,8 @@ struct VerifyOptions {
   bool deep = false;
   // Told after each segment: bytes done, bytes in all.
   std::function<void(std::uint64_t, std::uint64_t)> progress{};
+  // Asked after each frame; true ends it with ECANCELED.
+  std::function<bool()> is_cancelled{};
 };
 
 // An error only where the vault cannot be looked at at all; what is wrong with it is in the report.

@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 import sys
+import time
 
 import jsonschema
 
@@ -190,8 +191,16 @@ call("rollBack", body={"volumes": ["shop"], "at": "mark:begin", "disconnect": Tr
 assert call("getVolume", volume="shop")["writers_refused"]
 call("resumeVolume", volume="shop")
 call("listMarks")
-call("verify")
-call("verify", body={"deep": True})
+for body in {}, {"deep": True}:
+    job = call("verify", body=body)
+    while job["state"] == "running":
+        time.sleep(0.05)
+        job = call("getJob", job=job["id"])
+    assert job["state"] == "done" and job["verification"]["ok"], job
+call("listJobs")
+assert [each["id"] for each in call("listJobs", f"?limit=1&before={job['id']}")["jobs"]] == [job["id"] - 1]
+assert ask("DELETE", f"/api/jobs/{job['id']}").status == 409  # it has ended; tests/system/jobs cancels some
+done.add("cancelJob")
 call("removeClone", clone="try")
 call("removeVolume", volume="over")
 call("listVolumes")
@@ -251,7 +260,7 @@ def fitting(name, schema):
 
 
 for operation_id, (method, path, operation) in operations.items():
-    target = path.format(volume="shop", clone="none", user="none", token="none")
+    target = path.format(volume="shop", clone="none", user="none", token="none", job="0")
     query = {p["name"]: p for p in operation["parameters"] if p["in"] == "query"}
     schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     fields = schema.get("properties", {})
@@ -285,7 +294,7 @@ for operation_id, (method, path, operation) in operations.items():
                        body={**good_body, name: value})
 
 for path in description["paths"]:
-    target = path.format(volume="shop", clone="none", user="none", token="none")
+    target = path.format(volume="shop", clone="none", user="none", token="none", job="0")
     known = {m.upper() for m in description["paths"][path]}
     for method in METHODS:
         if method not in known:

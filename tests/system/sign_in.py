@@ -121,7 +121,8 @@ def cookies():
 ANYBODY, ANY = "anybody", {"viewer", "operator", "restorer", "admin", "process"}
 NEEDS = {
     "getDescription": ANYBODY, "getHealth": ANYBODY, "setUp": ANYBODY, "signIn": ANYBODY,
-    **dict.fromkeys(["getMetrics", "getReadiness", "getStatus", "listVolumes", "getVolume", "getPoints", "getTimeline", "getDiff",
+    **dict.fromkeys(["getMetrics", "getReadiness", "getStatus", "listVolumes", "getVolume", "getPoints",
+                     "getTimeline", "getDiff", "listJobs", "getJob", "cancelJob",
                      "listClones", "listMarks", "getSession", "signOut", "changePassword", "listTokens", "createToken",
                      "revokeToken"], ANY),
     **dict.fromkeys(["createVolume", "changeVolume", "removeVolume", "removeClone", "createMark", "verify", "testAlert"], {"operator", "process"}),
@@ -160,7 +161,7 @@ def matrix():
     tried = 0
     for operation_id, (method, path, body) in operations.items():
         # A request that is refused for what it says, but only to whom may say it.
-        target = path.format(volume="shop", clone="none", user="nobody", token="none") + "?frob=1"
+        target = path.format(volume="shop", clone="none", user="nobody", token="none", job="0") + "?frob=1"
         for name, caller in callers.items():
             base = name.split("+")[0]
             may = wanted[operation_id] == ANYBODY or base in wanted[operation_id] or name in wanted[operation_id]
@@ -208,6 +209,10 @@ def users():
     expect(403, ask("GET", "/api/users", token=token["token"]), "carl is no administrator")
     expect(200, admin.ask("PATCH", "/api/users/carl", {"roles": ["viewer"]}), "carl becomes a viewer")
     expect(403, ask("POST", "/api/verify", {}, token=token["token"]), "the token of an operator who is none any more")
+    # Whoever may see jobs may not end them.
+    job = expect(202, ask("POST", "/api/verify", {}, local=True), "a job")
+    expect(200, ask("GET", f"/api/jobs/{job['id']}", token=token["token"]), "a viewer looks at a job")
+    expect(403, ask("DELETE", f"/api/jobs/{job['id']}", token=token["token"]), "a viewer ends a job")
     # Passwords.
     expect(401, carl.ask("POST", "/api/password", {"current": "another one, wrong", "new": PASSWORD + "2"}), "a wrong present password")
     expect(200, carl.ask("POST", "/api/password", {"current": PASSWORD, "new": PASSWORD + "2"}), "another password")

@@ -40,6 +40,11 @@ Task<void> ImageStream::abandon() {
   while (started_ && !ended_) co_await changed_.wait();
 }
 
+void ImageStream::cancel(std::string why) {
+  cancelled_ = std::move(why);
+  changed_.notify_all();
+}
+
 Task<void> ImageStream::produce() {
   const restore::ResolvedPoint& point = source_->point();
   append(
@@ -53,6 +58,7 @@ Task<void> ImageStream::produce() {
   } else {
     append(encoder_.error(exported.error().message));
   }
+  outcome_ = std::move(exported);
   close_piece();
   ended_ = true;
   changed_.notify_all();
@@ -61,11 +67,13 @@ Task<void> ImageStream::produce() {
 Task<Status> ImageStream::data(std::uint64_t offset, std::span<const std::byte> bytes) {
   append(encoder_.data(offset, bytes));
   append(bytes);
+  told_bytes_ += bytes.size();
   return wait_for_room();
 }
 
 Task<Status> ImageStream::zero(std::uint64_t offset, std::uint64_t length) {
   append(encoder_.zero(offset, length));
+  told_bytes_ += length;
   return wait_for_room();
 }
 
@@ -82,7 +90,9 @@ void ImageStream::close_piece() {
 
 Task<Status> ImageStream::wait_for_room() {
   if (open_piece_.size() >= kPieceBytes) close_piece();
-  while (ahead_bytes_ >= kAheadBytesMax && !abandoned_) co_await changed_.wait();
+  while (ahead_bytes_ >= kAheadBytesMax && !abandoned_ && cancelled_.empty())
+    co_await changed_.wait();
+  if (!cancelled_.empty()) co_return cdp::Error{ECANCELED, cancelled_};
   if (abandoned_) co_return cdp::make_error(ECANCELED, "nobody takes the image any more");
   co_return Status{};
 }

@@ -41,6 +41,14 @@ class ImageStream final : private restore::ExtentConsumer {
   cdp::Task<cdp::Result<std::optional<std::string>>> next();
   // Nobody takes the rest. Returns when what was under way has ended.
   cdp::Task<void> abandon();
+  // The stream ends soon, with this sentence as its error.
+  void cancel(std::string why);
+
+  // Bytes of the volume that have been told, and all of them.
+  std::uint64_t told_bytes() const { return told_bytes_; }
+  const restore::ImageSource& source() const { return *source_; }
+  // Once it has ended: whether all was told.
+  const cdp::Status& outcome() const { return outcome_; }
 
  private:
   cdp::Task<void> produce();
@@ -62,6 +70,9 @@ class ImageStream final : private restore::ExtentConsumer {
   bool started_ = false;
   bool ended_ = false;  // produce() has returned
   bool abandoned_ = false;
+  std::string cancelled_;  // why; empty: it is not
+  std::uint64_t told_bytes_ = 0;
+  cdp::Status outcome_;
   cdp::Signal changed_;
 };
 

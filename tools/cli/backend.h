@@ -40,6 +40,10 @@ class Backend {
   };
   virtual Reply timeline(const std::string& name, const TimelineWindow& window) = 0;
   virtual Reply status() = 0;
+  // The newest jobs first; those before a number, where one is given.
+  virtual Reply jobs(std::optional<std::uint64_t> before, std::optional<std::uint64_t> limit) = 0;
+  virtual Reply job(std::uint64_t id) = 0;
+  virtual Reply cancel_job(std::uint64_t id) = 0;
   // The newest entries first; those before an LSN, where one is given.
   struct AuditWindow {
     std::optional<std::uint64_t> before{};

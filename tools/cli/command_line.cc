@@ -306,6 +306,22 @@ void add_other_verbs(CLI::App& app, CommandLine& line, std::string& at,
   CLI::App& status = *app.add_subcommand("status", "Show volumes, journal, lag and alerts");
   status.callback([&line] { line.verb = Verb::kStatus; });
 
+  CLI::App& jobs = *app.add_subcommand(
+      "jobs", "Long work of the daemon: list it, show one with what came of it, cancel one");
+  jobs.require_subcommand(0, 1);
+  jobs.add_option("--limit", line.limit, "At most so many, the newest first (default 100)")
+      ->type_name("COUNT");
+  jobs.add_option("--before", line.before, "Only those with smaller numbers")->type_name("ID");
+  CLI::App& job_show = *jobs.add_subcommand("show", "One job");
+  job_show.add_option("ID", line.job, "Its number")->required();
+  job_show.callback([&line] { line.verb = Verb::kJobShow; });
+  CLI::App& job_cancel = *jobs.add_subcommand("cancel", "End a job that runs");
+  job_cancel.add_option("ID", line.job, "Its number")->required();
+  job_cancel.callback([&line] { line.verb = Verb::kJobCancel; });
+  jobs.final_callback([&line, &jobs] {
+    if (jobs.get_subcommands().empty()) line.verb = Verb::kJobs;
+  });
+
   CLI::App& alert = *app.add_subcommand("alert", "How operators are told of what is wrong");
   alert.require_subcommand(1);
   CLI::App& test = *alert.add_subcommand(

@@ -37,6 +37,9 @@ enum class Verb {
   kDiff,
   kVerify,
   kStatus,
+  kJobs,
+  kJobShow,
+  kJobCancel,
   kAlertTest,
   kAudit,
   // access_verbs.h
@@ -95,7 +98,8 @@ struct CommandLine {
   std::string token_id;
   std::string tls_directory;
   std::vector<std::string> host_names;
-  // Of the audit.
+  std::uint64_t job = 0;
+  // Of the audit and of jobs.
   std::optional<std::uint64_t> limit;
   std::optional<std::uint64_t> before;
 };

@@ -1,20 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The backend that asks a daemon.
+#include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "tools/api/client.h"
 #include "tools/api/extent_stream.h"
 #include "tools/api/target_sink.h"
 #include "tools/cli/backend.h"
+#include "tools/cli/interrupt.h"
+#include "tools/cli/output.h"
 
 namespace tools::cli {
 namespace {
 
 namespace json = boost::json;
 using api::Client;
+using cdp::make_error;
 using cdp::Result;
 using cdp::Status;
+
+// Between looks at a job.
+constexpr std::chrono::milliseconds kFirstPause{10};
+constexpr std::chrono::milliseconds kPauseMax{500};
 
 class DaemonBackend final : public Backend {
  public:
@@ -54,8 +64,43 @@ class DaemonBackend final : public Backend {
     if (window.before) query.emplace_back("before", std::to_string(*window.before));
     return object(client_.get({"api", "audit"}, query));
   }
-  Reply verify(bool deep, const ProgressFunction&) override {
-    return object(client_.send("POST", {"api", "verify"}, json::object{{"deep", deep}}));
+  Reply jobs(std::optional<std::uint64_t> before, std::optional<std::uint64_t> limit) override {
+    Client::Query query{{"tz", zone_.name()}};
+    if (limit) query.emplace_back("limit", std::to_string(*limit));
+    if (before) query.emplace_back("before", std::to_string(*before));
+    return object(client_.get({"api", "jobs"}, query));
+  }
+  Reply job(std::uint64_t id) override {
+    return object(client_.get({"api", "jobs", std::to_string(id)}, {{"tz", zone_.name()}}));
+  }
+  Reply cancel_job(std::uint64_t id) override {
+    return object(client_.send("DELETE", {"api", "jobs", std::to_string(id)}, nullptr));
+  }
+  Reply verify(bool deep, const ProgressFunction& progress) override {
+    Reply begun = object(client_.send("POST", {"api", "verify"}, json::object{{"deep", deep}}));
+    if (!begun.ok()) return begun;
+    const std::uint64_t id = number_of(*begun, "id");
+    watch_for_interrupts();
+    auto pause = kFirstPause;
+    for (bool is_cancelled = false;;) {
+      Reply job = this->job(id);
+      if (!job.ok()) {
+        return make_error(job.error().code, "{}; job {} may go on: `hindsight jobs show {}` tells",
+                          job.error().message, id, id);
+      }
+      progress(number_of(*job, "done_bytes"), number_of(*job, "total_bytes"));
+      const std::string state = text_of(*job, "state");
+      if (const json::object* report = object_of(*job, "verification")) return *report;
+      if (state != "running")
+        return make_error(EIO, "the verification is {} (job {}): {}", state, id,
+                          text_of(*job, "problem"));
+      if (was_interrupted() && !is_cancelled) {
+        is_cancelled = true;
+        if (Reply ending = cancel_job(id); !ending.ok()) return ending;
+      }
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, kPauseMax);
+    }
   }
 
   Result<std::vector<std::string>> restore(const std::string& volume_id,

@@ -147,6 +147,11 @@ class VaultBackend final : public Backend {
   Reply timeline(const std::string& name, const TimelineWindow& window) override {
     return run(queries_->timeline(zone_, name, {window.since, window.until, window.step}));
   }
+  Reply jobs(std::optional<std::uint64_t>, std::optional<std::uint64_t>) override {
+    return has_no_jobs();
+  }
+  Reply job(std::uint64_t) override { return has_no_jobs(); }
+  Reply cancel_job(std::uint64_t) override { return has_no_jobs(); }
   Reply status() override { return run(queries_->status(zone_)); }
   Reply audit(const AuditWindow& window) override {
     api::AuditWindow of;
@@ -201,6 +206,9 @@ class VaultBackend final : public Backend {
   }
 
  private:
+  static cdp::Error has_no_jobs() {
+    return cdp::make_error(EPERM, "jobs are a daemon's: name it with --server, not a vault");
+  }
   static cdp::Error refused(std::string_view verb) {
     return cdp::make_error(EPERM,
                            "`{}` changes a vault, and --vault only reads one: ask the daemon that "

@@ -186,6 +186,10 @@ int run_verb(const CommandLine& line, const TimeZone& zone, Backend& backend) {
       return verify(line, backend);
     case Verb::kStatus:
       return status(line, zone, backend);
+    case Verb::kJobs:
+    case Verb::kJobShow:
+    case Verb::kJobCancel:
+      return run_jobs(line, zone, backend);
     case Verb::kAlertTest:
       return changed(line, backend.test_alert(), "the webhook has been told of a test");
     case Verb::kAudit:

@@ -112,6 +112,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   cdp::Task<cdp::Status> make_durable();
 
   const journal::Journal& journal() const { return *journal_; }
+  cdp::Directory& state_directory() { return *state_directory_; }
   const std::map<cdp::VolumeId, LiveVolume>& live_volumes() const { return live_; }
   PointExports& point_exports() { return *point_exports_; }
   const journal::index::TimeIndex& time_index() const { return *index_; }

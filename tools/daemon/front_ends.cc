@@ -26,6 +26,8 @@ FrontEnds::FrontEnds(cdp::Reactor& reactor, const cdp::Clock& clock, Appliance& 
       access_(reactor, clock, appliance),
       webhook_(reactor, configuration.alerts_webhook),
       alerts_(reactor, clock, appliance, webhook_),
+      jobs_(reactor, clock, appliance.state_directory()),
+      hydrations_(reactor, appliance, jobs_),
       serving_(reactor) {}
 
 Task<Status> FrontEnds::open() {
@@ -37,9 +39,13 @@ Task<Status> FrontEnds::open() {
     const bool is_required = terms_of(listener->address()).mode == cdp::nbd::TlsMode::kRequired;
     addresses.push_back({listener->address(), is_required});
   }
-  api_.emplace(reactor_, clock_, appliance_, access_, alerts_, nbd_, std::move(addresses));
+  co_await jobs_.load();
+  api_.emplace(reactor_, clock_, appliance_, access_, alerts_, jobs_, hydrations_, nbd_,
+               std::move(addresses));
   if (Status opened = open_http(); !opened) {
     co_await stop_http();
+    co_await api_->stop();
+    co_await jobs_.stop();
     co_return opened;
   }
   say_where(*listeners);
@@ -48,11 +54,15 @@ Task<Status> FrontEnds::open() {
     serving_.spawn(nbd_.serve(std::move(listener), terms));
   }
   alerts_.start();
+  hydrations_.start();
   co_return Status{};
 }
 
 Task<void> FrontEnds::stop() {
   co_await stop_http();
+  co_await api_->stop();
+  co_await hydrations_.stop();
+  co_await jobs_.stop();
   co_await alerts_.stop();
   co_await nbd_.shutdown();
   co_await serving_.join();

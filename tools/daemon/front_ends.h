@@ -24,6 +24,8 @@
 #include "tools/daemon/alerts/webhook.h"
 #include "tools/daemon/appliance.h"
 #include "tools/daemon/config/configuration.h"
+#include "tools/daemon/jobs/hydration_watch.h"
+#include "tools/daemon/jobs/jobs.h"
 #include "tools/daemon/nbd_security.h"
 #include "tools/daemon/rest/api.h"
 #include "tools/daemon/rest/http_server.h"
@@ -67,6 +69,8 @@ class FrontEnds {
   Access access_;
   Webhook webhook_;
   AlertWatch alerts_;
+  Jobs jobs_;
+  HydrationWatch hydrations_;
   std::optional<Api> api_;
   std::unique_ptr<HttpServer> control_;
   std::unique_ptr<HttpServer> metrics_;  // null where it is not wanted, as the next

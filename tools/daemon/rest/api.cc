@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Finds the operation of a request, and answers about the appliance as a whole: status, marks,
-// verify.
+// Finds the operation of a request, and answers about the appliance as a whole: status, marks.
 #include "tools/daemon/rest/api.h"
 
 #include <fmt/format.h>
@@ -57,6 +56,9 @@ Api::Handler Api::handler_of(const Operation& operation) {
       {"listMarks", &Api::list_marks},
       {"createMark", &Api::create_mark},
       {"verify", &Api::verify},
+      {"listJobs", &Api::list_jobs},
+      {"getJob", &Api::get_job},
+      {"cancelJob", &Api::cancel_job},
       {"testAlert", &Api::test_alert},
       {"setUp", &Api::set_up},
       {"signIn", &Api::sign_in},
@@ -79,18 +81,27 @@ Api::Handler Api::handler_of(const Operation& operation) {
 }
 
 Api::Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance, Access& access,
-         AlertWatch& alerts, cdp::nbd::Server& nbd, std::vector<NbdAddress> nbd_addresses)
+         AlertWatch& alerts, Jobs& jobs, HydrationWatch& hydrations, cdp::nbd::Server& nbd,
+         std::vector<NbdAddress> nbd_addresses)
     : scheduler_(scheduler),
       clock_(clock),
       appliance_(appliance),
       access_(access),
       alerts_(alerts),
+      jobs_(jobs),
+      hydrations_(hydrations),
       audit_(clock, appliance),
       keys_(clock),
       nbd_(nbd),
       nbd_addresses_(std::move(nbd_addresses)),
-      queries_(appliance) {
+      queries_(appliance),
+      background_(scheduler) {
   for (const Operation& operation : operations()) CHECK(handler_of(operation) != nullptr);
+}
+
+Task<void> Api::stop() {
+  stopping_ = true;
+  co_await background_.join();
 }
 
 const Operation* Api::find_operation(const HttpRequest& request, HttpResponse& refusal) {
@@ -365,16 +376,6 @@ Task<Api::Answer> Api::test_alert(Call call) {
   Status told = co_await alerts_.test(call.who.name);
   if (!told) co_return std::move(told).error();
   co_return json_response({{"told", true}});
-}
-
-Task<Api::Answer> Api::verify(Call call) {
-  journal::VerifyOptions options;
-  options.deep = call.arguments.flag("deep");
-  Status durable = co_await appliance_.make_durable();
-  if (!durable) co_return std::move(durable).error();
-  Result<Document> document = co_await queries_.verify(std::move(options));
-  if (!document) co_return std::move(document).error();
-  co_return json_response(*document);
 }
 
 }  // namespace tools

@@ -6,8 +6,8 @@
 // the appliance alone knows is added to them; schemas.h describes them whole.
 //
 // api.cc answers requests, api_volumes.cc has the operations of volumes, api_points.cc those
-// that bring a point back (differences, images, views, clones, rollback), and api_access.cc those
-// of users, tokens and the audit.
+// that bring a point back (differences, images, views, clones, rollback), api_jobs.cc those of
+// long work, and api_access.cc those of users, tokens and the audit.
 #pragma once
 
 #include <boost/json/array.hpp>
@@ -18,6 +18,7 @@
 
 #include "cdp/base/clock.h"
 #include "cdp/io/scheduler.h"
+#include "cdp/io/signal.h"
 #include "cdp/io/socket.h"
 #include "cdp/nbd/server.h"
 #include "tools/api/queries.h"
@@ -25,6 +26,8 @@
 #include "tools/daemon/access/audit_log.h"
 #include "tools/daemon/alerts/alert_watch.h"
 #include "tools/daemon/appliance.h"
+#include "tools/daemon/jobs/hydration_watch.h"
+#include "tools/daemon/jobs/jobs.h"
 #include "tools/daemon/rest/http_message.h"
 #include "tools/daemon/rest/idempotency_keys.h"
 #include "tools/daemon/rest/metrics.h"
@@ -42,7 +45,10 @@ class Api {
  public:
   // All must outlive it.
   Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance, Access& access,
-      AlertWatch& alerts, cdp::nbd::Server& nbd, std::vector<NbdAddress> nbd_addresses);
+      AlertWatch& alerts, Jobs& jobs, HydrationWatch& hydrations, cdp::nbd::Server& nbd,
+      std::vector<NbdAddress> nbd_addresses);
+  // Ends the work that was begun here. Nobody may ask any more.
+  cdp::Task<void> stop();
 
   // To whom may ask it; and the audit has what was done, or refused.
   cdp::Task<HttpResponse> answer(HttpRequest request);
@@ -85,6 +91,9 @@ class Api {
   cdp::Task<Answer> list_marks(Call call);
   cdp::Task<Answer> create_mark(Call call);
   cdp::Task<Answer> verify(Call call);
+  cdp::Task<Answer> list_jobs(Call call);
+  cdp::Task<Answer> get_job(Call call);
+  cdp::Task<Answer> cancel_job(Call call);
   cdp::Task<Answer> test_alert(Call call);
   cdp::Task<Answer> set_up(Call call);
   cdp::Task<Answer> sign_in(Call call);
@@ -116,6 +125,8 @@ class Api {
   std::vector<cdp::nbd::Server::Connection> connections_of(cdp::VolumeId id) const;
   // Those that may write to it.
   std::size_t writers_of(cdp::VolumeId id) const;
+  cdp::Result<const Job*> named_job(const std::string& number) const;
+  cdp::Task<void> run_verify(std::uint64_t id, bool deep);
   cdp::Result<const journal::VolumeState*> named_volume(const std::string& name) const;
   Document volume_document(const journal::VolumeState& volume) const;
   cdp::Task<cdp::Result<Figures>> figures();
@@ -132,11 +143,15 @@ class Api {
   Appliance& appliance_;
   Access& access_;
   AlertWatch& alerts_;
+  Jobs& jobs_;
+  HydrationWatch& hydrations_;
   AuditLog audit_;
   IdempotencyKeys keys_;
   cdp::nbd::Server& nbd_;
   const std::vector<NbdAddress> nbd_addresses_;
   api::VaultQueries queries_;
+  bool stopping_ = false;
+  cdp::TaskGroup background_;
 };
 
 }  // namespace tools

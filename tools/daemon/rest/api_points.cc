@@ -24,17 +24,48 @@ using cdp::Task;
 
 namespace {
 
-// The pieces of an image as an HTTP body.
+// The pieces of an image as an HTTP body, and the job of it.
 class ImageBody final : public BodySource {
  public:
   ImageBody(cdp::Scheduler& scheduler, std::unique_ptr<restore::ImageSource> source,
-            bool in_offset_order)
-      : stream_(scheduler, std::move(source), in_offset_order) {}
-  Task<Result<std::optional<std::string>>> next() override { return stream_.next(); }
-  Task<void> abandon() override { return stream_.abandon(); }
+            bool in_offset_order, Jobs& jobs, std::string by)
+      : stream_(scheduler, std::move(source), in_offset_order), jobs_(jobs) {
+    const journal::VolumeState& volume = stream_.source().point().volume;
+    Job begun{.kind = Job::Kind::kRestore, .volume = volume.name};
+    begun.volume_id = volume.uuid.to_string();
+    begun.by = std::move(by);
+    begun.total_bytes = stream_.source().size_bytes();
+    job_ = jobs_.begin(std::move(begun));
+  }
+  Task<Result<std::optional<std::string>>> next() override {
+    if (jobs_.is_cancel_wanted(job_))
+      stream_.cancel(fmt::format("the restore was cancelled (job {})", job_));
+    Result<std::optional<std::string>> piece = co_await stream_.next();
+    jobs_.progress(job_, stream_.told_bytes(), stream_.source().size_bytes());
+    if (piece && !*piece) co_await end(stream_.outcome());
+    co_return std::move(piece);
+  }
+  Task<void> abandon() override {
+    co_await stream_.abandon();
+    Status gone = make_error(EPIPE, "the connection ended before all of it was sent");
+    co_await end(std::move(gone));
+  }
 
  private:
+  Task<void> end(Status outcome) {
+    const bool is_cancelled = jobs_.is_cancel_wanted(job_);
+    const Job::State state = outcome                         ? Job::State::kDone
+                             : is_cancelled                  ? Job::State::kCancelled
+                             : outcome.error().code == EPIPE ? Job::State::kInterrupted
+                                                             : Job::State::kFailed;
+    std::string problem = outcome ? "" : outcome.error().message;
+    json::object result;
+    co_await jobs_.end(job_, state, std::move(result), std::move(problem));
+  }
+
   api::ImageStream stream_;
+  Jobs& jobs_;
+  std::uint64_t job_ = 0;
 };
 
 }  // namespace
@@ -75,8 +106,8 @@ Task<Api::Answer> Api::get_image(Call call) {
   if (!source) co_return std::move(source).error();
   HttpResponse response;
   response.content_type = api::kExtentStreamMediaType;
-  response.source =
-      std::make_shared<ImageBody>(scheduler_, *std::move(source), call.arguments.flag("by_offset"));
+  response.source = std::make_shared<ImageBody>(
+      scheduler_, *std::move(source), call.arguments.flag("by_offset"), jobs_, call.who.name);
   co_return response;
 }
 

@@ -67,6 +67,7 @@ struct HttpResponse {
   std::string content_type = "application/json";
   std::string body;
   std::string allow;  // the methods that there are, where the one that was asked for is not
+  std::string location{};                           // of what was made, or is being done
   std::string set_cookie;                           // a whole Set-Cookie field
   std::optional<std::chrono::seconds> retry_after;  // of a 429
   std::shared_ptr<BodySource> source;  // where set, sent instead of `body`, chunked

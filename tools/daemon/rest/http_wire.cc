@@ -149,6 +149,7 @@ std::string response_head(const HttpResponse& response, const ResponseFraming& f
   add("Allow", response.allow);
   if (response.status == 401) add("WWW-Authenticate", "Bearer");
   if (response.retry_after) add("Retry-After", fmt::to_string(response.retry_after->count()));
+  add("Location", response.location);
   add("Set-Cookie", response.set_cookie);
   if (!framing.keeps_alive) {
     add("Connection", "close");

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Operations of jobs, and those that begin one by themselves: verify.
+#include <algorithm>
+#include <boost/json/array.hpp>
+#include <charconv>
+#include <utility>
+
+#include "restore/time_zone.h"
+#include "tools/daemon/rest/api.h"
+
+namespace tools {
+
+namespace json = boost::json;
+using cdp::make_error;
+using cdp::Result;
+using cdp::Status;
+using cdp::Task;
+
+namespace {
+
+constexpr std::uint64_t kJobsInPage = 100;
+constexpr std::uint64_t kJobsInPageMax = 1000;
+
+// What it takes to begin one takes it to end it.
+Rights right_to_cancel(Job::Kind kind) {
+  return kind == Job::Kind::kVerify ? Rights::kOperate : Rights::kRestore;
+}
+
+json::object job_document(const Job& job, const restore::TimeZone& zone) {
+  json::object document{{"id", job.id},
+                        {"kind", name_of(job.kind)},
+                        {"state", name_of(job.state)},
+                        {"by", job.by},
+                        {"began", restore::format_time(job.began, zone)},
+                        {"done_bytes", job.done_bytes}};
+  if (!job.volume.empty()) {
+    document["volume"] = job.volume;
+    document["volume_id"] = job.volume_id;
+  }
+  if (job.total_bytes > 0) document["total_bytes"] = job.total_bytes;
+  if (job.is_running() && job.bytes_per_second >= 1)
+    document["bytes_per_second"] = static_cast<std::uint64_t>(job.bytes_per_second);
+  if (const auto left = job.time_left())
+    document["seconds_left"] = (left->value + cdp::seconds(1).value - 1) / cdp::seconds(1).value;
+  if (job.is_running() && job.is_cancel_wanted) document["is_being_cancelled"] = true;
+  if (!job.is_running()) document["ended"] = restore::format_time(job.ended, zone);
+  if (!job.problem.empty()) document["problem"] = job.problem;
+  if (job.kind == Job::Kind::kVerify && job.state == Job::State::kDone)
+    document["verification"] = job.result;
+  return document;
+}
+
+}  // namespace
+
+Result<const Job*> Api::named_job(const std::string& number) const {
+  std::uint64_t id = 0;
+  const char* const end = number.data() + number.size();
+  const auto [at, failed] = std::from_chars(number.data(), end, id);
+  const Job* const job = failed == std::errc{} && at == end ? jobs_.find(id) : nullptr;
+  if (job == nullptr)
+    return make_error(ENOENT,
+                      "there is no job {}; of those that have ended, the newest {} are kept",
+                      number, Jobs::kEndedMax);
+  return job;
+}
+
+Task<Api::Answer> Api::verify(Call call) {
+  if (const Job* const other = jobs_.running(Job::Kind::kVerify, ""))
+    co_return make_error(EBUSY, "a verification is under way already: job {}", other->id);
+  Job begun{.kind = Job::Kind::kVerify};
+  begun.by = call.who.name;
+  const std::uint64_t id = jobs_.begin(std::move(begun));
+  background_.spawn(run_verify(id, call.arguments.flag("deep")));
+  HttpResponse response = json_response(job_document(*jobs_.find(id), call.zone));
+  response.location = fmt::format("/api/jobs/{}", id);
+  co_return response;
+}
+
+Task<void> Api::run_verify(std::uint64_t id, bool deep) {
+  journal::VerifyOptions options;
+  options.deep = deep;
+  options.progress = [this, id](std::uint64_t done, std::uint64_t total) {
+    jobs_.progress(id, done, total);
+  };
+  options.is_cancelled = [this, id] { return stopping_ || jobs_.is_cancel_wanted(id); };
+  Result<Document> report = make_error(EIO, "");
+  Status durable = co_await appliance_.make_durable();
+  if (durable)
+    report = co_await queries_.verify(std::move(options));
+  else
+    report = std::move(durable).error();
+  if (stopping_) co_return;  // the next start says that it was interrupted
+  Job::State state = Job::State::kDone;
+  Document result;
+  std::string problem;
+  if (report) {
+    result = *std::move(report);
+  } else {
+    state = report.error().code == ECANCELED ? Job::State::kCancelled : Job::State::kFailed;
+    problem = report.error().message;
+  }
+  co_await jobs_.end(id, state, std::move(result), std::move(problem));
+}
+
+Task<Api::Answer> Api::list_jobs(Call call) {
+  const auto number = [&call](std::string_view name, std::uint64_t without) {
+    return call.arguments.has(name) ? call.arguments.get<std::uint64_t>(name) : without;
+  };
+  const std::uint64_t before = number("before", UINT64_MAX);
+  const std::uint64_t limit = number("limit", kJobsInPage);
+  if (limit < 1 || limit > kJobsInPageMax)
+    co_return make_error(EINVAL, "\"limit\" is 1 to {}, not {}", kJobsInPageMax, limit);
+  co_await hydrations_.look();
+  json::array listed;
+  std::uint64_t oldest = 0;
+  bool is_whole = true;
+  for (auto at = jobs_.all().rbegin(); at != jobs_.all().rend(); ++at) {
+    if (at->first >= before) continue;
+    if (listed.size() == limit) {
+      is_whole = false;
+      break;
+    }
+    oldest = at->first;
+    listed.push_back(job_document(at->second, call.zone));
+  }
+  Document document{{"jobs", std::move(listed)}};
+  if (!is_whole) document["before"] = oldest;
+  co_return json_response(document);
+}
+
+Task<Api::Answer> Api::get_job(Call call) {
+  co_await hydrations_.look();
+  Result<const Job*> job = named_job(call.arguments.text("job"));
+  if (!job) co_return std::move(job).error();
+  co_return json_response(job_document(**job, call.zone));
+}
+
+Task<Api::Answer> Api::cancel_job(Call call) {
+  Result<const Job*> job = named_job(call.arguments.text("job"));
+  if (!job) co_return std::move(job).error();
+  if (Status allowed = decide(call.who, right_to_cancel((*job)->kind)); !allowed)
+    co_return std::move(allowed).error();
+  if (Status wanted = jobs_.cancel((*job)->id); !wanted) co_return std::move(wanted).error();
+  co_return json_response(job_document(**job, call.zone));
+}
+
+}  // namespace tools
