@@ -198,6 +198,18 @@ for body in {}, {"deep": True}:
         job = call("getJob", job=job["id"])
     assert job["state"] == "done" and job["verification"]["ok"], job
 call("listJobs")
+# It has no end: tests/system/events reads some of it.
+connection = UnixConnection()
+connection.request("GET", "/api/events", headers=signed_in)
+response = connection.getresponse()
+assert response.status == 200 and response.headers["Content-Type"] == "text/event-stream", response.status
+fields = {}
+while "data" not in fields:
+    name, _, value = response.readline().decode().rstrip("\n").partition(": ")
+    fields[name] = value
+check(json.loads(fields["data"]), {"$ref": "#/components/schemas/Status"}, "the event status")
+connection.close()
+done.add("getEvents")
 assert [each["id"] for each in call("listJobs", f"?limit=1&before={job['id']}")["jobs"]] == [job["id"] - 1]
 assert ask("DELETE", f"/api/jobs/{job['id']}").status == 409  # it has ended; tests/system/jobs cancels some
 done.add("cancelJob")

@@ -122,7 +122,7 @@ ANYBODY, ANY = "anybody", {"viewer", "operator", "restorer", "admin", "process"}
 NEEDS = {
     "getDescription": ANYBODY, "getHealth": ANYBODY, "setUp": ANYBODY, "signIn": ANYBODY,
     **dict.fromkeys(["getMetrics", "getReadiness", "getStatus", "listVolumes", "getVolume", "getPoints",
-                     "getTimeline", "getDiff", "listJobs", "getJob", "cancelJob",
+                     "getTimeline", "getDiff", "listJobs", "getEvents", "getJob", "cancelJob",
                      "listClones", "listMarks", "getSession", "signOut", "changePassword", "listTokens", "createToken",
                      "revokeToken"], ANY),
     **dict.fromkeys(["createVolume", "changeVolume", "removeVolume", "removeClone", "createMark", "verify", "testAlert"], {"operator", "process"}),

@@ -59,8 +59,8 @@ Task<Status> FrontEnds::open() {
 }
 
 Task<void> FrontEnds::stop() {
+  co_await api_->stop();  // streams of events would keep their connections
   co_await stop_http();
-  co_await api_->stop();
   co_await hydrations_.stop();
   co_await jobs_.stop();
   co_await alerts_.stop();

@@ -114,6 +114,27 @@ Result<Principal> Access::identify(const HttpRequest& request) {
   return who;
 }
 
+bool Access::is_still(const Principal& who, Rights wanted) const {
+  const journal::UserRecord* const known = user(who.name);
+  switch (who.kind) {
+    case Principal::Kind::kNobody:
+      return wanted == Rights::kNone;
+    case Principal::Kind::kProcess:  // for as long as its connection lasts
+      return includes(who.rights, wanted);
+    case Principal::Kind::kSession:
+      return known != nullptr && includes(rights_of(Roles{known->rights}), wanted) &&
+             sessions_.is_alive(who.credential);
+    case Principal::Kind::kToken:
+      break;
+  }
+  const auto& tokens = appliance_.journal().state().tokens;
+  return known != nullptr && includes(who.rights & rights_of(Roles{known->rights}), wanted) &&
+         std::any_of(tokens.begin(), tokens.end(), [&](const auto& of) {
+           return of.second.expires > clock_.realtime() && of.second.user == who.name &&
+                  id_of(of.second) == who.credential;
+         });
+}
+
 bool Access::is_trusted(const HttpPeer::Process& process) const {
   return process.uid == 0 || process.uid == geteuid() ||
          (group_.has_value() &&

@@ -40,6 +40,10 @@ class Access {
   // asks. Nobody where it shows nothing.
   cdp::Result<Principal> identify(const HttpRequest& request);
 
+  // Whether what he showed is still good, and still gives him `wanted`; that is not another use of
+  // it.
+  bool is_still(const Principal& who, Rights wanted) const;
+
   // --- Signing in
 
   struct SignedIn {

@@ -46,6 +46,11 @@ std::string Sessions::begin(const std::string& user) {
   return secret;
 }
 
+bool Sessions::is_alive(std::string_view secret) const {
+  const auto found = sessions_.find(digest_of_secret(secret));
+  return found != sessions_.end() && found->second.ends() > clock_.boottime();
+}
+
 const Sessions::Session* Sessions::find(std::string_view secret) {
   const auto found = sessions_.find(digest_of_secret(secret));
   if (found == sessions_.end()) return nullptr;

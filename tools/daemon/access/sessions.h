@@ -39,6 +39,8 @@ class Sessions {
 
   // Gives the secret.
   std::string begin(const std::string& user);
+  // Without that counting as use.
+  bool is_alive(std::string_view secret) const;
   // And notes that it was used. Null where there is none, or it has ended.
   const Session* find(std::string_view secret);
   void end(std::string_view secret);

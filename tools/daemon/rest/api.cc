@@ -56,6 +56,7 @@ Api::Handler Api::handler_of(const Operation& operation) {
       {"listMarks", &Api::list_marks},
       {"createMark", &Api::create_mark},
       {"verify", &Api::verify},
+      {"getEvents", &Api::get_events},
       {"listJobs", &Api::list_jobs},
       {"getJob", &Api::get_job},
       {"cancelJob", &Api::cancel_job},
@@ -95,12 +96,16 @@ Api::Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& applianc
       nbd_(nbd),
       nbd_addresses_(std::move(nbd_addresses)),
       queries_(appliance),
+      events_(scheduler, jobs,
+              {.status = [this] { return status_text(); },
+               .job = [](const Job& job) { return job_text(job); }}),
       background_(scheduler) {
   for (const Operation& operation : operations()) CHECK(handler_of(operation) != nullptr);
 }
 
 Task<void> Api::stop() {
   stopping_ = true;
+  co_await events_.stop();
   co_await background_.join();
 }
 
@@ -327,9 +332,9 @@ Task<Api::Answer> Api::get_readiness(Call) {
   co_return text_response("ready\n");
 }
 
-Task<Api::Answer> Api::get_status(Call call) {
+Task<Result<Api::Document>> Api::status_document(restore::TimeZone zone) {
   const Document journal = journal_document();  // before we flush it ourselves
-  Result<Document> document = co_await queries_.status(std::move(call.zone));
+  Result<Document> document = co_await queries_.status(std::move(zone));
   if (!document) co_return std::move(document).error();
   json::array volumes;
   for (const auto& [id, live] : appliance_.live_volumes()) {
@@ -344,7 +349,19 @@ Task<Api::Answer> Api::get_status(Call call) {
   (*document)["server"] = json::object{{"version", HINDSIGHT_VERSION},
                                        {"vault_path", appliance_.options().vault_path},
                                        {"state_path", appliance_.options().state_path}};
+  co_return document;
+}
+
+Task<Api::Answer> Api::get_status(Call call) {
+  Result<Document> document = co_await status_document(std::move(call.zone));
+  if (!document) co_return std::move(document).error();
   co_return json_response(*document);
+}
+
+Task<Result<std::string>> Api::status_text() {
+  Result<Document> document = co_await status_document(restore::TimeZone::utc());
+  if (!document) co_return std::move(document).error();
+  co_return json::serialize(*document);
 }
 
 Task<Api::Answer> Api::list_marks(Call call) {

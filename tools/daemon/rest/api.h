@@ -28,6 +28,7 @@
 #include "tools/daemon/appliance.h"
 #include "tools/daemon/jobs/hydration_watch.h"
 #include "tools/daemon/jobs/jobs.h"
+#include "tools/daemon/rest/events.h"
 #include "tools/daemon/rest/http_message.h"
 #include "tools/daemon/rest/idempotency_keys.h"
 #include "tools/daemon/rest/metrics.h"
@@ -47,7 +48,7 @@ class Api {
   Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance, Access& access,
       AlertWatch& alerts, Jobs& jobs, HydrationWatch& hydrations, cdp::nbd::Server& nbd,
       std::vector<NbdAddress> nbd_addresses);
-  // Ends the work that was begun here. Nobody may ask any more.
+  // Ends the work that was begun here, and every stream of events.
   cdp::Task<void> stop();
 
   // To whom may ask it; and the audit has what was done, or refused.
@@ -91,6 +92,7 @@ class Api {
   cdp::Task<Answer> list_marks(Call call);
   cdp::Task<Answer> create_mark(Call call);
   cdp::Task<Answer> verify(Call call);
+  cdp::Task<Answer> get_events(Call call);
   cdp::Task<Answer> list_jobs(Call call);
   cdp::Task<Answer> get_job(Call call);
   cdp::Task<Answer> cancel_job(Call call);
@@ -129,6 +131,9 @@ class Api {
   cdp::Task<void> run_verify(std::uint64_t id, bool deep);
   cdp::Result<const journal::VolumeState*> named_volume(const std::string& name) const;
   Document volume_document(const journal::VolumeState& volume) const;
+  cdp::Task<cdp::Result<Document>> status_document(restore::TimeZone zone);
+  cdp::Task<cdp::Result<std::string>> status_text();
+  static std::string job_text(const Job& job);
   cdp::Task<cdp::Result<Figures>> figures();
   cdp::Nanos lag_of(const journal::JournalHealth& health) const;
   Document session_document(const Call& call);
@@ -150,6 +155,7 @@ class Api {
   cdp::nbd::Server& nbd_;
   const std::vector<NbdAddress> nbd_addresses_;
   api::VaultQueries queries_;
+  Events events_;
   bool stopping_ = false;
   cdp::TaskGroup background_;
 };

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Operations of jobs, and those that begin one by themselves: verify.
+// Operations of jobs, that which begins one by itself (verify), and the events that tell of them.
 #include <algorithm>
 #include <boost/json/array.hpp>
+#include <boost/json/serialize.hpp>
 #include <charconv>
 #include <utility>
 
@@ -65,7 +66,22 @@ Result<const Job*> Api::named_job(const std::string& number) const {
   return job;
 }
 
+std::string Api::job_text(const Job& job) {
+  return json::serialize(job_document(job, restore::TimeZone::utc()));
+}
+
+Task<Api::Answer> Api::get_events(Call call) {
+  auto opened = events_.open(
+      [this, who = std::move(call.who)] { return access_.is_still(who, Rights::kSee); });
+  if (!opened) co_return std::move(opened).error();
+  HttpResponse response;
+  response.content_type = "text/event-stream";
+  response.source = *std::move(opened);
+  co_return response;
+}
+
 Task<Api::Answer> Api::verify(Call call) {
+  if (stopping_) co_return make_error(ESHUTDOWN, "the daemon is stopping");
   if (const Job* const other = jobs_.running(Job::Kind::kVerify, ""))
     co_return make_error(EBUSY, "a verification is under way already: job {}", other->id);
   Job begun{.kind = Job::Kind::kVerify};

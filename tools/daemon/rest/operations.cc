@@ -203,6 +203,13 @@ std::vector<Operation> operations_of_history() {
        .needs = Rights::kOperate,
        .is_act = true},
       {.method = "GET",
+       .path = "/api/events",
+       .id = "getEvents",
+       .meaning =
+           "Server-sent events, without end: `status` with a Status and `job` with a Job, each "
+           "when it has changed, at most once a second",
+       .answer = "text/event-stream"},
+      {.method = "GET",
        .path = "/api/jobs",
        .id = "listJobs",
        .meaning = "Long work: what is under way, and what came of what was; the newest first",

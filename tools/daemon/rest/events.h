@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Events: server-sent events (HTML living standard, "Server-sent events") of what goes on:
+// `status`, the document of GET /api/status, and `job`, that of GET /api/jobs/{job}, each when it
+// has changed, at most once a second.
+//
+// A document is made and serialised once for all who listen, and none while nobody does. Who reads
+// slowly misses what was replaced meanwhile, and gets the newest: nothing is queued for him. A
+// stream ends when who asked may not see it any more, and when the daemon stops.
+//
+// On the scheduler's thread; what is passed in must outlive the streams' use of it: stop() must
+// have returned before any of it goes.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cdp/base/result.h"
+#include "cdp/io/scheduler.h"
+#include "cdp/io/signal.h"
+#include "cdp/io/task.h"
+#include "tools/daemon/jobs/jobs.h"
+#include "tools/daemon/rest/http_message.h"
+
+namespace tools {
+
+class Events {
+ public:
+  static constexpr std::size_t kStreamsMax = 64;
+
+  struct Sources {
+    std::function<cdp::Task<cdp::Result<std::string>>()> status;
+    std::function<std::string(const Job&)> job;
+  };
+  Events(cdp::Scheduler& scheduler, Jobs& jobs, Sources sources);
+  ~Events();
+
+  // A new stream, for as long as `is_allowed`. ESHUTDOWN where there are too many, or it stops.
+  cdp::Result<std::shared_ptr<BodySource>> open(std::function<bool()> is_allowed);
+  // Ends every stream.
+  cdp::Task<void> stop();
+
+ private:
+  class Stream;
+  struct Board;  // what the streams show
+
+  cdp::Task<void> publish();
+  cdp::Task<void> look();
+
+  cdp::Scheduler& scheduler_;
+  Jobs& jobs_;
+  const Sources sources_;
+  std::shared_ptr<Board> board_;
+  std::uint64_t jobs_version_ = 0;
+  bool publishing_ = false;
+  cdp::Signal stop_;
+  cdp::TaskGroup running_;
+};
+
+}  // namespace tools
