@@ -227,6 +227,7 @@ std::vector<Operation> operations_of_history() {
        .meaning =
            "Ends a job that runs, which takes the right to begin one such; it stays in the list",
        .answer = "Job",
+       .needs = kSomebody,  // and then what the job is decides
        .is_act = true},
   };
 }
