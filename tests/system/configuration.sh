@@ -129,6 +129,14 @@ write_config 0 "$work/allowed"
 printf '[journal]\nsegment_size = "64M"\n[log]\nverbose = true\n' >>"$config"
 after_hangup 'journal.segment_size stays 256M until the next start, which makes it 64M'
 grep -q 'log.verbose is true now' "$daemon_log" || complain "log.verbose was not applied"
+echo 'format = "json"' >>"$config"
+after_hangup 'log.format is json now'
+hindsight mark big seen >/dev/null
+sed '1,/log.format is json now/d' "$daemon_log" >"$work/json.log"
+request=$(jq -r 'select(.message == "audit" and .act == "createMark") | .detail | fromjson | .request' "$work/json.log")
+[ -n "$request" ] || complain "no audit in the log: $(cat "$work/json.log")"
+jq -e --arg request "$request" 'select(.request == $request) | .message == "http: POST /api/marks: 201" and .origin == "root (uid 0)"' \
+  "$work/json.log" >/dev/null || complain "no request $request in the log: $(cat "$work/json.log")"
 for ((i = 0; i < 400; i++)); do
   if ! hydrating; then break; fi
   sleep 0.05

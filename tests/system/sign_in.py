@@ -258,6 +258,7 @@ def guesses():
 def audit():
     admin = Session("adam")
     expect(400, admin.ask("GET", "/api/audit?limit=0"), "a page of nothing")
+    refused = expect(404, admin.ask("DELETE", "/api/users/nobody.at.all"), "a user that there is not").headers["X-Request-Id"]
     entries, before = [], ""
     while True:
         page = json.loads(expect(200, admin.ask("GET", f"/api/audit?limit=50{before}"), "the audit").raw)
@@ -275,6 +276,9 @@ def audit():
     assert any(json.loads(entry["detail"]).get("roles") == ["operator"] for entry in entries)
     assert any(json.loads(entry["detail"]).get("left_out") for entry in entries), "a name of 900,000 bytes"
     assert any(json.loads(entry["detail"]).get("name") == "\x7f" * 30 for entry in entries), "one of 30"
+    requests = [request for entry in entries if (request := json.loads(entry["detail"]).get("request"))]
+    assert len(requests) > 50 and len(set(requests)) == len(requests), "each has the number of its own request"
+    assert [entry["act"] for entry in entries if json.loads(entry["detail"]).get("request") == refused] == ["removeUser"], refused
     print(f"    {len(entries)} entries of the audit")
 
 

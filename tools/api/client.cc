@@ -29,8 +29,8 @@ using cdp::Result;
 using cdp::Status;
 
 constexpr std::size_t kReadBytes = 1u << 20;
-// Beast receives as much as its buffer has room for: 512 bytes where it has none yet, and never more
-// than this.
+// Beast receives as much as its buffer has room for: 512 bytes where it has none yet, and never
+// more than this.
 constexpr std::size_t kReceiveBytes = 64u << 10;
 constexpr std::uint64_t kDocumentBytesMax = 256u << 20;
 constexpr std::size_t kProblemBytesMax = 64u << 10;
@@ -60,8 +60,8 @@ class Exchange {
     buffer_.reserve(kReceiveBytes);
   }
 
-  // What cannot be sent is not the end of it: a daemon that refuses a request before it has read all
-  // of it says why, and closes. The error of sending is given only where no answer came.
+  // What cannot be sent is not the end of it: a daemon that refuses a request before it has read
+  // all of it says why, and closes. The error of sending is given only where no answer came.
   void send(const Client::Request& asked, const std::string& token) {
     http::request<http::string_body> request{http::string_to_verb(asked.method),
                                              make_target(asked.path, asked.query), 11};
@@ -89,7 +89,15 @@ class Exchange {
     if (failed) return no_answer(failed);
     const auto& response = parser.get();
     const unsigned status = response.result_int();
-    if (status < 200 || status > 299) return error_of_answer(status, response.body());
+    if (status < 200 || status > 299) {
+      cdp::Error error = error_of_answer(status, response.body());
+      // What the daemon's log has more of.
+      const beast::string_view id = response["X-Request-Id"];
+      if (status >= 500 && !id.empty()) {
+        error.message += fmt::format(" (request {})", std::string_view{id.data(), id.size()});
+      }
+      return error;
+    }
     Client::Answer answer;
     if (!response.body().empty()) answer.document = json::parse(response.body(), failed);
     if (failed) {

@@ -23,6 +23,7 @@
 #include "tools/daemon/config/config_file.h"
 #include "tools/daemon/front_ends.h"
 #include "tools/daemon/service_manager.h"
+#include "tools/daemon/structured_log.h"
 #include "tools/daemon/system_host.h"
 
 namespace tools {
@@ -31,7 +32,9 @@ namespace {
 constexpr int kWrongUsage = 2;
 constexpr std::string_view kUnixPrefix = "unix:";
 
-void set_log_level(const Configuration& configuration) {
+void set_up_log(const Configuration& configuration) {
+  const bool is_json = configuration.log_format == "json";
+  set_log_format(is_json ? LogFormat::kJson : LogFormat::kText);
   spdlog::set_level(configuration.verbose ? spdlog::level::debug : spdlog::level::info);
 }
 
@@ -160,7 +163,7 @@ cdp::Task<void> Daemon::configure_anew(Appliance& appliance, FrontEnds& front_en
     spdlog::info("configuration: {} is {} now, was {}", setting.key, to_text(value),
                  to_text(old_value));
   }
-  set_log_level(configuration_);
+  set_up_log(configuration_);
   appliance.set_hydration_rate(configuration_.hydration_bytes_per_second);
   appliance.set_allowed_paths(configuration_.allowed_paths);
   co_await front_ends.renew();
@@ -168,8 +171,7 @@ cdp::Task<void> Daemon::configure_anew(Appliance& appliance, FrontEnds& front_en
 
 int run_daemon(const CommandLine& line, Configuration configuration) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("hindsightd"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %^%l%$ %v");
-  set_log_level(configuration);
+  set_up_log(configuration);
   take_descriptors();
   try {
     const cdp::FileDescriptor signals = obeyed_signals();

@@ -5,6 +5,8 @@
 
 #include <boost/json/serialize.hpp>
 
+#include "tools/daemon/structured_log.h"
+
 namespace tools {
 namespace {
 
@@ -68,17 +70,23 @@ cdp::Task<void> AuditLog::record(Principal who, Entry entry) {
   }
   if (was_refused && left_out_ != 0)
     entry.detail["refusals_left_out"] = std::exchange(left_out_, 0);
+  json::object detail{{"request", entry.request}};
+  for (const auto& [name, value] : entry.detail) detail[name] = value;
   journal::AuditRecord record{.status = entry.status,
                               .actor = who.name.substr(0, kWhoBytesMax),
                               .origin = who.origin.substr(0, kWhoBytesMax),
                               .act = entry.act,
-                              .detail = detail_text(entry.detail)};
-  const std::string sentence = fmt::format("{} by {} from {}: {} {}", record.act, record.actor,
-                                           record.origin, record.status, record.detail);
-  spdlog::info("audit: {}", sentence);
+                              .detail = detail_text(detail)};
+  log_event(spdlog::level::info, "audit",
+            {{"act", record.act},
+             {"actor", record.actor},
+             {"origin", record.origin},
+             {"status", fmt::to_string(record.status)},
+             {"detail", record.detail}});
   const cdp::Status recorded = co_await appliance_.record_audit(std::move(record), !was_refused);
   if (!recorded) {
-    spdlog::error("audit: not in the journal: {}: {}", sentence, recorded.error().message);
+    log_event(spdlog::level::err, "audit: not in the journal: " + recorded.error().message,
+              {{"request", entry.request}});
   }
 }
 

@@ -26,7 +26,8 @@ class AuditLog {
   struct Entry {
     std::string act;  // an operation's id
     boost::json::object detail{};
-    unsigned status = 0;  // of the answer
+    std::string request{};  // its id
+    unsigned status = 0;    // of the answer
   };
   // Durable when it returns, but for what was refused. A journal that takes nothing any more does
   // not undo what was done: the daemon's log says it then.

@@ -35,6 +35,7 @@ struct Configuration {
   std::uint64_t segment_bytes = 256u << 20;
   std::uint64_t hydration_bytes_per_second = 0;  // of each volume; 0: no limit
   bool verbose = false;
+  std::string log_format = "text";  // or json
 
   bool operator==(const Configuration&) const = default;
 

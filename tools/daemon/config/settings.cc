@@ -71,6 +71,11 @@ Result<std::string> tls_mode(const std::string& text) {
   return make_error(EINVAL, "it is \"require\", \"off\" or empty, not \"{}\"", text);
 }
 
+Result<std::string> log_format(const std::string& text) {
+  if (text == "text" || text == "json") return text;
+  return make_error(EINVAL, "it is \"text\" or \"json\", not \"{}\"", text);
+}
+
 Result<std::string> path_or_none(const std::string& path) {
   return path.empty() ? Result<std::string>{path} : absolute_path(path);
 }
@@ -309,7 +314,13 @@ std::vector<Setting> make_settings() {
            .meaning = "Bytes a second that hydration may copy, of each volume; 0 is no limit.",
            .change = kLive}),
       described(flag("log.verbose", &Configuration::verbose),
-                {.option = "-v,--verbose", .meaning = "Log connections too.", .change = kLive}),
+                {.option = "-v,--verbose",
+                 .meaning = "Log connections and requests too.",
+                 .change = kLive}),
+      described(text("log.format", &Configuration::log_format, log_format),
+                {.meaning = "\"text\" for people, or \"json\": an object a line, for what "
+                            "gathers logs.",
+                 .change = kLive}),
   };
 }
 

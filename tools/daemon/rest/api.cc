@@ -143,7 +143,9 @@ Task<HttpResponse> Api::answer(HttpRequest request) {
   Result<Principal> known = access_.identify(request);
   const std::optional<Rights> needed = operation->needs_of(request);
   Principal who = known ? *known : Principal{.origin = request.peer.name};
-  AuditLog::Entry entry{.act = std::string{operation->id}, .detail = operation->detail_of(request)};
+  AuditLog::Entry entry{.act = std::string{operation->id},
+                        .detail = operation->detail_of(request),
+                        .request = request.id};
   Status allowed;
   // Who begins a session may come with one that has ended.
   const bool is_foreign = !known && known.error().code == EPERM;

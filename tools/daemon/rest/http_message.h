@@ -25,7 +25,7 @@ struct HttpPeer {
     uid_t uid = 0;
     std::vector<gid_t> groups{};  // all that it is in
   };
-  std::string name{};                // for the record: "root (uid 0)", "192.0.2.7:5312"
+  std::string name{};  // for the record: "root (uid 0)", "192.0.2.7:5312"
   // Whose connections and attempts are counted together: an IPv4 address, or the upper half of an
   // IPv6 one, as bytes; empty for a process.
   std::string network{};
@@ -34,7 +34,8 @@ struct HttpPeer {
 };
 
 struct HttpRequest {
-  std::string method;                        // "GET"
+  std::string id{};    // 16 hexadecimal digits: of the log, the audit and the answer's X-Request-Id
+  std::string method;  // "GET"
   std::vector<std::string> path;             // decoded segments: {"api", "volumes", "shop"}
   std::map<std::string, std::string> query;  // decoded
   boost::json::value body;                   // null where there was none
@@ -64,13 +65,14 @@ class BodySource {
 
 struct HttpResponse {
   unsigned status = 200;
+  std::string problem{};  // what went wrong, for the log; the body has it too
   std::string content_type = "application/json";
   std::string body;
-  std::string allow;  // the methods that there are, where the one that was asked for is not
-  std::string location{};                           // of what was made, or is being done
-  std::string set_cookie;                           // a whole Set-Cookie field
+  std::string allow;       // the methods that there are, where the one that was asked for is not
+  std::string location{};  // of what was made, or is being done
+  std::string set_cookie;  // a whole Set-Cookie field
   std::optional<std::chrono::seconds> retry_after;  // of a 429
-  std::shared_ptr<BodySource> source;  // where set, sent instead of `body`, chunked
+  std::shared_ptr<BodySource> source;               // where set, sent instead of `body`, chunked
 };
 
 }  // namespace tools

@@ -15,6 +15,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
+#include <random>
 #include <thread>
 
 #include "cdp/base/check.h"
@@ -24,6 +25,7 @@
 #include "tools/daemon/rest/http_wire.h"
 #include "tools/daemon/rest/problem.h"
 #include "tools/daemon/rest/request_head.h"
+#include "tools/daemon/structured_log.h"
 
 namespace tools {
 namespace {
@@ -53,9 +55,8 @@ asio::awaitable<std::shared_ptr<T>> on_reactor(cdp::Reactor& reactor,
   auto start = [&reactor, &make, executor](auto handler) {
     auto shared = std::make_shared<decltype(handler)>(std::move(handler));
     std::function<void(std::shared_ptr<T>)> finish = [shared, executor](std::shared_ptr<T> value) {
-      asio::post(executor, [shared, value = std::move(value)]() mutable {
-        (*shared)(std::move(value));
-      });
+      asio::post(executor,
+                 [shared, value = std::move(value)]() mutable { (*shared)(std::move(value)); });
     };
     reactor.post_from_any_thread([&reactor, make, finish = std::move(finish)]() mutable {
       reactor.spawn([](std::function<cdp::Task<T>()> f,
@@ -65,8 +66,8 @@ asio::awaitable<std::shared_ptr<T>> on_reactor(cdp::Reactor& reactor,
       }(std::move(make), std::move(finish)));
     });
   };
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&,
-                                          void(std::shared_ptr<T>)>(start, asio::use_awaitable);
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(std::shared_ptr<T>)>(
+      start, asio::use_awaitable);
 }
 
 struct Nothing {};
@@ -89,6 +90,7 @@ struct Connection {
   std::unique_ptr<HttpStream> stream;
   HttpConnections::Member member;
   std::string received{};
+  std::string request_id{};  // of the one that is being served
   bool had_request = false;
   bool awaits_answer = false;  // of the handler
 };
@@ -198,6 +200,7 @@ class HttpServer::Implementation {
   // One request and its answer. False where no other one may follow.
   asio::awaitable<bool> serve_one(Connection& connection) {
     HttpStream& stream = *connection.stream;
+    connection.request_id = fmt::format("{:016x}", request_ids_());
     RequestReader reader;
     const RequestReader::Refusal refusal = co_await receive(connection, reader);
     if (stopping_) co_return false;
@@ -205,7 +208,9 @@ class HttpServer::Implementation {
     if (refusal) {
       if (refusal->status == kGone) co_return false;
       const HttpResponse response = problem_response(refusal->status, refusal->why);
-      const ResponseFraming framing{.is_encrypted = stream.peer().is_encrypted};
+      const ResponseFraming framing{.request_id = connection.request_id,
+                                    .is_encrypted = stream.peer().is_encrypted};
+      log_answer(connection, "", response);
       co_await send_body(stream, response, framing);
     } else {
       keeps_alive = co_await respond(connection, reader);
@@ -285,9 +290,11 @@ class HttpServer::Implementation {
   asio::awaitable<bool> respond(Connection& connection, const RequestReader& reader) {
     HttpStream& stream = *connection.stream;
     connection.awaits_answer = true;
-    const std::shared_ptr<HttpResponse> response = co_await answer(reader, stream.peer());
+    const std::shared_ptr<HttpResponse> response = co_await answer(connection, reader);
     connection.awaits_answer = false;
-    ResponseFraming framing{.keeps_alive = reader.keeps_alive() && !stopping_,
+    log_answer(connection, reader.line(), *response);
+    ResponseFraming framing{.request_id = connection.request_id,
+                            .keeps_alive = reader.keeps_alive() && !stopping_,
                             .is_http_1_0 = reader.is_http_1_0(),
                             .is_encrypted = stream.peer().is_encrypted,
                             .has_body = !reader.wants_head_only()};
@@ -295,8 +302,23 @@ class HttpServer::Implementation {
     co_return co_await send_source(stream, *response, framing);
   }
 
-  asio::awaitable<std::shared_ptr<HttpResponse>> answer(const RequestReader& reader,
-                                                        const HttpPeer& peer) {
+  // What failed is for the operator to see; all else only for who wants to see everything.
+  static void log_answer(const Connection& connection, std::string_view line,
+                         const HttpResponse& response) {
+    const bool has_failed = response.status >= 500;
+    const auto level = has_failed ? spdlog::level::err : spdlog::level::debug;
+    if (!spdlog::should_log(level)) return;
+    const std::string_view what = line.empty() ? "what is no request" : line;
+    const std::string message =
+        response.problem.empty()
+            ? fmt::format("http: {}: {}", what, response.status)
+            : fmt::format("http: {}: {}: {}", what, response.status, response.problem);
+    log_event(level, message,
+              {{"request", connection.request_id}, {"origin", connection.stream->peer().name}});
+  }
+
+  asio::awaitable<std::shared_ptr<HttpResponse>> answer(const Connection& connection,
+                                                        const RequestReader& reader) {
     if (reader.has_foreign_body()) {
       co_return std::make_shared<HttpResponse>(
           problem_response(415, "the request's body must be JSON: Content-Type: application/json"));
@@ -305,7 +327,8 @@ class HttpServer::Implementation {
     if (!request) {
       co_return std::make_shared<HttpResponse>(problem_response(request.error()));
     }
-    request->peer = peer;
+    request->id = connection.request_id;
+    request->peer = connection.stream->peer();
     const auto shared = std::make_shared<HttpRequest>(*std::move(request));
     std::function<cdp::Task<HttpResponse>()> make = [this, shared] {
       return handler_(std::move(*shared));
@@ -385,6 +408,7 @@ class HttpServer::Implementation {
   asio::basic_socket_acceptor<HttpStream::Protocol> acceptor_;
   TlsContext tls_;
   HttpConnections connections_{kLimits};
+  std::mt19937_64 request_ids_{std::random_device{}()};
   std::uint64_t refused_ = 0;  // since it was logged last
   std::chrono::steady_clock::time_point refusal_logged_{};
   bool stopping_ = false;

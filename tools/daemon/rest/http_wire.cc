@@ -98,6 +98,13 @@ bool RequestReader::wants_head_only() const {
   return parser_->wire.get().method() == http::verb::head;
 }
 
+std::string RequestReader::line() const {
+  const auto& wire = parser_->wire.get();
+  const std::string_view target{wire.target().data(), wire.target().size()};
+  const std::string_view method{wire.method_string().data(), wire.method_string().size()};
+  return fmt::format("{} {}", method, target.substr(0, target.find('?')));
+}
+
 bool RequestReader::awaits_continue() const {
   const auto& wire = parser_->wire.get();
   return !is_done() && !is_http_1_0() && beast::iequals(wire[http::field::expect], "100-continue");
@@ -143,6 +150,7 @@ std::string response_head(const HttpResponse& response, const ResponseFraming& f
   head = fmt::format("HTTP/1.1 {} {}\r\n", response.status,
                      std::string_view{reason.data(), reason.size()});
   add("Content-Type", response.content_type);
+  add("X-Request-Id", framing.request_id);
   add("Cache-Control", "no-store");
   add("X-Content-Type-Options", "nosniff");
   if (framing.is_encrypted) add("Strict-Transport-Security", "max-age=31536000");

@@ -45,6 +45,8 @@ class RequestReader {
   // Of what the header says:
   bool is_http_1_0() const;
   bool wants_head_only() const;
+  // "GET /api/status", without the query: for the log.
+  std::string line() const;
   // Whether another request may follow on the connection.
   bool keeps_alive() const { return keeps_alive_; }
   // Whether the client waits for a word before it sends the body.
@@ -64,6 +66,7 @@ class RequestReader {
 };
 
 struct ResponseFraming {
+  std::string_view request_id{};
   bool keeps_alive = false;
   bool is_http_1_0 = false;  // of the request
   bool is_encrypted = false;

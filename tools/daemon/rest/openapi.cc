@@ -106,12 +106,20 @@ json::object body_of(const Operation& operation) {
           {"content", content_of("application/json", std::move(schema))}};
 }
 
+json::object request_id_header() {
+  return {{"X-Request-Id",
+           {{"description", "By which the daemon's log and the audit know the request"},
+            {"schema", {{"type", "string"}, {"pattern", "^[0-9a-f]{16}$"}}}}}};
+}
+
 json::object answer_of(const Operation& operation) {
   const bool is_media_type = operation.answer.find('/') != std::string_view::npos;
   json::object content = is_media_type
                              ? content_of(operation.answer, {})
                              : content_of("application/json", schema_reference(operation.answer));
-  return {{"description", operation.meaning}, {"content", std::move(content)}};
+  return {{"description", operation.meaning},
+          {"headers", request_id_header()},
+          {"content", std::move(content)}};
 }
 
 json::object description_of(const Operation& operation) {
@@ -123,6 +131,7 @@ json::object description_of(const Operation& operation) {
        {{std::to_string(operation.status), answer_of(operation)},
         {"default",
          {{"description", "It did not go well, and nothing was done by halves"},
+          {"headers", request_id_header()},
           {"content", content_of("application/problem+json", schema_reference("Problem"))}}}}}};
   if (!operation.body.empty()) described["requestBody"] = body_of(operation);
   if (!operation.needs.has_value()) described["security"] = json::array{};  // none is needed

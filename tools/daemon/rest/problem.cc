@@ -60,6 +60,7 @@ HttpResponse problem_response(unsigned status, std::string_view detail) {
   }
   HttpResponse response;
   response.status = status;
+  response.problem = detail;
   response.content_type = "application/problem+json";
   response.body = boost::json::serialize(boost::json::object{
       {"type", "about:blank"}, {"title", title}, {"status", status}, {"detail", detail}});
