@@ -5,6 +5,7 @@
 #include "tools/cli/access_verbs.h"
 #include "tools/cli/output.h"
 #include "tools/cli/password_prompt.h"
+#include "tools/cli/table.h"
 #include "tools/cli/verb_support.h"
 #include "tools/cli/verbs.h"
 
@@ -79,7 +80,8 @@ int create_user(const CommandLine& line, const Client& client) {
 int list_users(const CommandLine& line, const TimeZone& zone, const Client& client) {
   return list(line, api::object_of_answer(client.get({"api", "users"}, {{"tz", zone.name()}})),
               "users", "there are no users: `hindsight setup NAME` makes the first one",
-              Table{{"NAME", "ROLES", "SEES DATA", "CHANGED"}}, [&zone](const json::object& user) {
+              Table{{"NAME", "ROLES", "SEES DATA", "CHANGED"}}.keep("NAME"),
+              [&zone](const json::object& user) {
                 const json::object* const changed = object_of(user, "changed");
                 return Table::Row{text_of(user, "name"), roles_text(user),
                                   yes_or_no(may_see_data(user)),
@@ -131,7 +133,7 @@ int create_token(const CommandLine& line, const TimeZone& zone, const Client& cl
 int list_tokens(const CommandLine& line, const TimeZone& zone, const Client& client) {
   return list(line, api::object_of_answer(client.get({"api", "tokens"}, {{"tz", zone.name()}})),
               "tokens", "there are no tokens: `hindsight token create LABEL` makes one",
-              Table{{"ID", "USER", "ROLES", "SEES DATA", "UNTIL", "LABEL"}},
+              Table{{"ID", "USER", "ROLES", "SEES DATA", "UNTIL", "LABEL"}}.keep("ID"),
               [&zone](const json::object& token) {
                 return Table::Row{text_of(token, "id"),     text_of(token, "user"),
                                   roles_text(token),        yes_or_no(may_see_data(token)),

@@ -5,6 +5,7 @@
 #include <boost/json/serialize.hpp>
 
 #include "tools/cli/output.h"
+#include "tools/cli/table.h"
 #include "tools/cli/verb_support.h"
 #include "tools/cli/verbs.h"
 

@@ -6,6 +6,7 @@
 #include "restore/point.h"
 #include "restore/target_file.h"
 #include "tools/cli/output.h"
+#include "tools/cli/table.h"
 #include "tools/cli/verb_support.h"
 #include "tools/cli/verbs.h"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/cli/output.h"
 
-#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
@@ -9,6 +8,7 @@
 
 #include "restore/point.h"
 #include "restore/target_file.h"
+#include "tools/cli/table.h"
 
 namespace tools::cli {
 namespace {
@@ -16,46 +16,6 @@ namespace {
 namespace json = boost::json;
 using restore::format_bytes;
 using restore::TimeZone;
-
-// Columns that a UTF-8 text takes on a terminal, counting each character as one.
-std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xc0u) != 0x80u;
-  }));
-}
-
-// What a terminal would take for a command is no part of a cell: names and details are other
-// people's words.
-std::string harmless(std::string text) {
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    // C1: U+0080 to U+009F.
-    const bool is_c1 =
-        byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
-    if (is_c1) text.erase(i + 1, 1);
-    if (is_c1 || byte < 0x20 || byte == 0x7f) text[i] = '?';
-  }
-  return text;
-}
-
-std::string columns(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
-    if (widths.size() < row.size()) widths.resize(row.size());
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += row[i];
-      if (i + 1 < row.size()) line.append(widths[i] - width(row[i]) + 2, ' ');
-    }
-    line.erase(line.find_last_not_of(' ') + 1);
-    text += line + "\n";
-  }
-  return text;
-}
 
 std::string state_of(const json::object& volume) {
   if (object_of(volume, "removed") != nullptr) return "removed";
@@ -70,18 +30,6 @@ std::string mark_text(const json::object& mark) {
 }
 
 }  // namespace
-
-std::string Table::text() const { return columns(rows_); }
-
-void Table::add(Row row) {
-  for (std::string& cell : row) cell = harmless(std::move(cell));
-  rows_.push_back(std::move(row));
-}
-
-void Fields::add(std::string name, std::string value) {
-  rows_.push_back({std::move(name), harmless(std::move(value))});
-}
-std::string Fields::text() const { return columns(rows_); }
 
 std::string text_of(const json::object& document, std::string_view key) {
   const json::value* value = document.if_contains(key);
@@ -119,6 +67,7 @@ std::string stamp_text_of(const json::object& stamp, const TimeZone& zone) {
 
 std::string volume_table(const json::array& volumes, const TimeZone& zone) {
   Table table{{"NAME", "SIZE", "STATE", "CREATED", "ID"}};
+  table.spare("ID").keep("NAME");
   for (const json::value& value : volumes) {
     const json::object* volume = value.if_object();
     if (volume == nullptr) continue;
@@ -222,6 +171,7 @@ std::string points_overview(const json::object& points, const TimeZone& zone) {
   const json::array* marks = array_of(points, "marks");
   if (marks == nullptr || marks->empty()) return text + "no marks\n";
   Table table{{"MARK", "LSN", "TIME", "OF", "BY"}};
+  table.keep("MARK");
   for (const json::value& value : *marks) {
     const json::object* mark = value.if_object();
     if (mark == nullptr) continue;

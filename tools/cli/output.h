@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How documents look to a person: sizes with units, moments in the local zone and in UTC, aligned
-// columns. Results go to stdout; what is said beside them goes to stderr.
+// How documents look to a person: sizes with units, moments in the local zone and in UTC. Results go
+// to stdout; what is said beside them goes to stderr.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -12,28 +12,6 @@
 #include "restore/time_zone.h"
 
 namespace tools::cli {
-
-// Rows of cells in columns as wide as their widest cell; the first row is the heading.
-class Table {
- public:
-  using Row = std::vector<std::string>;
-  explicit Table(Row heading) : rows_{std::move(heading)} {}
-  void add(Row row);
-  std::string text() const;
-
- private:
-  std::vector<Row> rows_;
-};
-
-// Names and values, the values below one another.
-class Fields {
- public:
-  void add(std::string name, std::string value);
-  std::string text() const;
-
- private:
-  std::vector<std::vector<std::string>> rows_;
-};
 
 // Members of documents, with a fallback where one is missing or of another type.
 std::string text_of(const boost::json::object& document, std::string_view key);

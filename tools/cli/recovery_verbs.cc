@@ -9,6 +9,7 @@
 
 #include "restore/target_file.h"
 #include "tools/cli/output.h"
+#include "tools/cli/table.h"
 #include "tools/cli/verb_support.h"
 #include "tools/cli/verbs.h"
 
@@ -76,6 +77,7 @@ int show_clones(const CommandLine& line, const TimeZone& zone, Backend& backend)
     say("there are no clones: `hindsight clone NAME --at POINT --as NEW` makes one");
   } else {
     Table table{{"NAME", "OF", "POINT", "SIZE", "CREATED"}};
+    table.keep("NAME");
     for (const json::value& value : *clones) {
       const json::object& clone = value.as_object();
       const json::object created{{"time_utc", text_of(clone, "created_utc")}};

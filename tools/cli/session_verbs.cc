@@ -11,6 +11,7 @@
 #include "tools/cli/daemon_access.h"
 #include "tools/cli/output.h"
 #include "tools/cli/password_prompt.h"
+#include "tools/cli/table.h"
 #include "tools/cli/verb_support.h"
 #include "tools/cli/verbs.h"
 

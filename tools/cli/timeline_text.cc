@@ -13,6 +13,7 @@
 #include "restore/point.h"
 #include "restore/target_file.h"
 #include "tools/cli/output.h"
+#include "tools/cli/table.h"
 
 namespace tools::cli {
 namespace {
@@ -162,6 +163,7 @@ class Drawing {
     const json::array* const events = array_of(timeline_, "events");
     if (events == nullptr) return text;
     Table table{{"", "TIME", "POINT", "WHAT"}};
+    table.keep("POINT");
     for (const json::value& value : *events) {
       const json::object* const event = value.if_object();
       const auto at = event != nullptr ? time_in(*event, "time") : std::nullopt;

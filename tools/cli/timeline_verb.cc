@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // `hindsight timeline`: what happened to a volume, and when.
-#include <langinfo.h>
-#include <locale.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <string_view>
 #include <utility>
 
 #include "tools/cli/output.h"
+#include "tools/cli/terminal.h"
 #include "tools/cli/timeline_text.h"
 #include "tools/cli/verb_support.h"
 #include "tools/cli/verbs.h"
@@ -21,29 +15,9 @@ namespace {
 using cdp::Result;
 using restore::TimeZone;
 
-bool is_locale_utf8() {
-  const locale_t locale = ::newlocale(LC_CTYPE_MASK, "", nullptr);
-  if (locale == nullptr) return false;
-  const std::string_view codeset = ::nl_langinfo_l(CODESET, locale);
-  const bool is_utf8 = codeset == "UTF-8";
-  ::freelocale(locale);
-  return is_utf8;
-}
-
 TimelineLook look_of_stdout() {
-  TimelineLook look{.unicode = is_locale_utf8()};
-  winsize size{};
-  if (::isatty(STDOUT_FILENO) == 1) {
-    const char* const no_colour = std::getenv("NO_COLOR");
-    look.colour = no_colour == nullptr || *no_colour == '\0';
-    if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
-      look.columns = size.ws_col;
-      return look;
-    }
-  }
-  if (const char* const columns = std::getenv("COLUMNS"))
-    if (const unsigned long wanted = std::strtoul(columns, nullptr, 10); wanted > 0)
-      look.columns = wanted;
+  TimelineLook look{.unicode = is_locale_utf8(), .colour = stdout_has_colours()};
+  look.columns = columns_of_stdout().value_or(look.columns);
   return look;
 }
 

@@ -7,6 +7,7 @@
 #include <boost/json/object.hpp>
 
 #include "tools/cli/output.h"
+#include "tools/cli/table.h"
 #include "tools/cli/verb_support.h"
 #include "tools/cli/verbs.h"
 #include "tools/tls/certificate.h"

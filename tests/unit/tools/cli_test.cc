@@ -242,22 +242,6 @@ TEST_F(CommandLineTest, HelpAndVersionEndWell) {
   EXPECT_EQ(parse({"--version"}).exit_code, 0);
 }
 
-TEST(Output, ColumnsAreAsWideAsTheirWidestCellAndLinesHaveNoTrailingBlanks) {
-  Table table{{"A", "LONG HEADING", "C"}};
-  table.add({"\xe5\x89\x8d\xe5\x89\x8d", "x", "y"});
-  table.add({"b", "", ""});
-  EXPECT_EQ(table.text(),
-            "A   LONG HEADING  C\n"
-            "\xe5\x89\x8d\xe5\x89\x8d  x             y\n"
-            "b\n");
-}
-
-TEST(Output, NoCellCommandsTheTerminal) {
-  Table table{{"A"}};
-  table.add({"x\x1b[31m\ny\xc2\x9bz \xe5\x89\x8d"});
-  EXPECT_EQ(table.text(), "A\nx?[31m?y?z \xe5\x89\x8d\n");
-}
-
 TEST(Output, APointShowsLsnLocalTimeUtcAndTheNearestMark) {
   const json::value document = json::parse(R"({
     "volume": {"name": "shop", "id": "6d1f0c2e-8f3a-4b7e-9a51-0c9f5d2b7e11", "size_bytes": 1073741824},
