@@ -85,7 +85,7 @@ int list_users(const CommandLine& line, const TimeZone& zone, const Client& clie
                 const json::object* const changed = object_of(user, "changed");
                 return Table::Row{text_of(user, "name"), roles_text(user),
                                   yes_or_no(may_see_data(user)),
-                                  changed != nullptr ? local_time_of(*changed, zone) : "?"};
+                                  changed != nullptr ? local_second_of(*changed, zone) : "?"};
               });
 }
 

@@ -2,7 +2,9 @@
 //
 // `hindsight audit`: who did what, the newest first.
 #include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
+#include <string>
 
 #include "tools/cli/output.h"
 #include "tools/cli/table.h"
@@ -14,11 +16,20 @@ namespace {
 
 namespace json = boost::json;
 
-// A text, or whatever else is there as JSON.
-std::string any_text_of(const json::object& document, std::string_view key) {
-  const json::value* const value = document.if_contains(key);
-  if (value == nullptr || value->is_null()) return {};
-  return value->is_string() ? std::string{value->as_string()} : json::serialize(*value);
+// "name=shop size_bytes=1048576": what is in the detail, but for the request's id, which is for
+// those who look into the log.
+std::string words_of(const std::string& detail) {
+  boost::system::error_code failed;
+  const json::value parsed = json::parse(detail, failed);
+  if (failed || !parsed.is_object()) return detail;
+  std::string words;
+  for (const auto& [name, value] : parsed.get_object()) {
+    if (name == "request") continue;
+    const std::string text =
+        value.is_string() ? std::string{value.get_string()} : json::serialize(value);
+    words += fmt::format("{}{}={}", words.empty() ? "" : " ", std::string_view{name}, text);
+  }
+  return words;
 }
 
 }  // namespace
@@ -33,12 +44,13 @@ int run_audit(const CommandLine& line, const restore::TimeZone& zone, Backend& b
     say(line.before ? "nothing is older" : "nothing has been done yet");
   } else {
     Table table{{"LSN", "TIME", "WHO", "FROM", "DID", "STATUS", "DETAIL"}};
+    table.spare("FROM").keep("TIME");
     for (const json::value& value : *entries) {
       const json::object* const entry = value.if_object();
       if (entry == nullptr) continue;
-      table.add({std::to_string(number_of(*entry, "lsn")), local_time_of(*entry, zone),
+      table.add({std::to_string(number_of(*entry, "lsn")), local_second_of(*entry, zone),
                  text_of(*entry, "actor"), text_of(*entry, "origin"), text_of(*entry, "act"),
-                 any_text_of(*entry, "status"), any_text_of(*entry, "detail")});
+                 std::to_string(number_of(*entry, "status")), words_of(text_of(*entry, "detail"))});
     }
     print(table.text());
   }

@@ -34,12 +34,12 @@ const char kExitCodes[] =
 
 namespace {
 
-constexpr char kDefaultServer[] = "unix:/var/lib/hindsight/control.sock";
 constexpr char kAt[] = "The point in time, see below";
 constexpr char kForce[] = "Take a point inside a gap too, with what is known of it";
 
 constexpr char kOverview[] =
     "Hindsight gives back any protected volume as it was at any moment.\n"
+    "Alone, it says how things stand, and which commands come next.\n"
     "Asks the daemon of this machine; another's with --server https://HOST:PORT, after `login`; "
     "or\n"
     "reads a vault directly with --vault.";
@@ -96,8 +96,7 @@ void add_volume_verbs(CLI::App& app, CommandLine& line, std::string& size) {
       "now, and the name stays reserved while the history exists.");
   remove.callback([&line] { line.verb = Verb::kVolumeRemove; });
 
-  CLI::App& resume =
-      *volume.add_subcommand("resume", "Let writers connect again after a rollback");
+  CLI::App& resume = *volume.add_subcommand("resume", "Let writers connect again after a rollback");
   resume.add_option("NAME", line.name, kVolumeArgument)->required();
   resume.callback([&line] { line.verb = Verb::kVolumeResume; });
 }
@@ -150,10 +149,11 @@ void add_recovery_verbs(CLI::App& app, CommandLine& line, std::string& at) {
   view.add_option("NAME", line.names, kNamesArgument)->required();
   view.add_option("--at", at, kAt)->required()->type_name("POINT");
   view.add_flag("--force", line.force, kForce);
-  view.footer(std::string{"Prints an NBD URI for each volume: a read-only device that costs nothing "
-                          "until it is read.\nExample: nbdcopy \"$(hindsight view shop --at \"5 "
-                          "minutes ago\")\" shop.img\n\n"} +
-              kPointsHelp);
+  view.footer(
+      std::string{"Prints an NBD URI for each volume: a read-only device that costs nothing "
+                  "until it is read.\nExample: nbdcopy \"$(hindsight view shop --at \"5 "
+                  "minutes ago\")\" shop.img\n\n"} +
+      kPointsHelp);
   view.callback([&line, &at] {
     line.verb = Verb::kView;
     line.at = at;
@@ -202,7 +202,8 @@ void add_recovery_verbs(CLI::App& app, CommandLine& line, std::string& at) {
   recover.add_flag("--force", line.force, kForce);
   recover.footer(
       "The new volume can be written to at once, and has a history of its own from there on. Its\n"
-      "content is copied to its backing store behind; `hindsight volume show` tells how far that is.\n"
+      "content is copied to its backing store behind; `hindsight volume show` tells how far that "
+      "is.\n"
       "Example: hindsight recover shop --at \"2020-02-23 18:56\" --as shop-recovered");
   recover.callback([&line, &at] {
     line.verb = Verb::kRecover;
@@ -329,6 +330,12 @@ void add_other_verbs(CLI::App& app, CommandLine& line, std::string& at,
   test.callback([&line] { line.verb = Verb::kAlertTest; });
 }
 
+// No verb, and no word that might have been meant as one.
+bool asks_for_nothing(const CLI::App& app, const CLI::ParseError& error) {
+  return dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
+         app.get_subcommands().empty() && app.remaining().empty();
+}
+
 // One sentence, and where to read on.
 void say_wrong_usage(const CLI::App& app, const CLI::ParseError& error) {
   std::string verb;
@@ -408,6 +415,10 @@ std::optional<int> parse_command_line(int argc, const char* const* argv, Command
   } catch (const CLI::Success& asked) {
     return app.exit(asked);
   } catch (const CLI::ParseError& error) {
+    if (asks_for_nothing(app, error) && !line->json) {
+      line->verb = Verb::kNextSteps;
+      return std::nullopt;
+    }
     say_wrong_usage(app, error);
     return 2;
   }

@@ -16,7 +16,10 @@ class App;
 
 namespace tools::cli {
 
+inline constexpr char kDefaultServer[] = "unix:/var/lib/hindsight/control.sock";
+
 enum class Verb {
+  kNextSteps,  // of no verb
   kVolumeCreate,
   kVolumeList,
   kVolumeShow,
@@ -77,8 +80,8 @@ struct CommandLine {
   std::string backing;
   bool with_removed = false;
   std::optional<std::string> at;
-  std::string from;   // a point, as `until`; of timeline: --since
-  std::string until;  // of diff: --to
+  std::string from;                   // a point, as `until`; of timeline: --since
+  std::string until;                  // of diff: --to
   std::optional<std::uint64_t> step;  // seconds
   bool dry_run = false;
   bool disconnect = false;

@@ -4,6 +4,7 @@
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <cstdio>
+#include <optional>
 #include <utility>
 
 #include "restore/point.h"
@@ -21,6 +22,12 @@ std::string state_of(const json::object& volume) {
   if (object_of(volume, "removed") != nullptr) return "removed";
   const std::string state = text_of(volume, "state");
   return state.empty() ? "-" : state;
+}
+
+std::optional<cdp::Nanos> time_of(const json::object& stamp) {
+  const auto point = restore::parse_absolute_point(text_of(stamp, "time_utc"));
+  if (!point.ok() || point->kind != restore::PointKind::kTime) return std::nullopt;
+  return point->time;
 }
 
 std::string mark_text(const json::object& mark) {
@@ -55,9 +62,14 @@ const json::array* array_of(const json::object& document, std::string_view key) 
 }
 
 std::string local_time_of(const json::object& stamp, const TimeZone& zone) {
-  const auto point = restore::parse_absolute_point(text_of(stamp, "time_utc"));
-  if (!point.ok() || point->kind != restore::PointKind::kTime) return "?";
-  return restore::format_time_short(point->time, zone);
+  const auto time = time_of(stamp);
+  return time ? restore::format_time_short(*time, zone) : "?";
+}
+
+std::string local_second_of(const json::object& stamp, const TimeZone& zone) {
+  const auto time = time_of(stamp);
+  if (!time) return "?";
+  return restore::format_time_short({time->value - time->value % cdp::seconds(1).value}, zone);
 }
 
 std::string stamp_text_of(const json::object& stamp, const TimeZone& zone) {
@@ -73,7 +85,7 @@ std::string volume_table(const json::array& volumes, const TimeZone& zone) {
     if (volume == nullptr) continue;
     const json::object* created = object_of(*volume, "created");
     table.add({text_of(*volume, "name"), format_bytes(number_of(*volume, "size_bytes")),
-               state_of(*volume), created != nullptr ? local_time_of(*created, zone) : "?",
+               state_of(*volume), created != nullptr ? local_second_of(*created, zone) : "?",
                text_of(*volume, "id")});
   }
   return table.text();
@@ -171,12 +183,12 @@ std::string points_overview(const json::object& points, const TimeZone& zone) {
   const json::array* marks = array_of(points, "marks");
   if (marks == nullptr || marks->empty()) return text + "no marks\n";
   Table table{{"MARK", "LSN", "TIME", "OF", "BY"}};
-  table.keep("MARK");
+  table.spare("BY").keep("MARK").keep("TIME");
   for (const json::value& value : *marks) {
     const json::object* mark = value.if_object();
     if (mark == nullptr) continue;
     table.add({text_of(*mark, "label"), std::to_string(number_of(*mark, "lsn")),
-               local_time_of(*mark, zone), mark_text(*mark), text_of(*mark, "author")});
+               local_second_of(*mark, zone), mark_text(*mark), text_of(*mark, "author")});
   }
   return text + "\n" + table.text();
 }

@@ -21,6 +21,8 @@ const boost::json::array* array_of(const boost::json::object& document, std::str
 
 // "2020-02-23 18:56:00.5 +08:00" of a document's "time_utc"; "?" where it has none.
 std::string local_time_of(const boost::json::object& stamp, const restore::TimeZone& zone);
+// The same without a fraction, for lists.
+std::string local_second_of(const boost::json::object& stamp, const restore::TimeZone& zone);
 // "lsn:7  2020-02-23 18:56:00 +08:00  (2020-02-23 10:56:00 UTC)"
 std::string stamp_text_of(const boost::json::object& stamp, const restore::TimeZone& zone);
 

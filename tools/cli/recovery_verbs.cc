@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The verbs that bring points back: view, clone, recover, rollback, diff.
+#include <unistd.h>
+
 #include <boost/json/array.hpp>
 #include <cstdio>
 #include <string>
-#include <unistd.h>
 #include <utility>
 
 #include "restore/target_file.h"
@@ -62,8 +63,9 @@ int for_each_name(const CommandLine& line, const TimeZone& zone, One one, Show s
       show(*reply);
     code = std::max(code, with_notices(found));
   }
-  if (line.json) print_document(line.names.size() == 1 ? documents[0].as_object()
-                                                       : Document{{"points", documents}});
+  if (line.json)
+    print_document(line.names.size() == 1 ? documents[0].as_object()
+                                          : Document{{"points", documents}});
   return code;
 }
 
@@ -83,7 +85,7 @@ int show_clones(const CommandLine& line, const TimeZone& zone, Backend& backend)
       const json::object created{{"time_utc", text_of(clone, "created_utc")}};
       table.add({text_of(clone, "name"), text_of(clone, "volume"),
                  fmt::format("lsn:{}", number_of(clone, "lsn")),
-                 format_bytes(number_of(clone, "size_bytes")), local_time_of(created, zone)});
+                 format_bytes(number_of(clone, "size_bytes")), local_second_of(created, zone)});
     }
     print(table.text());
   }

@@ -32,6 +32,16 @@ int with_notices(const Document& document) {
   return code;
 }
 
+int with_alerts(const Document& status) {
+  const int noticed = with_notices(status);
+  const json::array* const alerts = array_of(status, "alerts");
+  if (alerts == nullptr || alerts->empty()) return noticed;
+  for (const json::value& alert : *alerts) {
+    if (alert.is_string()) say("alert: " + std::string{alert.as_string()});
+  }
+  return kSomethingToKnow;
+}
+
 Result<restore::ParsedPoint> parse_asked(const std::string& text, const CommandLine& line,
                                          const TimeZone& zone) {
   Result<restore::ParsedPoint> parsed =

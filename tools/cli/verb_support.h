@@ -18,6 +18,8 @@ namespace tools::cli {
 int failed(const cdp::Error& error);
 // Says what there is to know of a document (its "notices"), and gives the exit code.
 int with_notices(const boost::json::object& document);
+// Says the alerts of a status document besides, and gives the exit code.
+int with_alerts(const boost::json::object& status);
 // A point as it was typed, with or without --force. An error is wrong usage.
 cdp::Result<restore::ParsedPoint> parse_asked(const std::string& text, const CommandLine& line,
                                               const restore::TimeZone& zone);

@@ -8,6 +8,7 @@
 
 #include "restore/point.h"
 #include "restore/target_file.h"
+#include "tools/cli/next_steps.h"
 #include "tools/cli/output.h"
 #include "tools/cli/progress.h"
 #include "tools/cli/verb_support.h"
@@ -132,19 +133,15 @@ int status(const CommandLine& line, const TimeZone& zone, Backend& backend) {
     print_document(*reply);
   else
     print(status_text(*reply, zone));
-  const int noticed = with_notices(*reply);
-  const json::array* alerts = array_of(*reply, "alerts");
-  if (alerts == nullptr || alerts->empty()) return noticed;
-  for (const json::value& alert : *alerts) {
-    if (alert.is_string()) say("alert: " + std::string{alert.as_string()});
-  }
-  return kSomethingToKnow;
+  return with_alerts(*reply);
 }
 
 }  // namespace
 
 int run_verb(const CommandLine& line, const TimeZone& zone, Backend& backend) {
   switch (line.verb) {
+    case Verb::kNextSteps:
+      return run_next_steps(line, zone, backend);
     case Verb::kVolumeCreate:
       return create_volume(line, backend);
     case Verb::kVolumeList:

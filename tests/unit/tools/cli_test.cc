@@ -3,11 +3,14 @@
 
 #include <boost/json/parse.hpp>
 #include <cstdlib>
+#include <iomanip>
+#include <sstream>
 #include <string>
 #include <vector>
 
 #include "tools/api/size.h"
 #include "tools/cli/command_line.h"
+#include "tools/cli/next_steps.h"
 #include "tools/cli/output.h"
 #include "tools/cli/progress.h"
 
@@ -204,7 +207,7 @@ TEST_F(CommandLineTest, CertificatesAreForNames) {
 
 TEST_F(CommandLineTest, WrongUsageIsOneLineWithAHintAndTheCode2) {
   for (const std::vector<const char*>& words : std::vector<std::vector<const char*>>{
-           {},
+           {"--json"},
            {"bogus"},
            {"volume"},
            {"volume", "bogus"},
@@ -235,11 +238,55 @@ TEST_F(CommandLineTest, WrongUsageIsOneLineWithAHintAndTheCode2) {
   EXPECT_NE(parse({"bogus"}).said.find("no verb \"bogus\""), std::string::npos);
 }
 
+TEST_F(CommandLineTest, NothingAsksWhatComesNext) {
+  EXPECT_EQ(parse({}).line.verb, Verb::kNextSteps);
+  EXPECT_EQ(parse({"--vault", "/v"}).line.verb, Verb::kNextSteps);
+  EXPECT_EQ(parse({"status"}).line.verb, Verb::kStatus);
+}
+
 TEST_F(CommandLineTest, HelpAndVersionEndWell) {
   EXPECT_EQ(parse({"--help"}).exit_code, 0);
   EXPECT_EQ(parse({"restore", "--help"}).exit_code, 0);
   EXPECT_EQ(parse({"volume", "create", "--help"}).exit_code, 0);
   EXPECT_EQ(parse({"--version"}).exit_code, 0);
+}
+
+TEST(NextSteps, BeginWithTheFirstVolume) {
+  const json::value nothing = json::parse(R"({"server": {}, "volumes": []})");
+  const std::string first =
+      next_steps_text(nothing.as_object(), "hindsight", restore::TimeZone::utc());
+  EXPECT_NE(first.find("\n  hindsight volume create shop --size 20G\n"), std::string::npos);
+}
+
+TEST(NextSteps, AreCommandsThatTheCommandLineTakes) {
+  const json::value daemon = json::parse(
+      R"({"server": {}, "volumes": [{"name": "db"}], "vault": {"created": "2020-02-09T10:56:00Z"}})");
+  const json::value vault = json::parse(R"({"volumes": [{"name": "db"}, {"name": "web"}]})");
+  const auto shanghai = cdp::value_or_throw(restore::TimeZone::find("Asia/Shanghai"));
+  const std::string of_daemon = next_steps_text(daemon.as_object(), "hindsight", shanghai);
+  EXPECT_TRUE(of_daemon.starts_with(
+      "The volume db is protected: any second since 2020-02-09 18:56:00 +08:00 can be had back.\n"))
+      << of_daemon;
+  const std::string of_vault = next_steps_text(vault.as_object(), "hindsight --vault /v", shanghai);
+  EXPECT_TRUE(of_vault.starts_with("2 volumes are in this vault: any second")) << of_vault;
+  EXPECT_EQ(of_vault.find("rollback"), std::string::npos) << "a vault alone is not changed";
+  std::size_t commands = 0;
+  for (const std::string& text : {of_daemon, of_vault}) {
+    std::istringstream lines{text};
+    for (std::string line; std::getline(lines, line);) {
+      const std::size_t at = line.find("hindsight ");
+      if (at == line.npos || line.find('`') != line.npos) continue;
+      ++commands;
+      std::vector<std::string> words;
+      std::istringstream of_line{line.substr(at + 10)};
+      for (std::string word; of_line >> std::quoted(word);) words.push_back(word);
+      std::vector<const char*> pointers;
+      for (const std::string& word : words) pointers.push_back(word.c_str());
+      const Parsed parsed = parse(pointers);
+      EXPECT_EQ(parsed.exit_code, std::nullopt) << line << "\n" << parsed.said;
+    }
+  }
+  EXPECT_EQ(commands, 10u);
 }
 
 TEST(Output, APointShowsLsnLocalTimeUtcAndTheNearestMark) {
