@@ -115,8 +115,11 @@ int verify(const CommandLine& line, Backend& backend) {
     print_document(report);
   else
     print(verify_text(report));
+  const json::value* const ok = report.if_contains("ok");
+  if (ok != nullptr && ok->is_bool() && ok->get_bool()) return kDone;
+  const json::array none;
   const json::array* problems = array_of(report, "problems");
-  if (problems == nullptr || problems->empty()) return kDone;
+  if (problems == nullptr) problems = &none;
   for (const json::value& problem : *problems) {
     if (problem.is_string()) say(std::string{problem.as_string()});
   }

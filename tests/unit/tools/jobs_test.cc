@@ -87,6 +87,37 @@ TEST(Jobs, WhatTheyCameToSurvivesAPowerCut) {
   EXPECT_GT(world.begin(Kind::kVerify), hydration) << "a number is never given twice";
 }
 
+TEST(Jobs, ANumberThatWasToldIsNotGivenAgain) {
+  JobsWorld world;
+  const std::uint64_t told = world.begin(Kind::kVerify);
+  world.kill();  // before anything of it was written
+  const std::uint64_t next = world.begin(Kind::kVerify);
+  EXPECT_GT(next, told);
+  world.end(next, State::kDone);
+  world.stop();
+  world.start();
+  EXPECT_EQ(world.begin(Kind::kVerify), next + 1) << "a clean stop leaves no gap";
+}
+
+TEST(Jobs, TheRateIsThatOfWhatMovesNow) {
+  constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
+  JobsWorld world;
+  const std::uint64_t id = world.begin(Kind::kHydration, "shop");
+  world.scheduler.run_for(cdp::seconds(100));
+  world.jobs->progress(id, 100 * kGiB, 200 * kGiB);
+  world.stop();
+  world.start();
+  world.scheduler.run_for(cdp::seconds(1));
+  world.jobs->progress(id, 100 * kGiB + (1u << 20), 200 * kGiB);
+  EXPECT_LT(world.jobs->find(id)->bytes_per_second, 2e6) << "100 GiB were not of this start";
+  ASSERT_TRUE(world.jobs->find(id)->time_left().has_value());
+  for (int i = 0; i < 60; ++i) {
+    world.scheduler.run_for(cdp::seconds(1));
+    world.jobs->progress(id, 100 * kGiB + (1u << 20), 200 * kGiB);
+  }
+  EXPECT_FALSE(world.jobs->find(id)->time_left().has_value()) << "it stands still";
+}
+
 TEST(Jobs, AreNotDoneBeforeTheyAreKept) {
   JobsWorld world;
   const std::uint64_t id = world.begin(Kind::kVerify);

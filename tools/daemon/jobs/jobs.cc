@@ -90,8 +90,9 @@ Jobs::Jobs(cdp::Scheduler& scheduler, const cdp::Clock& clock, cdp::Directory& s
 
 Task<void> Jobs::load() {
   Result<std::vector<std::byte>> bytes = co_await state_.read_small(kFileName);
-  if (!bytes && bytes.error().code == ENOENT) co_return;
-  Status known = bytes ? decode(*bytes) : Status{std::move(bytes).error()};
+  const bool is_new = !bytes && bytes.error().code == ENOENT;
+  Status known = bytes || is_new ? Status{} : Status{bytes.error()};
+  if (bytes) known = decode(*bytes);
   if (!known) {
     spdlog::warn("jobs: what was done before is not known: {}", known.error().message);
     jobs_.clear();
@@ -100,14 +101,20 @@ Task<void> Jobs::load() {
     next_id_ = static_cast<std::uint64_t>(std::max<std::int64_t>(now, 1));
   }
   for (auto& [id, job] : jobs_) {
-    if (!job.is_running() || job.kind == Job::Kind::kHydration) continue;
+    if (!job.is_running()) continue;
+    job.measured = scheduler_.now();
+    job.measured_bytes = job.done_bytes;
+    if (job.kind == Job::Kind::kHydration) continue;
     job.state = Job::State::kInterrupted;
     job.ended = clock_.realtime();
     job.problem = kInterrupted;
   }
+  // With the numbers that are to be given from now on.
+  co_await save();
 }
 
 Task<void> Jobs::stop() {
+  numbers_ahead_ = 0;
   co_await save();
   co_await writes_.join();
 }
@@ -128,10 +135,9 @@ void Jobs::progress(std::uint64_t id, std::uint64_t done_bytes, std::uint64_t to
   const auto at = jobs_.find(id);
   if (at == jobs_.end()) return;
   Job& job = at->second;
-  if (job.done_bytes == done_bytes && job.total_bytes == total_bytes) return;
+  if (job.done_bytes != done_bytes || job.total_bytes != total_bytes) changed();
   job.done_bytes = done_bytes;
   job.total_bytes = total_bytes;
-  changed();
   const Nanos passed = scheduler_.now() - job.measured;
   if (passed < kRateInterval) return;
   const auto moved = static_cast<double>(done_bytes - std::min(done_bytes, job.measured_bytes));
@@ -139,6 +145,8 @@ void Jobs::progress(std::uint64_t id, std::uint64_t done_bytes, std::uint64_t to
   job.bytes_per_second = job.bytes_per_second == 0
                              ? rate
                              : job.bytes_per_second + (rate - job.bytes_per_second) * kRateWeight;
+  // What stands still has a rate that goes to nothing, and no end in sight.
+  if (moved == 0 && job.bytes_per_second >= 1) changed();
   job.measured = scheduler_.now();
   job.measured_bytes = done_bytes;
 }
@@ -216,13 +224,12 @@ void Jobs::forget_oldest() {
 Task<void> Jobs::save() {
   const std::uint64_t mine = ++wanted_;
   while (written_ < mine) {
-    if (!writing_) writes_.spawn(write());
+    if (!std::exchange(writing_, true)) writes_.spawn(write());
     co_await wrote_.wait();
   }
 }
 
 Task<void> Jobs::write() {
-  writing_ = true;
   const std::uint64_t upto = wanted_;
   Status kept = co_await state_.write_small(kFileName, encoded());
   if (!kept) spdlog::warn("jobs: they are not kept: {}", kept.error().message);
@@ -237,8 +244,8 @@ std::vector<std::byte> Jobs::encoded() const {
     const auto ended = ending_.find(id);
     jobs.push_back(encode(ended == ending_.end() ? job : ended->second));
   }
-  const std::string text = json::serialize(
-      json::object{{"version", kVersion}, {"next_id", next_id_}, {"jobs", std::move(jobs)}});
+  const std::string text = json::serialize(json::object{
+      {"version", kVersion}, {"next_id", next_id_ + numbers_ahead_}, {"jobs", std::move(jobs)}});
   const auto bytes = std::as_bytes(std::span(text));
   return {bytes.begin(), bytes.end()};
 }

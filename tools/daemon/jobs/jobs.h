@@ -101,6 +101,10 @@ class Jobs {
   std::map<std::uint64_t, Job> jobs_;
   std::map<std::uint64_t, Job> ending_;  // as they will be once that is kept
   std::uint64_t next_id_ = 1;
+  // A number is told before it is written: what is written is further on than any that can be told
+  // meanwhile. A clean stop leaves no gap.
+  static constexpr std::uint64_t kNumbersAhead = 1000;
+  std::uint64_t numbers_ahead_ = kNumbersAhead;
   std::uint64_t version_ = 0;
   // Writes follow one another; who waits is told of the first that began after it came.
   std::uint64_t wanted_ = 0;

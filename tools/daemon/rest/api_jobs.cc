@@ -52,6 +52,16 @@ json::object job_document(const Job& job, const restore::TimeZone& zone) {
   return document;
 }
 
+// A report with as many of its problems as are kept.
+void shorten(json::object& report) {
+  json::array& problems = report.at("problems").as_array();
+  std::uint64_t left_out = report.at("problems_left_out").to_number<std::uint64_t>();
+  while (!problems.empty() && json::serialize(report).size() > Jobs::kResultBytesMax) {
+    problems.pop_back();
+    report["problems_left_out"] = ++left_out;
+  }
+}
+
 }  // namespace
 
 Result<const Job*> Api::named_job(const std::string& number) const {
@@ -71,8 +81,10 @@ std::string Api::job_text(const Job& job) {
 }
 
 Task<Api::Answer> Api::get_events(Call call) {
-  auto opened = events_.open(
-      [this, who = std::move(call.who)] { return access_.is_still(who, Rights::kSee); });
+  std::string name = call.who.name;
+  auto opened = events_.open(std::move(name), [this, who = std::move(call.who)] {
+    return access_.is_still(who, Rights::kSee);
+  });
   if (!opened) co_return std::move(opened).error();
   HttpResponse response;
   response.content_type = "text/event-stream";
@@ -112,6 +124,7 @@ Task<void> Api::run_verify(std::uint64_t id, bool deep) {
   std::string problem;
   if (report) {
     result = *std::move(report);
+    shorten(result);
   } else {
     state = report.error().code == ECANCELED ? Job::State::kCancelled : Job::State::kFailed;
     problem = report.error().message;

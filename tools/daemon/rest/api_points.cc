@@ -29,15 +29,9 @@ class ImageBody final : public BodySource {
  public:
   ImageBody(cdp::Scheduler& scheduler, std::unique_ptr<restore::ImageSource> source,
             bool in_offset_order, Jobs& jobs, std::string by)
-      : stream_(scheduler, std::move(source), in_offset_order), jobs_(jobs) {
-    const journal::VolumeState& volume = stream_.source().point().volume;
-    Job begun{.kind = Job::Kind::kRestore, .volume = volume.name};
-    begun.volume_id = volume.uuid.to_string();
-    begun.by = std::move(by);
-    begun.total_bytes = stream_.source().size_bytes();
-    job_ = jobs_.begin(std::move(begun));
-  }
+      : stream_(scheduler, std::move(source), in_offset_order), jobs_(jobs), by_(std::move(by)) {}
   Task<Result<std::optional<std::string>>> next() override {
+    if (job_ == 0) begin();
     if (jobs_.is_cancel_wanted(job_))
       stream_.cancel(fmt::format("the restore was cancelled (job {})", job_));
     Result<std::optional<std::string>> piece = co_await stream_.next();
@@ -47,11 +41,20 @@ class ImageBody final : public BodySource {
   }
   Task<void> abandon() override {
     co_await stream_.abandon();
+    if (job_ == 0) co_return;  // of HEAD, say: nothing was wanted
     Status gone = make_error(EPIPE, "the connection ended before all of it was sent");
     co_await end(std::move(gone));
   }
 
  private:
+  void begin() {
+    const journal::VolumeState& volume = stream_.source().point().volume;
+    Job begun{.kind = Job::Kind::kRestore, .volume = volume.name};
+    begun.volume_id = volume.uuid.to_string();
+    begun.by = by_;
+    begun.total_bytes = stream_.source().size_bytes();
+    job_ = jobs_.begin(std::move(begun));
+  }
   Task<void> end(Status outcome) {
     const bool is_cancelled = jobs_.is_cancel_wanted(job_);
     const Job::State state = outcome                         ? Job::State::kDone
@@ -65,7 +68,8 @@ class ImageBody final : public BodySource {
 
   api::ImageStream stream_;
   Jobs& jobs_;
-  std::uint64_t job_ = 0;
+  const std::string by_;
+  std::uint64_t job_ = 0;  // 0 before its first piece
 };
 
 }  // namespace
@@ -256,9 +260,8 @@ Task<Api::Answer> Api::roll_back(Call call) {
     }
     const journal::VolumeState& now = *resolved->newest.find(point.volume.id);
     if (now.removed) {
-      co_return make_error(ENOENT,
-                           "the volume {} was removed: `hindsight recover` makes a new one of it",
-                           now.name);
+      co_return make_error(
+          ENOENT, "the volume {} was removed: `hindsight recover` makes a new one of it", now.name);
     }
     volumes.push_back(rolled_back_document(now, point));
     if (dry_run) {  // it takes the longer the more there is

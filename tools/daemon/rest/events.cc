@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/daemon/rest/events.h"
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace tools {
 
@@ -47,23 +49,31 @@ struct Events::Board {
   std::uint64_t version = 0;
   Note status{};
   std::map<std::uint64_t, Note> jobs{};
-  std::size_t streams = 0;
+  std::vector<Stream*> streams{};  // in the order in which they were opened
   bool stopping = false;
   cdp::Signal changed;
 };
 
 class Events::Stream final : public BodySource {
  public:
-  Stream(std::shared_ptr<Board> board, std::function<bool()> is_allowed)
-      : board_(std::move(board)), is_allowed_(std::move(is_allowed)) {
-    ++board_->streams;
+  Stream(std::shared_ptr<Board> board, std::string who, std::function<bool()> is_allowed)
+      : board_(std::move(board)), who_(std::move(who)), is_allowed_(std::move(is_allowed)) {
+    board_->streams.push_back(this);
   }
-  ~Stream() override { --board_->streams; }
+  ~Stream() override { leave(); }
+
+  const std::string& who() const { return who_; }
+  // Soon, by itself; from now on it is none of those that there are.
+  void end() {
+    leave();
+    ended_ = true;
+    board_->changed.notify_all();
+  }
 
   Task<Result<std::optional<std::string>>> next() override {
     const cdp::Nanos silent_until = board_->scheduler.now() + kHeartbeat;
     if (!std::exchange(greeted_, true)) co_return std::optional<std::string>{kGreeting};
-    while (!board_->stopping && is_allowed_()) {
+    while (!board_->stopping && !ended_ && is_allowed_()) {
       if (seen_ < board_->version) co_return std::optional{news()};
       if (board_->scheduler.now() >= silent_until)
         co_return std::optional<std::string>{kHeartbeatText};
@@ -74,6 +84,8 @@ class Events::Stream final : public BodySource {
   Task<void> abandon() override { co_return; }
 
  private:
+  void leave() { std::erase(board_->streams, this); }
+
   std::string news() {
     std::string text;
     if (board_->status.version > seen_) text += board_->status.text;
@@ -84,7 +96,9 @@ class Events::Stream final : public BodySource {
   }
 
   const std::shared_ptr<Board> board_;
+  const std::string who_;
   const std::function<bool()> is_allowed_;
+  bool ended_ = false;
   bool greeted_ = false;
   std::uint64_t seen_ = 0;
 };
@@ -99,15 +113,20 @@ Events::Events(cdp::Scheduler& scheduler, Jobs& jobs, Sources sources)
 
 Events::~Events() = default;
 
-Result<std::shared_ptr<BodySource>> Events::open(std::function<bool()> is_allowed) {
+Result<std::shared_ptr<BodySource>> Events::open(std::string who,
+                                                 std::function<bool()> is_allowed) {
   if (board_->stopping) return make_error(ESHUTDOWN, "the daemon is stopping");
-  if (board_->streams >= kStreamsMax)
+  std::vector<Stream*>& streams = board_->streams;
+  const auto is_his = [&who](const Stream* stream) { return stream->who() == who; };
+  if (std::ranges::count_if(streams, is_his) >= std::ptrdiff_t{kStreamsOfOneMax})
+    (*std::ranges::find_if(streams, is_his))->end();
+  if (streams.size() >= kStreamsMax)
     return make_error(ESHUTDOWN,
                       "{} streams of events are open already, and there are no more: ask again "
                       "later, or for /api/status",
                       kStreamsMax);
-  auto stream = std::make_shared<Stream>(board_, std::move(is_allowed));
-  if (!publishing_) running_.spawn(publish());
+  auto stream = std::make_shared<Stream>(board_, std::move(who), std::move(is_allowed));
+  if (!std::exchange(publishing_, true)) running_.spawn(publish());
   return std::shared_ptr<BodySource>{std::move(stream)};
 }
 
@@ -119,12 +138,19 @@ Task<void> Events::stop() {
 }
 
 Task<void> Events::publish() {
-  publishing_ = true;
-  while (!board_->stopping && board_->streams > 0) {
+  jobs_version_.reset();
+  ended_before_.clear();
+  for (const auto& [id, job] : jobs_.all()) {
+    if (!job.is_running()) ended_before_.insert(id);
+  }
+  while (!board_->stopping && !board_->streams.empty()) {
     co_await look();
     const cdp::Nanos until = scheduler_.now() + kInterval;
     while (!board_->stopping && scheduler_.now() < until) (void)co_await stop_.wait_until(until);
   }
+  // Who comes next is not told what is old by then.
+  board_->status = {};
+  board_->jobs.clear();
   publishing_ = false;
 }
 
@@ -133,12 +159,11 @@ Task<void> Events::look() {
   Result<std::string> status = co_await sources_.status();
   // What cannot be told now, is told when it can.
   if (status) is_news = board_->put(board_->status, "status", *std::move(status));
-  if (jobs_.version() != jobs_version_ || board_->jobs.empty()) {
+  if (jobs_.version() != jobs_version_) {
     jobs_version_ = jobs_.version();
     std::erase_if(board_->jobs, [this](const auto& of) { return jobs_.find(of.first) == nullptr; });
     for (const auto& [id, job] : jobs_.all()) {
-      // Of those that had ended before anybody listened, the list tells.
-      if (!job.is_running() && !board_->jobs.contains(id) && board_->version <= 1) continue;
+      if (ended_before_.contains(id)) continue;
       is_news = board_->put(board_->jobs[id], "job", sources_.job(job)) || is_news;
     }
   }

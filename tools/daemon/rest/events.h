@@ -5,16 +5,20 @@
 // has changed, at most once a second.
 //
 // A document is made and serialised once for all who listen, and none while nobody does. Who reads
-// slowly misses what was replaced meanwhile, and gets the newest: nothing is queued for him. A
-// stream ends when who asked may not see it any more, and when the daemon stops.
+// slowly misses what was replaced meanwhile, and gets the newest: nothing is queued for him. Of
+// jobs that had ended before anybody listened, the list tells. A stream ends when who asked may not
+// see it any more, when he opens too many others, and when the daemon stops.
 //
 // On the scheduler's thread; what is passed in must outlive the streams' use of it: stop() must
 // have returned before any of it goes.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "cdp/base/result.h"
@@ -28,7 +32,10 @@ namespace tools {
 
 class Events {
  public:
-  static constexpr std::size_t kStreamsMax = 64;
+  // Each is a connection that never falls quiet: so few that those of one address are never all
+  // that there may be (HttpConnections).
+  static constexpr std::size_t kStreamsMax = 32;
+  static constexpr std::size_t kStreamsOfOneMax = 8;
 
   struct Sources {
     std::function<cdp::Task<cdp::Result<std::string>>()> status;
@@ -37,8 +44,10 @@ class Events {
   Events(cdp::Scheduler& scheduler, Jobs& jobs, Sources sources);
   ~Events();
 
-  // A new stream, for as long as `is_allowed`. ESHUTDOWN where there are too many, or it stops.
-  cdp::Result<std::shared_ptr<BodySource>> open(std::function<bool()> is_allowed);
+  // A new stream of `who`, for as long as `is_allowed`; where he has kStreamsOfOneMax, the oldest
+  // of his ends: what listened there may be gone without a word. ESHUTDOWN where there are too many
+  // of others, or it stops.
+  cdp::Result<std::shared_ptr<BodySource>> open(std::string who, std::function<bool()> is_allowed);
   // Ends every stream.
   cdp::Task<void> stop();
 
@@ -53,7 +62,9 @@ class Events {
   Jobs& jobs_;
   const Sources sources_;
   std::shared_ptr<Board> board_;
-  std::uint64_t jobs_version_ = 0;
+  // Of the publishing that goes on:
+  std::optional<std::uint64_t> jobs_version_;
+  std::set<std::uint64_t> ended_before_;  // jobs
   bool publishing_ = false;
   cdp::Signal stop_;
   cdp::TaskGroup running_;
