@@ -82,10 +82,11 @@ int client(const CommandLine& line) {
     print(fields.text());
   }
   say(fmt::format("next: scp -r {} root@{}:/etc/hindsight-tls", issued->directory, line.name));
-  say(
-      fmt::format("and give it a volume: clients = [\"{} live VOLUME\"] below [nbd] in "
-                  "/etc/hindsight/hindsight.toml, then systemctl reload hindsightd",
-                  line.name));
+  say(fmt::format(
+      "and give it a volume: clients = [\"{} live VOLUME\"] below [nbd] in the file of "
+      "/etc/hindsight/hindsight.toml.d that has clients, or in a new one NAME.toml; then "
+      "systemctl reload hindsightd",
+      line.name));
   return kDone;
 }
 

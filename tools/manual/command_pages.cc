@@ -177,6 +177,8 @@ void show_files(RoffPage& page) {
   page.section("FILES");
   page.term(bold(kDefaultConfigPath),
             {plain("The configuration, see ") + reference({"hindsight.toml", 5}) + plain(".")});
+  page.term(bold(std::string(kDefaultConfigPath) + kAdditionsSuffix + "/*.toml"),
+            {plain("What adds to it, file by file.")});
   page.term(bold(standard.vault), {prose(find_setting("vault")->meaning)});
   page.term(bold(standard.state), {prose(find_setting("state")->meaning)});
   for (const std::string& address : standard.nbd_listeners()) {

@@ -207,6 +207,10 @@ class LayersTest : public testing::Test {
     std::ofstream{path} << text;
     return path.string();
   }
+  void addition(const std::string& name, const std::string& text) {
+    std::filesystem::create_directory(directory_ / "hindsight.toml.d");
+    std::ofstream{directory_ / "hindsight.toml.d" / name} << text;
+  }
   std::filesystem::path directory_;
   Configuration told_;
 };
@@ -224,6 +228,39 @@ TEST_F(LayersTest, OptionsGoOverTheEnvironmentAndThatOverTheFile) {
   EXPECT_EQ(told_.segment_bytes, 64u << 20);
   EXPECT_FALSE(told_.verbose);
   EXPECT_EQ(told_.hydration_bytes_per_second, 0u);
+}
+
+TEST_F(LayersTest, AdditionsGoOverTheFileInTheOrderOfTheirNames) {
+  const std::string path = file("vault = \"/file\"\nstate = \"/file-state\"\n");
+  addition("20-later.toml", "[memory]\ndedup = \"48M\"\n");
+  addition("10-first.toml", "vault = \"/addition\"\n[memory]\ndedup = \"32M\"\n");
+  addition("10-first.toml.dpkg-old", "nonsense");
+  addition(".10-first.toml", "nonsense");
+  EXPECT_THAT(configured({"--config", path}), IsEmpty());
+  EXPECT_EQ(told_.vault, "/addition");
+  EXPECT_EQ(told_.state, "/file-state");
+  EXPECT_EQ(told_.dedup_bytes, 48u << 20);
+  ::setenv("HINDSIGHTD_MEMORY_DEDUP", "64M", 1);
+  EXPECT_THAT(configured({"--config", path}), IsEmpty());
+  EXPECT_EQ(told_.dedup_bytes, 64u << 20);
+}
+
+TEST_F(LayersTest, AdditionsAreAsStrictAsTheFile) {
+  const std::string path = file("");
+  addition("a.toml", "\n[nbd]\nlisten = 1\n");
+  addition("b.toml", "valt = \"/srv\"\n");
+  EXPECT_THAT(configured({"--config", path}),
+              ElementsAre(HasSubstr("hindsight.toml.d/a.toml:3: nbd.listen: "),
+                          HasSubstr("hindsight.toml.d/b.toml:1: there is no setting valt")));
+  std::filesystem::remove_all(directory_ / "hindsight.toml.d");
+  std::filesystem::create_symlink("nowhere", directory_ / "hindsight.toml.d");
+  EXPECT_THAT(configured({"--config", path}), IsEmpty());
+  std::filesystem::remove(directory_ / "hindsight.toml.d");
+  std::ofstream{directory_ / "hindsight.toml.d"} << "a file";
+  EXPECT_THAT(configured({"--config", path}), ElementsAre(HasSubstr("Not a directory")));
+  std::filesystem::remove(directory_ / "hindsight.toml.d");
+  for (int i = 0; i < 65; ++i) addition(std::to_string(i) + ".toml", "");
+  EXPECT_THAT(configured({"--config", path}), ElementsAre(HasSubstr("65 files")));
 }
 
 TEST_F(LayersTest, SeveralOfAnOptionAreOneListAndReplaceTheFiles) {
@@ -372,8 +409,9 @@ TEST_F(LayersTest, ACertificateThatCannotBeServedIsRefused) {
   std::ofstream{path(one, "twice")} << std::ifstream{path(one, "crt")}.rdbuf()
                                     << std::ifstream{none}.rdbuf();
   const auto told = [&](const std::string& certificate, const std::string& key) {
-    return configured({"--config", file("[http]\nlisten = \"127.0.0.1:8443\"\n[tls]\ncertificate = \"" +
-                                        certificate + "\"\nkey = \"" + key + "\"\n")});
+    return configured(
+        {"--config", file("[http]\nlisten = \"127.0.0.1:8443\"\n[tls]\ncertificate = \"" +
+                          certificate + "\"\nkey = \"" + key + "\"\n")});
   };
   EXPECT_THAT(told(path(one, "crt"), path(one, "key")), IsEmpty());
   EXPECT_THAT(told(path(one, "crt"), path(other, "key")),

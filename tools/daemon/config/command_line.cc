@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -19,6 +20,7 @@ namespace {
 
 constexpr int kWrongUsage = 2;
 constexpr std::string_view kUnixPrefix = "unix:";
+constexpr std::size_t kAdditionsMax = 64;
 
 constexpr char kFooter[] =
     "What no option says comes from the environment (HINDSIGHTD_...), then from the configuration\n"
@@ -99,6 +101,46 @@ cdp::Result<std::string> read_file(const std::string& path) {
   return text;
 }
 
+// The files PATH.d/*.toml in the order of their names; none where there is no such directory.
+cdp::Result<std::vector<std::string>> additions_to(const std::string& path) {
+  const std::string directory = path + kAdditionsSuffix;
+  std::vector<std::string> files;
+  std::error_code error;
+  for (std::filesystem::directory_iterator each(directory, error);
+       !error && each != std::filesystem::directory_iterator(); each.increment(error)) {
+    const std::filesystem::path& file = each->path();
+    // What editors and package managers leave beside a file is none.
+    if (file.extension() != ".toml" || file.filename().string().starts_with('.')) continue;
+    files.push_back(file.string());
+  }
+  if (error && error.value() != ENOENT)
+    return cdp::errno_error(error.value(), "reading the directory " + directory);
+  if (files.size() > kAdditionsMax) {
+    return cdp::make_error(E2BIG, "{} has {} files *.toml, and may have {}", directory,
+                           files.size(), kAdditionsMax);
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+void take_files(const CommandLine& line, Configuration& into, std::vector<std::string>& wrong) {
+  const bool is_named = !line.config_path.empty();
+  const std::string path = is_named ? line.config_path : kDefaultConfigPath;
+  const auto take = [&](const std::string& file, bool must_be_there) {
+    const cdp::Result<std::string> text = read_file(file);
+    if (!text.ok()) {
+      if (must_be_there || text.error().code != ENOENT) wrong.push_back(text.error().message);
+      return;
+    }
+    std::vector<std::string> of_file = read_config_text(*text, file, into);
+    std::move(of_file.begin(), of_file.end(), std::back_inserter(wrong));
+  };
+  take(path, is_named);
+  const cdp::Result<std::vector<std::string>> additions = additions_to(path);
+  if (!additions.ok()) return wrong.push_back(additions.error().message);
+  for (const std::string& addition : *additions) take(addition, true);
+}
+
 void take_environment(Configuration& into, std::vector<std::string>& wrong) {
   std::map<std::string, const Setting*> by_variable;
   for (const Setting& setting : settings()) by_variable[setting.variable()] = &setting;
@@ -159,13 +201,7 @@ CommandLine parse_command_line(int argc, char** argv) {
 std::vector<std::string> configure(const CommandLine& line, Configuration& into) {
   into = {};
   std::vector<std::string> wrong;
-  const bool is_named = !line.config_path.empty();
-  const std::string path = is_named ? line.config_path : kDefaultConfigPath;
-  const cdp::Result<std::string> text = read_file(path);
-  if (text.ok())
-    wrong = read_config_text(*text, path, into);
-  else if (is_named || text.error().code != ENOENT)
-    return {text.error().message};
+  take_files(line, into, wrong);
   take_environment(into, wrong);
   for (const auto& [setting, value] : line.given) {
     const cdp::Status taken = setting->set(into, value);

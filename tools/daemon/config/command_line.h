@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The command line of hindsightd, and the layers that make its configuration: defaults, the file,
-// the environment, options; the later ones win.
+// what stands in files *.toml in FILE.d, the environment, options; the later ones win.
 #pragma once
 
 #include <string>
@@ -18,6 +18,7 @@ class App;
 namespace tools {
 
 inline constexpr char kDefaultConfigPath[] = "/etc/hindsight/hindsight.toml";
+inline constexpr char kAdditionsSuffix[] = ".d";
 
 struct CommandLine {
   enum class Task { kServe, kPrintConfig, kCheckConfig };

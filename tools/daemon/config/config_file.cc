@@ -13,10 +13,11 @@ namespace tools {
 
 const char kConfigOverview[] =
     "The configuration of hindsightd. The environment has precedence over this file, and options "
-    "over both; what none of them names is as `hindsightd --print-config` writes it. Sizes take "
-    "K, M, G and T, which are powers of 1024. SIGHUP has a running daemon read this again: it "
-    "says what it applies, and what waits for its next start. `hindsightd --check-config` says "
-    "what is wrong with it.";
+    "over both; what none of them names is as `hindsightd --print-config` writes it. Files "
+    "*.toml in hindsight.toml.d beside this one add to it: they are read after it, by their names, "
+    "and the last to name a setting has it. Sizes take K, M, G and T, which are powers of 1024. "
+    "SIGHUP has a running daemon read this again: it says what it applies, and what waits for its "
+    "next start. `hindsightd --check-config` says what is wrong with it.";
 
 namespace {
 
