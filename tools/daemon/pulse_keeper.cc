@@ -145,8 +145,8 @@ void PulseKeeper::add_up(const PulseRecord& pulse, Known& known) {
     Sum& sum = known.sums[i];
     const std::int64_t length = seconds_of(step_of_sum(i));
     const std::int64_t begin = pulse.begin / length * length;
-    // The clock may have stepped.
-    if (!sum.sum.empty() && sum.begin != begin) end_sums(pulse.volume, known, kForEver);
+    // The clock may have stepped, or a look come late.
+    if (!sum.sum.empty() && sum.begin != begin) end_sum(pulse.volume, known, i);
     sum.begin = begin;
     sum.sum.add(pulse);
   }
@@ -154,15 +154,20 @@ void PulseKeeper::add_up(const PulseRecord& pulse, Known& known) {
 
 void PulseKeeper::end_sums(cdp::VolumeId volume, Known& known, std::int64_t before) {
   for (std::size_t i = 0; i < kSums; ++i) {
-    Sum& sum = known.sums[i];
+    const Sum& sum = known.sums[i];
     if (sum.sum.empty() || before - seconds_of(step_of_sum(i)) < sum.begin) continue;
-    PulseRecord pulse = sum.sum.total();
-    pulse.volume = volume;
-    pulse.step = step_of_sum(i);
-    pulse.begin = sum.begin;
-    pending_.push_back(pulse);
-    sum = {};
+    end_sum(volume, known, i);
   }
+}
+
+void PulseKeeper::end_sum(cdp::VolumeId volume, Known& known, std::size_t which) {
+  Sum& sum = known.sums[which];
+  PulseRecord pulse = sum.sum.total();
+  pulse.volume = volume;
+  pulse.step = step_of_sum(which);
+  pulse.begin = sum.begin;
+  pending_.push_back(pulse);
+  sum = {};
 }
 
 void PulseKeeper::record_pending() {

@@ -47,6 +47,9 @@ class PulseKeeper {
 
   // Begins it.
   void start() { running_.spawn(run()); }
+  // One look at the seconds before `before`, and at the sums that are over by then: for who makes
+  // time pass himself, and has not begun it.
+  cdp::Task<void> look(std::int64_t before);
   // Records all that there is. Nobody may change a volume any more.
   cdp::Task<void> stop();
 
@@ -71,8 +74,6 @@ class PulseKeeper {
   };
 
   cdp::Task<void> run();
-  // One look at the seconds before `before`, and at the sums that are over by then.
-  cdp::Task<void> look(std::int64_t before);
   // Percent of the samples that held data before; kUnknown where that cannot be told.
   cdp::Task<std::vector<std::uint8_t>> find_overwritten(
       const std::vector<journal::VolumeActivity>& activities);
@@ -80,6 +81,7 @@ class PulseKeeper {
   Asked asked_of(cdp::VolumeId volume) const;
   void add_asked(journal::PulseRecord& pulse, Known& known) const;
   void add_up(const journal::PulseRecord& pulse, Known& known);
+  void end_sum(cdp::VolumeId volume, Known& known, std::size_t which);
   // Puts the sums that are over before `before` to what is to be recorded.
   void end_sums(cdp::VolumeId volume, Known& known, std::int64_t before);
   void record_pending();

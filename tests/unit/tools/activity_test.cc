@@ -386,6 +386,31 @@ TEST(Activity, ADayIsAFrameToBeRead) {
   EXPECT_EQ(writes, kDays * 24u);
 }
 
+// A minute that ends because of a change in the next one ends neither the hour nor the day.
+TEST(Activity, LooksThatComeLateLeaveADayOnePulse) {
+  ActivityWorld of(37);
+  ASSERT_NO_FATAL_FAILURE(of.start());
+  of.world.machine.scheduler.run(of.keeper->stop());
+  const VolumeId volume = of.world.volumes[0];
+  for (std::uint64_t minute = 0; minute < 10; ++minute) {
+    of.world.machine.write(volume, minute, {minute + 1});
+    ASSERT_NO_FATAL_FAILURE(of.flush());
+    of.pass(2);
+    of.world.machine.scheduler.run(of.keeper->look(of.now()));
+    of.pass(60);
+  }
+  of.stop();
+  ASSERT_NO_FATAL_FAILURE(of.start());
+  const Changes changes = of.changes();
+  const auto recorded = [&](Step step) {
+    return std::count_if(changes.pulses.begin(), changes.pulses.end(),
+                         [&](const PulseRecord& pulse) { return pulse.step == step; });
+  };
+  EXPECT_EQ(recorded(Step::kMinute), 10);
+  EXPECT_LE(recorded(Step::kHour), 2);
+  EXPECT_LE(recorded(Step::kDay), 2);
+}
+
 TEST(Activity, EntropyIsThatOfTheBytes) {
   std::array<std::byte, cdp::kBlockBytes> block{};
   EXPECT_EQ(journal::entropy_of(block), 0);
