@@ -127,6 +127,8 @@ void visit_pulses(PageReader& pages, const Run& run, const WantedPulses& wanted,
   const PackedPage rows(found->data);
   for (unsigned row = 0; row < rows.rows(); ++row) {
     if (level == 0) {
+      // Of most rows the flags are all that is looked at.
+      if ((rows.get(kFlags, row) & wanted.flag) == 0) continue;
       const FrameRow frame = frame_at_row(rows, row);
       if (wanted.may_be_in(frame.flags, ordered(frame.min_time), ordered(frame.max_time)))
         into.push_back(frame);

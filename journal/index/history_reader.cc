@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cdp/io/signal.h"
 #include "journal/segment_reader.h"
 #include "journal/visit_records.h"
 
@@ -12,6 +13,7 @@ namespace {
 
 // Holds the records of most frames.
 constexpr std::uint64_t kWindowBytes = 64u << 10;
+constexpr std::size_t kReadsAtOnce = 32;
 
 FrameInfo info_of(const FrameRow& row) {
   FrameInfo info;
@@ -35,6 +37,8 @@ Damage damage_of(const FrameRow& row) {
           .what = fmt::format("{} could not be read from byte {} on for {} bytes",
                               segment_name(row.segment), row.offset, row.total_bytes)};
 }
+
+Task<void> put(Task<Status> task, Status& result) { result = co_await std::move(task); }
 
 }  // namespace
 
@@ -159,28 +163,72 @@ Task<Status> HistoryReader::visit_frame(FrameRow row, LsnInterval interval,
   if (!visitor.on_frame(info_of(row))) co_return Status();
   Result<cdp::Disk*> disk = co_await disk_of(row.segment);
   if (!disk.ok()) co_return disk.error();
+  Status read = co_await read_window(**disk, row, window_);
+  if (!read.ok()) co_return read;
+  co_return visit_window(window_, interval, visitor);
+}
+
+Task<Status> HistoryReader::visit_all(std::vector<FrameRow> frames, RecordVisitor& visitor) {
+  std::vector<Window> windows(std::min(frames.size(), kReadsAtOnce));
+  std::vector<Status> results(windows.size());
+  for (std::size_t from = 0; from < frames.size();) {
+    const std::uint32_t segment = frames[from].segment;
+    Result<cdp::Disk*> disk = co_await disk_of(segment);
+    if (!disk.ok()) co_return disk.error();
+    std::size_t count = 0;
+    cdp::TaskGroup reads(snapshot_->scheduler());
+    for (; count < windows.size() && from + count < frames.size(); ++count) {
+      const FrameRow& row = frames[from + count];
+      if (row.segment != segment) break;
+      if ((row.flags & FrameRow::kDamaged) != 0) continue;
+      reads.spawn(put(read_window(**disk, row, windows[count]), results[count]));
+    }
+    co_await reads.join();
+    for (std::size_t i = 0; i < count; ++i) {
+      const FrameRow& row = frames[from + i];
+      if ((row.flags & FrameRow::kDamaged) != 0) {
+        visitor.on_damage(damage_of(row));
+        continue;
+      }
+      if (!results[i].ok()) co_return results[i];
+      visitor.on_frame(info_of(row));
+      Status visited = visit_window(windows[i], {{}, row.last_lsn}, visitor);
+      if (!visited.ok()) co_return visited;
+    }
+    from += count;
+  }
+  co_return Status();
+}
+
+Task<Status> HistoryReader::read_window(cdp::Disk& disk, FrameRow row, Window& window) {
   std::uint64_t bytes = std::min<std::uint64_t>(row.total_bytes, kWindowBytes);
-  std::span<std::byte> window = buffer_.reserve(bytes);
-  Status read = co_await (*disk)->read(row.offset, window);
+  std::span<std::byte> memory = window.buffer.reserve(bytes);
+  Status read = co_await disk.read(row.offset, memory);
   if (!read.ok()) co_return read;
   Result<FrameHeader> header =
       decode_frame_header(vault_, row.segment, row.offset,
-                          std::span<const std::byte, kFrameHeaderBytes>(window.data(),
+                          std::span<const std::byte, kFrameHeaderBytes>(memory.data(),
                                                                         kFrameHeaderBytes));
   if (!header.ok()) co_return header.error();
   if (header->last_lsn != row.last_lsn || header->total_bytes != row.total_bytes)
     co_return make_error(EIO, "the time index and {} disagree about the frame at byte {}",
                          segment_name(row.segment), row.offset);
+  window.header = *header;
   if (header->metadata_end() > bytes) {
     bytes = cdp::round_up(header->metadata_end(), kAppendUnit);
-    window = buffer_.reserve(bytes);
-    read = co_await (*disk)->read(row.offset, window);
-    if (!read.ok()) co_return read;
+    memory = window.buffer.reserve(bytes);
+    co_return co_await disk.read(row.offset, memory);
   }
-  const std::span<const std::byte> metadata{window.data() + kFrameHeaderBytes,
-                                            header->metadata_end() - kFrameHeaderBytes};
+  co_return Status();
+}
+
+Status HistoryReader::visit_window(const Window& window, LsnInterval interval,
+                                   RecordVisitor& visitor) {
+  const FrameHeader& header = window.header;
+  const std::span<const std::byte> metadata{window.buffer.data() + kFrameHeaderBytes,
+                                            header.metadata_end() - kFrameHeaderBytes};
   Lsn delivered = interval.after;
-  co_return visit_records(*header, vault_, metadata, interval.upto, delivered, visitor);
+  return visit_records(header, vault_, metadata, interval.upto, delivered, visitor);
 }
 
 }  // namespace journal::index

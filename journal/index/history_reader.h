@@ -12,6 +12,7 @@
 
 #include "cdp/io/disk.h"
 #include "journal/aligned_buffer.h"
+#include "journal/format.h"
 #include "journal/index/snapshot.h"
 #include "journal/vault_reader.h"
 
@@ -34,8 +35,17 @@ class HistoryReader {
   // Shows what of the frames lies in the interval, until done().
   Task<Status> visit_frames(std::vector<FrameRow> frames, LsnInterval interval,
                             RecordVisitor& visitor);
+  // Shows all of the frames, and reads many of them at once: of on_frame() no answer is heeded, and
+  // done() ends nothing.
+  Task<Status> visit_all(std::vector<FrameRow> frames, RecordVisitor& visitor);
 
  private:
+  // The beginning of a frame, as far as its records go.
+  struct Window {
+    AlignedBuffer buffer{};
+    FrameHeader header{};
+  };
+
   // Those that decide the state at the end of the interval, which `last` has, or does not reach.
   Task<Result<std::vector<FrameRow>>> state_frames(LsnInterval since, FrameRow last);
   // Of the segment in which the frame lies, or of the last one before it of which it can be read.
@@ -44,6 +54,8 @@ class HistoryReader {
   // the first one after `lsn`.
   Task<Result<FrameRow>> frame_before(FrameRow next, Lsn known, Lsn lsn);
   Task<Status> visit_frame(FrameRow row, LsnInterval interval, RecordVisitor& visitor);
+  Task<Status> read_window(cdp::Disk& disk, FrameRow row, Window& window);
+  Status visit_window(const Window& window, LsnInterval interval, RecordVisitor& visitor);
   Task<Result<cdp::Disk*>> disk_of(std::uint32_t segment);
 
   cdp::Directory& segments_;
@@ -51,7 +63,7 @@ class HistoryReader {
   const std::shared_ptr<const Snapshot> snapshot_;
   std::uint32_t open_segment_ = 0;
   std::unique_ptr<cdp::Disk> disk_;  // of open_segment_
-  AlignedBuffer buffer_;
+  Window window_;
 };
 
 }  // namespace journal::index

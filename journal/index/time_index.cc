@@ -480,7 +480,7 @@ Task<Status> TimeIndex::visit_pulses(PulseRecord::Step step, Nanos from, Nanos u
   if (!frames.ok()) co_return frames.error();
   frames->insert(frames->end(), gathered.begin(), gathered.end());
   HistoryReader reader(segments_, vault_, stored);
-  co_return co_await reader.visit_frames(*std::move(frames), {{}, Lsn{UINT64_MAX}}, visitor);
+  co_return co_await reader.visit_all(*std::move(frames), visitor);
 }
 
 Task<Result<std::vector<bool>>> TimeIndex::held_data(std::vector<BlockBefore> blocks) {
