@@ -26,6 +26,8 @@ std::int64_t second_of(Nanos time);
 // Entropy of the bytes' values in 25ths of a bit per byte: 0 where all are the same, 200 where all
 // values are as frequent.
 std::uint8_t entropy_of(std::span<const std::byte, cdp::kBlockBytes> block);
+// Of so many runs, one block of one is looked at: that takes some microseconds.
+inline constexpr std::size_t kEntropyEvery = 16;
 
 // Of one volume in one second, by the stamps of the changes.
 struct VolumeActivity {

@@ -19,7 +19,6 @@ namespace {
 constexpr std::size_t kClassifyPart = 128;  // blocks
 constexpr std::size_t kStorePart = 4;       // runs
 constexpr std::size_t kSparseTry = 8;       // of so many runs, one is tried
-constexpr std::size_t kEntropyEvery = 16;   // of so many runs, one block of one is looked at
 // Compressed runs that save less than 6 % are stored raw: reading them is faster.
 constexpr std::size_t worthwhile(std::size_t raw_bytes) { return raw_bytes / 100 * 94; }
 

@@ -3,18 +3,21 @@
 // Makes the vault and the state directory that a daemon would have left behind after recording one
 // volume for a long time, without taking that time.
 //
-//   make_history --vault DIR --state DIR --seconds N [--writes N] [--size-mib N] [--gap N[:N]]
+//   make_history --vault DIR --state DIR --seconds N [--every N] [--writes N] [--size-mib N]
+//                [--gap N[:N]]
 //
-// Both directories must be empty or missing. The history is made by the journal and the time index
-// themselves, as the daemon runs them: a VOLUME record, then N seconds with some single-block
-// writes in each (4) at random places of the volume `vol` (2048 MiB), a frame for each second, and
-// a clean close. Only three things are not as they were: the clock, which goes a second ahead when
-// a second is written; the disk, which is not asked to make frames durable one by one; and the
-// payload, which is one of 256 random blocks, so that all but the first writes of them refer to
-// what is stored already. The metadata is what such a history has. The backing file has the
-// volume's newest state, and a checkpoint says so: a start replays nothing. With --gap the journal
-// says that before the second of the first number a gap began, and that before the one of the
-// second number, or never, it was over.
+// Both directories must be empty or missing. The history is made by the journal, the time index and
+// the keeper of pulses themselves, as the daemon runs them: a VOLUME record, then N seconds with
+// some single-block writes in each (4) at random places of the volume `vol` (2048 MiB), a frame for
+// each second, pulses in the next one, and a clean close. Only three things are not as they were:
+// the clock, which goes a second ahead when a second is written; the disk, which is not asked to
+// make frames durable one by one; and the payload, which is one of 256 random blocks, so that all
+// but the first writes of them refer to what is stored already. The metadata is what such a history
+// has. The backing file has the volume's newest state, and a checkpoint says so: a start replays
+// nothing. With --every one second in so many has writes, and its pulse a frame of its own; the
+// frames that say that nothing happens, one a minute, are left out. With --gap the journal says
+// that before the second of the first number a gap began, and that before the one of the second
+// number, or never, it was over.
 //
 // A million seconds take 4 GiB of journal, at most --size-mib of backing file, and a minute or two.
 // Segments are immutable where the file system knows that: chattr -R -i before rm. Prints a JSON
@@ -37,18 +40,22 @@
 #include "cdp/io/reactor.h"
 #include "journal/index/time_index.h"
 #include "journal/journal.h"
+#include "tools/daemon/pulse_keeper.h"
 
 namespace journal {
 namespace {
 
 constexpr std::uint64_t kMib = 1u << 20;
 constexpr std::size_t kDistinctBlocks = 256;
+// What pulses look up in the index is in memory.
+constexpr std::size_t kIndexCacheBytes = 512 * kMib;
 constexpr char kVolumeName[] = "vol";
 
 struct Wanted {
   std::string vault_path;
   std::string state_path;
   std::uint64_t seconds = 0;
+  std::uint64_t every = 1;
   std::uint64_t writes_per_second = 4;
   std::uint64_t size_mib = 2048;
   std::optional<std::uint64_t> gap_from{};
@@ -138,6 +145,11 @@ class UnsyncedDirectory final : public cdp::Directory {
   cdp::FileDirectory& directory_;
 };
 
+cdp::Task<void> make_durable(Journal& journal, cdp::Sequencer& sequencer) {
+  Status durable = co_await journal.flush(sequencer.last());
+  cdp::value_or_throw(durable);
+}
+
 // The seconds, one after the other, and what the volume holds after them.
 class History {
  public:
@@ -165,8 +177,7 @@ class History {
       journal.record_write(volume, sequencer.next(), block, {payload_[newest_[block] - 1u]}, {});
       clock.advance(step);
     }
-    Status durable = co_await journal.flush(sequencer.last());
-    cdp::value_or_throw(durable);
+    co_await make_durable(journal, sequencer);
   }
 
   // A file that holds the volume's newest state, durably.
@@ -207,19 +218,22 @@ cdp::Task<void> make_history(cdp::Reactor& reactor, Wanted wanted) {
 
   // It ends just now, so that a daemon goes on from there.
   const Nanos now = cdp::SystemClock{}.realtime();
-  const Nanos start =
-      whole_seconds(now) - cdp::seconds(static_cast<std::int64_t>(wanted.seconds) + 2);
+  const auto length = static_cast<std::int64_t>(wanted.seconds * wanted.every);
+  const Nanos start = whole_seconds(now) - cdp::seconds(length + 2);
   WrittenClock clock(start);
   Result<Vault> vault = co_await create_vault(*root, start);
   cdp::value_or_throw(vault);
   JournalOptions options;
   options.zero_ahead = false;
+  options.meters_activity = true;
   cdp::Sequencer sequencer(clock);
   auto opened = co_await Journal::open(reactor, clock, sequencer, segments, state.get(), *vault,
                                        options);
   const std::unique_ptr<Journal> journal = cdp::value_or_throw(std::move(opened));
+  index::TimeIndexOptions of_index;
+  of_index.cache_bytes = kIndexCacheBytes;
   auto indexed =
-      co_await index::TimeIndex::open(reactor, *index_files, segments, *vault, {});
+      co_await index::TimeIndex::open(reactor, *index_files, segments, *vault, of_index);
   const std::unique_ptr<index::TimeIndex> time_index = cdp::value_or_throw(std::move(indexed));
   journal->set_listener(time_index.get());
   Status known = co_await time_index->catch_up(journal->durable_lsn());
@@ -230,6 +244,12 @@ cdp::Task<void> make_history(cdp::Reactor& reactor, Wanted wanted) {
       sequencer.next(), uuid, kVolumeName, wanted.size_mib * kMib, {}));
   clock.advance(cdp::seconds(1));
   const Nanos first = clock.realtime();
+  tools::PulseKeeper pulses({.scheduler = reactor,
+                             .clock = clock,
+                             .sequencer = sequencer,
+                             .journal = *journal,
+                             .index = *time_index,
+                             .statistics_of = [](VolumeId) { return nullptr; }});
   cdp::PagePool pool(reactor, kDistinctBlocks);
   {
     cdp::PageList payload = co_await pool.acquire(kDistinctBlocks);
@@ -240,6 +260,11 @@ cdp::Task<void> make_history(cdp::Reactor& reactor, Wanted wanted) {
       if (second == wanted.gap_to)
         cdp::value_or_throw(journal->record_gap_over(volume, sequencer.next()));
       co_await history.write_second(*journal, sequencer, clock, volume);
+      co_await pulses.look(second_of(clock.realtime()));
+      if (wanted.every == 1) continue;
+      co_await make_durable(*journal, sequencer);
+      clock.advance(cdp::seconds(static_cast<std::int64_t>(wanted.every) - 1));
+      co_await pulses.look(second_of(clock.realtime()));
     }
     history.write_backing(
         fmt::format("{}/volumes/{}.raw", wanted.state_path, uuid.to_string()));
@@ -247,6 +272,7 @@ cdp::Task<void> make_history(cdp::Reactor& reactor, Wanted wanted) {
     Status admitted = co_await journal->admit(0);
     cdp::value_or_throw(admitted);
     journal->record_checkpoint(volume, sequencer.next(), covered, {});
+    co_await pulses.stop();
     Status closed = co_await journal->close();
     cdp::value_or_throw(closed);
   }
@@ -270,6 +296,7 @@ int main(int argc, char** argv) {
     if (option == "--vault") wanted.vault_path = argv[i + 1];
     if (option == "--state") wanted.state_path = argv[i + 1];
     if (option == "--seconds") wanted.seconds = std::strtoull(argv[i + 1], nullptr, 10);
+    if (option == "--every") wanted.every = std::strtoull(argv[i + 1], nullptr, 10);
     if (option == "--writes") wanted.writes_per_second = std::strtoull(argv[i + 1], nullptr, 10);
     if (option == "--gap") {
       char* end = nullptr;
@@ -279,10 +306,10 @@ int main(int argc, char** argv) {
     if (option == "--size-mib") wanted.size_mib = std::strtoull(argv[i + 1], nullptr, 10);
   }
   if (wanted.vault_path.empty() || wanted.state_path.empty() || wanted.seconds == 0 ||
-      wanted.writes_per_second == 0 || wanted.size_mib == 0) {
+      wanted.every == 0 || wanted.writes_per_second == 0 || wanted.size_mib == 0) {
     fmt::print(stderr,
-               "make_history --vault DIR --state DIR --seconds N [--writes N] [--size-mib N] "
-               "[--gap N[:N]]\n");
+               "make_history --vault DIR --state DIR --seconds N [--every N] [--writes N] "
+               "[--size-mib N] [--gap N[:N]]\n");
     return 2;
   }
   cdp::Reactor reactor({});

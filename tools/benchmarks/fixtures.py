@@ -8,13 +8,15 @@ from .servers import Daemon, fio
 
 
 class History:
-    """The vault of a volume that was written to in each of so many seconds; see make_history."""
+    """The vault of a volume that was written to in each of so many seconds, or in one second of
+    `every`; see make_history."""
 
-    def __init__(self, directory, seconds):
+    def __init__(self, directory, seconds, every=1):
         self.directory = directory
         self.seconds = seconds
         os.makedirs(directory)
         made = json.loads(run([program("make_history"), "--seconds", str(seconds),
+                               "--every", str(every),
                                "--vault", os.path.join(directory, "vault"),
                                "--state", os.path.join(directory, "state")]))
         self.first_s = made["first_s"]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 
+from .api_client import LocalConnection
 from .machine import MIB, fail, program, remove_tree, run, wait_for
 
 
@@ -52,6 +53,10 @@ class Daemon:
     def command(self, *words):
         return [program("hindsight"), "--server", f"unix:{self.control}", *words]
 
+    def connect(self):
+        """A connection to the API at the control socket, for api_client.ask."""
+        return LocalConnection(self.control)
+
     def cli(self, *words):
         return run(self.command(*words))
 
@@ -77,11 +82,23 @@ class Daemon:
         return f"nbd+unix:///{export}?socket={self.socket}"
 
     def resident_peak(self):
+        return self._memory("VmHWM:")
+
+    def resident(self):
+        return self._memory("VmRSS:")
+
+    def _memory(self, field):
         with open(f"/proc/{self.process.pid}/status") as status:
             for line in status:
-                if line.startswith("VmHWM:"):
+                if line.startswith(field):
                     return int(line.split()[1]) * 1024
         return 0
+
+    def cpu_seconds(self):
+        """Of all its threads, in user and kernel mode, since its start."""
+        with open(f"/proc/{self.process.pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Server:
