@@ -66,15 +66,7 @@ Task<Status> Appliance::open() {
   if (opened) opened = co_await open_journal();
   if (opened) opened = co_await open_index();
   if (!opened) co_return opened;
-  // Opening changes the state (checkpoints), so look at a copy.
-  const auto volumes = journal_->state().volumes;
-  for (const auto& [id, volume] : volumes) {
-    if (volume.removed) continue;
-    Status served = co_await open_volume(volume);
-    if (served) continue;
-    spdlog::error("volume {}: not served: {}", volume.name, served.error().message);
-    live_[id].problem = std::move(served).error();
-  }
+  co_await open_volumes();
   auto exports = co_await PointExports::open(clock_, host_, *this, options_.state_path);
   if (!exports) co_return std::move(exports).error();
   point_exports_ = *std::move(exports);

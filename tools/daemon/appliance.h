@@ -13,6 +13,7 @@
 // have returned before it is destroyed, and nobody may be using an export then.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -149,8 +150,17 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   cdp::Task<cdp::Status> open_journal();
   cdp::Task<cdp::Status> open_index();
   void keep_pulses();
-  cdp::Task<cdp::Status> open_volume(journal::VolumeState volume);
-  cdp::Task<cdp::Result<cdp::VolumeHydration>> replay(const journal::VolumeState& volume,
+  // The newest state before volumes are opened.
+  struct OpeningState;
+  cdp::Task<void> open_volumes();
+  // Of those that are left, one after the other.
+  cdp::Task<void> open_some(const cdp::Result<OpeningState>& from,
+                            std::deque<journal::VolumeState>& left);
+  cdp::Task<cdp::Result<OpeningState>> opening_state();
+  cdp::Task<cdp::Status> open_volume(const cdp::Result<OpeningState>& from,
+                                     journal::VolumeState volume);
+  cdp::Task<cdp::Result<cdp::VolumeHydration>> replay(const OpeningState& from,
+                                                      const journal::VolumeState& volume,
                                                       cdp::Disk& backing);
   cdp::Task<cdp::Result<LiveVolume>> open_new_backing(NewVolume wanted, journal::Uuid uuid);
   cdp::Status check_not_rolling_back(cdp::VolumeId id) const;

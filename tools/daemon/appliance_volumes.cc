@@ -3,8 +3,10 @@
 // Volumes come and go, and are opened at the start.
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <optional>
 
+#include "cdp/io/signal.h"
 #include "journal/visibility.h"
 #include "restore/history.h"
 #include "restore/image.h"
@@ -20,6 +22,9 @@ using cdp::Result;
 using cdp::Status;
 using cdp::Task;
 using cdp::VolumeId;
+
+// At the start: their checkpoints become durable together.
+constexpr std::size_t kOpenedAtOnce = 16;
 
 Status check_size(std::uint64_t size_bytes) {
   if (size_bytes == 0) return make_error(EINVAL, "a volume of 0 bytes holds nothing: give a size");
@@ -42,7 +47,51 @@ void Appliance::warn_of_shared_storage(const std::string& name, const std::strin
       name, path, options_.vault_path);
 }
 
-Task<Status> Appliance::open_volume(journal::VolumeState volume) {
+struct Appliance::OpeningState {
+  journal::JournalState state{};
+  Lsn upto{};
+  std::shared_ptr<const journal::index::BlockMap> map{};
+};
+
+// What is recorded meanwhile are checkpoints: all volumes are brought to one state, and the index
+// need not learn a frame for each.
+Task<void> Appliance::open_volumes() {
+  const Result<OpeningState> from = co_await opening_state();
+  std::deque<journal::VolumeState> left;
+  for (const auto& [id, volume] : journal_->state().volumes) {
+    if (!volume.removed) left.push_back(volume);
+  }
+  cdp::TaskGroup opening(scheduler_);
+  const std::size_t at_once = std::min(kOpenedAtOnce, left.size());
+  for (std::size_t i = 0; i < at_once; ++i) opening.spawn(open_some(from, left));
+  co_await opening.join();
+}
+
+Task<void> Appliance::open_some(const Result<OpeningState>& from,
+                                std::deque<journal::VolumeState>& left) {
+  while (!left.empty()) {
+    const journal::VolumeState volume = std::move(left.front());
+    left.pop_front();
+    Status served = co_await open_volume(from, volume);
+    if (served) continue;
+    spdlog::error("volume {}: not served: {}", volume.name, served.error().message);
+    live_[volume.id].problem = std::move(served).error();
+  }
+}
+
+Task<Result<Appliance::OpeningState>> Appliance::opening_state() {
+  OpeningState found{.upto = sequencer_.last()};
+  Status durable = co_await journal_->flush(found.upto);
+  if (!durable) co_return std::move(durable).error();
+  found.state = journal_->durable_state();
+  auto map = co_await index_->snapshot(found.state.lsn);
+  if (!map) co_return std::move(map).error();
+  found.map = *std::move(map);
+  co_return found;
+}
+
+Task<Status> Appliance::open_volume(const Result<OpeningState>& from,
+                                    journal::VolumeState volume) {
   LiveVolume& live = live_[volume.id];
   live.backing_path = volume.backing.empty() ? default_backing_path(volume.uuid) : volume.backing;
   if (volume.is_in_gap()) {
@@ -56,7 +105,8 @@ Task<Status> Appliance::open_volume(journal::VolumeState volume) {
   auto backing = co_await host_.open_backing(live.backing_path, volume.size_bytes);
   if (!backing) co_return std::move(backing).error();
   live.backing = *std::move(backing);
-  Result<cdp::VolumeHydration> hydration = co_await replay(volume, *live.backing);
+  if (!from) co_return from.error();
+  Result<cdp::VolumeHydration> hydration = co_await replay(*from, volume, *live.backing);
   if (!hydration) co_return std::move(hydration).error();
   serve(volume, live, *std::move(hydration));
   spdlog::info("volume {}: serving {} bytes", volume.name, volume.size_bytes);
@@ -66,15 +116,10 @@ Task<Status> Appliance::open_volume(journal::VolumeState volume) {
 // Brings the backing store to the journal's newest state: what changed since the checkpoint. Where
 // the volume hydrates, that is true of the blocks before the cursor, and the others come from the
 // newest state itself.
-Task<Result<cdp::VolumeHydration>> Appliance::replay(const journal::VolumeState& volume,
+Task<Result<cdp::VolumeHydration>> Appliance::replay(const OpeningState& from,
+                                                     const journal::VolumeState& volume,
                                                      cdp::Disk& backing) {
-  const Lsn upto = sequencer_.last();
-  Status durable = co_await journal_->flush(upto);
-  if (!durable) co_return std::move(durable).error();
-  const journal::JournalState state = journal_->durable_state();
-  auto map = co_await index_->snapshot(state.lsn);
-  if (!map) co_return std::move(map).error();
-  const journal::LsnInterval since{volume.checkpoint, upto};
+  const journal::LsnInterval since{volume.checkpoint, from.upto};
   auto damage = co_await restore::History::damage(*index_, since);
   if (!damage) co_return std::move(damage).error();
   if (!damage->empty()) {
@@ -82,24 +127,24 @@ Task<Result<cdp::VolumeHydration>> Appliance::replay(const journal::VolumeState&
                          damage->front());
   }
   restore::ExportedRange range;
-  range.visible = journal::within(journal::visible_at(state, volume.id, upto), since);
+  range.visible = journal::within(journal::visible_at(from.state, volume.id, from.upto), since);
   range.size_bytes = volume.size_bytes;
   std::optional<std::uint64_t> cursor;
   if (volume.hydration) cursor = range.end_block = volume.hydration->cursor;
   restore::JournalRuns runs{*blocks_};
   if (range.end_block > 0) {
     Status applied =
-        co_await restore::apply_to_disk(scheduler_, runs, **map, std::move(range), backing);
+        co_await restore::apply_to_disk(scheduler_, runs, *from.map, std::move(range), backing);
     if (!applied) co_return std::move(applied).error();
   }
   cdp::VolumeHydration hydration;
-  if (cursor) hydration = {hydration_source(state, volume.id, *map), *cursor, upto};
+  if (cursor) hydration = {hydration_source(from.state, volume.id, from.map), *cursor, from.upto};
   Status admitted = co_await journal_->admit(0);
   // A full vault takes no checkpoint: then the next start replays the same once more.
   if (!admitted && admitted.error().code == ENOSPC) co_return hydration;
   if (!admitted) co_return std::move(admitted).error();
   const cdp::Stamp stamp = sequencer_.next();
-  journal_->record_checkpoint(volume.id, stamp, upto, cursor);
+  journal_->record_checkpoint(volume.id, stamp, from.upto, cursor);
   Status recorded = co_await journal_->flush(stamp.lsn);
   if (!recorded) co_return std::move(recorded).error();
   co_return hydration;
