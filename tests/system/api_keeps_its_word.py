@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the REST API to its OpenAPI document: api_keeps_its_word.py CONTROL_SOCKET BLANK_BACKING_FILE CODE"""
+"""Holds the REST API to its OpenAPI document: api_keeps_its_word.py CONTROL_SOCKET VAULT BLANK_BACKING_FILE CODE"""
 import http.client
 import json
+import os
+import re
 import socket
 import sys
 import time
 
 import jsonschema
 
-SOCKET, BACKING, CODE = sys.argv[1:]
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+SOCKET, VAULT, BACKING, CODE = sys.argv[1:]
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 signed_in = {}  # the header's fields that say who asks, once there is a user
 
 
@@ -34,10 +36,12 @@ class Answer:
         return json.loads(self.raw)
 
 
-def ask(method, target, body=None, raw=None, media_type="application/json", who=None):
+def ask(method, target, body=None, raw=None, media_type="application/json", who=None, key=None):
     connection = UnixConnection()
     data = raw if raw is not None else None if body is None else json.dumps(body)
     headers = dict(signed_in if who is None else who)
+    if key is not None:
+        headers["Idempotency-Key"] = key
     if data is not None:
         headers["Content-Type"] = media_type
     try:
@@ -91,14 +95,41 @@ def check_answer(what, operation, answer):
 
 
 done = set()
+acts = {}  # of the audit, by the requests' ids: (act, actor, status)
+others = set()  # requests that the audit is not to have
+
+# What their answers end, too: the session or token that would ask for them again.
+END_THEMSELVES = {"signOut", "changePassword"}
+
+
+def is_act(operation_id):
+    return operations[operation_id][0] != "GET" or operation_id == "getImage"
+
+
+def note(operation_id, answer, who):
+    entry = (operation_id, name_of(who), answer.status)
+    if is_act(operation_id):
+        acts[answer.headers["X-Request-Id"]] = entry
+    else:
+        others.add(answer.headers["X-Request-Id"])
 
 
 def call(operation_id, query="", body=None, who=None, **names):
-    """A request that is to succeed."""
+    """A request that is to succeed; where it may have a key, twice, of which the second does nothing."""
     method, path, operation = operations[operation_id]
-    answer = ask(method, path.format(**names) + query, body, who=who)
+    target = path.format(**names) + query
+    key = f"{operation_id} {len(acts)}" if any(p["in"] == "header" for p in operation["parameters"]) else None
+    answer = ask(method, target, body, who=who, key=key)
     assert str(answer.status) in operation["responses"], f"{operation_id}: {answer.status} {answer.raw}"
     check_answer(operation_id, operation, answer)
+    note(operation_id, answer, who)
+    if key is not None:
+        again = ask(method, target, body, who=who, key=key)
+        if operation_id in END_THEMSELVES:
+            assert again.status == 401, f"{operation_id} again: {again.status} {again.raw}"
+        else:
+            assert (again.status, again.raw) == (answer.status, answer.raw), f"{operation_id} again: {again.status} {again.raw}"
+            others.add(again.headers["X-Request-Id"])
     done.add(operation_id)
     return answer.document() if answer.media_type == "application/json" else answer.raw
 
@@ -129,10 +160,24 @@ for operation_id, (method, path, operation) in operations.items():
     names += list(body.get("properties", {}))
     assert len(set(names)) == len(names), f"{operation_id} has two parameters of one name"
     assert all(f"{{{p['name']}}}" in path for p in operation["parameters"] if p["in"] == "path"), operation_id
+    kinds = {p["name"]: p["schema"]["type"] for p in operation["parameters"] if p["in"] == "path"}
+    assert kinds == {name: "integer" if name == "job" else "string" for name in re.findall(r"{(\w+)}", path)}, (operation_id, kinds)
+    keys = [p for p in operation["parameters"] if p["in"] == "header"]
+    takes_key = method != "GET" and operation_id not in ("setUp", "signIn")  # to these, nobody is known yet
+    assert [p["name"] for p in keys] == ["Idempotency-Key"] * takes_key, operation_id
 
 # --- Every operation, as it is meant ---------------------------------------------------------------------------------
 
 PASSWORD = "correct horse battery staple"
+PROCESS = ask("GET", "/api/session").document()["user"]
+names = {}  # of users, by the header's fields that say so
+
+
+def name_of(who):
+    fields = signed_in if who is None else who
+    return names.get(next(iter(fields.values())), "?") if fields else PROCESS
+
+
 call("getDescription")
 call("getSession")
 call("setUp", body={"code": CODE, "name": "adam", "password": PASSWORD})
@@ -142,16 +187,26 @@ def begin_session(name):
     method, path, operation = operations["signIn"]
     answer = ask(method, path, {"name": name, "password": PASSWORD})
     check_answer("signIn", operation, answer)
+    note("signIn", answer, None)
     done.add("signIn")
     cookie = answer.headers["Set-Cookie"].split(";")[0]
+    names[cookie] = name
     return {"Cookie": cookie, "X-CSRF-Token": answer.document()["csrf_token"]}
 
 
 session = begin_session("adam")
 call("changeUser", user="adam", who=session, body={"roles": ["operator", "restorer", "admin"], "sees_data": True})
 made = call("createToken", "?tz=Europe/Berlin", who=session, body={"label": "all that there is", "days": 2})
+session_token = "Bearer " + made["token"]
+names[session_token] = "adam"
+# A token is told to who made it, and to nobody who comes with his key, though it be the same user.
+secret = {"label": "told once"}
+told = ask("POST", "/api/tokens", secret, who=session, key="a secret")
+assert told.status == 201 and ask("POST", "/api/tokens", secret, who=session, key="a secret").raw == told.raw
+overheard = ask("POST", "/api/tokens", secret, who={"Authorization": session_token}, key="a secret")
+assert overheard.status == 400 and told.document()["token"] not in overheard.raw.decode(), overheard.raw
 call("signOut", who=session)
-signed_in = {"Authorization": "Bearer " + made["token"]}
+signed_in = {"Authorization": session_token}
 call("getSession")
 call("createUser", body={"name": "bertha", "password": PASSWORD, "roles": ["viewer"]})
 call("listUsers", "?tz=Asia/Shanghai")
@@ -165,6 +220,14 @@ call("getAudit")
 call("getAudit", "?limit=2&before=" + str(call("getAudit", "?limit=2")["before"]))
 
 call("createVolume", body={"name": "shop", "size_bytes": 8 << 20})
+# What only looks takes no key, and leaves none behind.
+for target in "/api/volumes/shop", "/api/volumes/shop/image?at=now":
+    looks = [ask("GET", target, key="a look") for _ in range(2)]
+    assert [each.status for each in looks] == [200, 200] and looks[0].raw and looks[1].raw, target
+assert ask("GET", "/api/volumes/none", key="a look").status == 404
+assert ask("POST", "/api/marks", {"label": "by a look's key", "volume": "shop"}, key="a look").status == 201
+assert ask("POST", "/api/marks", {"label": "another one", "volume": "shop"}, key="a look").status == 400
+assert ask("POST", "/api/marks", {"label": "another one", "volume": "shop"}, key="k" * 256).status == 400
 call("createVolume", body={"name": "handed", "size_bytes": 8 << 20, "backing": BACKING})
 call("createMark", body={"label": "begin", "volume": "shop"})
 call("createMark", "?tz=Asia/Shanghai", body={"label": "all at once", "all": True})
@@ -211,7 +274,9 @@ check(json.loads(fields["data"]), {"$ref": "#/components/schemas/Status"}, "the 
 connection.close()
 done.add("getEvents")
 assert [each["id"] for each in call("listJobs", f"?limit=1&before={job['id']}")["jobs"]] == [job["id"] - 1]
-assert ask("DELETE", f"/api/jobs/{job['id']}").status == 409  # it has ended; tests/system/jobs cancels some
+late = ask("DELETE", f"/api/jobs/{job['id']}")
+assert late.status == 409, late.raw  # it has ended; tests/system/jobs cancels some
+note("cancelJob", late, None)
 done.add("cancelJob")
 call("removeClone", clone="try")
 call("removeVolume", volume="over")
@@ -224,9 +289,23 @@ call("getReadiness")
 # Nobody is to be told here; tests/system/alerts has a webhook.
 refused_test = ask("POST", "/api/alerts/test")
 assert refused_test.status == 400 and "alerts.webhook" in refused_test.document()["detail"], refused_test.raw
+note("testAlert", refused_test, None)
 done.add("testAlert")
 assert done == set(operations), f"not tried: {set(operations) - done}"
 print(f"    {len(operations)} operations answer as they say")
+
+# --- The audit of that -----------------------------------------------------------------------------------------------
+
+recorded = {}
+for entry in call("getAudit", "?limit=10000")["audit"]:
+    # Of who showed what is no good, only the process is known.
+    assert entry["origin"] == (PROCESS if entry["actor"] == "nobody" else "the control socket"), entry
+    recorded.setdefault(json.loads(entry["detail"])["request"], []).append((entry["act"], entry["actor"], entry["status"]))
+assert {act for act, _, _ in acts.values()} == {each for each in operations if is_act(each)}
+for request, act in acts.items():
+    assert recorded.get(request) == [act], f"the audit has {recorded.get(request)} of {act}"
+assert not others & set(recorded), f"no acts: {[recorded[request] for request in others & set(recorded)]}"
+print(f"    {len(acts)} acts have one entry each in the audit, their {len(others)} repetitions and looks have none")
 
 # --- What the document does not allow --------------------------------------------------------------------------------
 
@@ -241,18 +320,30 @@ def state():
     return status["volumes"], call("listMarks"), call("listClones"), call("listUsers"), call("listTokens")
 
 
+def files():
+    """Of the appliance, but for what the journal and its index make by themselves."""
+    found = set()
+    for root in os.path.dirname(SOCKET), VAULT:
+        for directory, directories, names in os.walk(root):
+            if directory == VAULT:
+                directories[:] = [name for name in directories if name not in ("segments", "index")]
+            found.update(os.path.join(directory, name) for name in directories + names)
+    return found
+
+
 before = state()
 refused = 0
 
 
-def refuse(what, status, method, target, **request):
+def refuse(what, expected, method, target, **request):
     global refused
     answer = ask(method, target, **request)
-    assert answer.status == status, f"{what}: {answer.status} and not {status}: {answer.raw[:300]}"
+    statuses = expected if isinstance(expected, tuple) else (expected,)
+    assert answer.status in statuses, f"{what}: {answer.status} and not {expected}: {answer.raw[:300]}"
     assert answer.media_type == "application/problem+json", f"{what}: {answer.media_type}"
     problem = answer.document()
     check(problem, {"$ref": "#/components/schemas/Problem"}, what)
-    assert problem["status"] == status and problem["title"] and len(problem["detail"]) > 15, f"{what}: {problem}"
+    assert problem["status"] == answer.status and problem["title"] and len(problem["detail"]) > 15, f"{what}: {problem}"
     refused += 1
     return answer
 
@@ -270,6 +361,9 @@ def fitting(name, schema):
         return "now"
     return {"integer": 4096, "boolean": False, "array": ["shop"]}.get(kind, "shop")
 
+
+TOO_LONG = b" " * ((1 << 20) + 1)
+files_before = files()
 
 for operation_id, (method, path, operation) in operations.items():
     target = path.format(volume="shop", clone="none", user="none", token="none", job="0")
@@ -296,6 +390,7 @@ for operation_id, (method, path, operation) in operations.items():
     refuse(f"{operation_id} with deep JSON", 400, method, at(good_query), raw="[" * 100000 + "]" * 100000)
     refuse(f"{operation_id} with another media type", 415, method, at(good_query), raw="a=b",
            media_type="application/x-www-form-urlencoded")
+    refuse(f"{operation_id} with a body of 1 MiB and a byte", 413, method, at(good_query), raw=TOO_LONG)
     for name, field in fields.items():
         if name in schema.get("required", []):
             without = {n: v for n, v in good_body.items() if n != name}
@@ -312,6 +407,10 @@ for path in description["paths"]:
         if method not in known:
             answer = refuse(f"{method} {path}", 405, method, target)
             assert set(answer.headers["Allow"].split(", ")) == known, answer.headers["Allow"]
+    if "GET" not in known:
+        head = ask("HEAD", target)
+        assert (head.status, head.raw, set(head.headers["Allow"].split(", "))) == (405, b"", known), (target, head.status)
+        refused += 1
     for wrong in (target + "/frob/frob", target + "//frob", "/frob" + target):
         refuse(f"GET {wrong}", 404, "GET", wrong)
 for wrong in ("/", "/api", "/api/../api/status", "/api/%2e%2e/status", "/api/volumes/%00", "/api/volumes/" + "x" * 8000):
@@ -320,6 +419,41 @@ for wrong in ("..%2f..%2fetc%2fpasswd", "%00", "x" * 8000, "a%2f..%2fshop", "%ff
     refuse(f"the points of {wrong[:60]}", 400, "GET", f"/api/volumes/{wrong}/points")
 for wrong in ("/api/%ff", "/api/volumes?%ff=1", "/api/volumes?tz=%ed%a0%80"):
     refuse(f"GET {wrong}", 400, "GET", wrong)
+for wrong in "never", "-1", "+1", "1e0", "1.0", "0x1", "%201", "1%00", "18446744073709551617":
+    for method in "GET", "DELETE":
+        refuse(f"{method} of the job {wrong}", 404, method, f"/api/jobs/{wrong}")
+
+# Names that are paths, or begin like what no name is: in bodies, and in paths, of every operation that takes one.
+TRICKS = ["..", ".", "../x", "/etc/passwd", "a/../b", "a\0b", "%2e%2e", "id:00000000-0000-0000-0000-000000000000", "x\n", "\nx", "", " "]
+for trick in TRICKS:
+    for operation_id, names_of_body in {
+        "createVolume": {"size_bytes": 8 << 20},
+        "changeVolume": {},
+        "createClone": {"volume": "shop", "at": "now"},
+        "createUser": {"password": PASSWORD, "roles": ["viewer"]},
+    }.items():
+        method, path, _ = operations[operation_id]
+        refuse(f"{operation_id} of the name {trick!r}", 400, method, path.format(volume="shop"), body={"name": trick, **names_of_body})
+    recovery = {"name": trick, "origin": {"volume": "shop", "at": "now"}}
+    refuse(f"a recovery of the name {trick!r}", 400, "POST", "/api/volumes", body=recovery)
+    for target, body in {
+        "/api/marks": {"label": "x", "volume": trick},
+        "/api/views": {"volume": trick, "at": "now"},
+        "/api/clones": {"volume": trick, "at": "now", "name": "x"},
+        "/api/rollbacks": {"volumes": ["shop", trick], "at": "now"},
+        "/api/volumes": {"name": "x", "origin": {"volume": trick, "at": "now"}},
+    }.items():
+        refuse(f"{target} of the volume {trick!r}", (400, 404), "POST", target, body=body)
+    encoded = "".join(f"%{byte:02x}" for byte in trick.encode())
+    for operation_id, (method, path, operation) in operations.items():
+        for name in re.findall(r"{(volume|clone|user|token)}", path):
+            required = {p["name"]: "now" for p in operation["parameters"] if p["in"] == "query" and p["required"]}
+            target = path.format(**{name: encoded}) + "?" + "&".join(f"{n}={v}" for n, v in required.items())
+            body = {"changeVolume": {"name": "other"}, "changeUser": {"roles": ["viewer"]}}.get(operation_id)
+            refuse(f"{operation_id} of the {name} {trick!r}", (400, 404), method, target, body=body)
+for target in ("/api/tokens/%00", "/api/users/..%2f", "/api/clones/..%2f..%2fVAULT", "/api/clones/" + "x" * 8000, "/api/tokens/" + "x" * 8000):
+    refuse(f"DELETE {target[:60]}", 404, "DELETE", target)
+assert files() == files_before, f"refused requests made or removed {files() ^ files_before}"
 refuse("a body of 2 MiB", 413, "POST", "/api/volumes", raw=b"x" * (2 << 20))
 refuse("a header of 20 KB", 431, "GET", "/api/status?tz=" + "x" * 20000)
 
@@ -342,6 +476,8 @@ for what, lines in {
         while chunk := peer.recv(65536):
             reply += chunk
     assert reply.startswith(b"HTTP/1.1 400") and reply.count(b"HTTP/1.1 ") == 1, f"{what}: {reply[:200]}"
+    head, problem = reply.decode().split(CRLF * 2, 1)
+    assert "Content-Type: application/problem+json" in head.split(CRLF) and json.loads(problem)["status"] == 400, f"{what}: {reply[:300]}"
     refused += 1
 
 # HEAD is GET without the body.

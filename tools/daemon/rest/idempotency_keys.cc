@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <span>
 
@@ -15,8 +16,10 @@ constexpr std::size_t kBodyBytesMax = 64u << 10;
 journal::Digest digest_of(const Principal& who, const HttpRequest& request) {
   boost::json::array path;
   for (const std::string& segment : request.path) path.emplace_back(segment);
-  const std::string text = boost::json::serialize(
-      boost::json::array{who.credential, request.method, std::move(path), request.body});
+  boost::json::object query;
+  for (const auto& [name, value] : request.query) query[name] = value;
+  const std::string text = boost::json::serialize(boost::json::array{
+      who.credential, request.method, std::move(path), std::move(query), request.body});
   return journal::sha256(std::as_bytes(std::span{text}));
 }
 

@@ -3,9 +3,9 @@
 // IdempotencyKeys: a request that changes something and comes again with the same Idempotency-Key,
 // since its client did not hear the answer, is not done again: it gets the answer of the first.
 //
-// Remembered for a day, in memory, each key for who asked with it alone, and by the same session or
-// token: what one was answered may be more than another may have. Where there are more than
-// there is room for, the oldest are forgotten. One thread.
+// Remembered for a day, in memory and so no longer than the daemon runs, each key for who asked
+// with it alone, and by the same session or token: what one was answered may be more than another
+// may have. Where there are more than there is room for, the oldest are forgotten. One thread.
 #pragma once
 
 #include <cstddef>

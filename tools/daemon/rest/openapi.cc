@@ -57,8 +57,17 @@ json::object parameter_of(std::string_view where, const Parameter& parameter) {
 
 const Parameter kIdempotencyKeyParameter{
     "Idempotency-Key", Kind::kText,
-    "At most 255 bytes, new for each request: where the same comes again within a day, the first "
-    "one's answer is given, and nothing is done twice"};
+    "At most 255 bytes, new for each request: where the same comes again within a day, of the same "
+    "session or token, the first one's answer is given, and nothing is done twice. Keys are "
+    "forgotten when the daemon ends, and the oldest where there are more than 1024"};
+
+Parameter parameter_of_path(std::string_view name) {
+  if (name == "job") return {name, Kind::kCount, "Its number", true};
+  if (name == "volume") return {name, Kind::kText, "Its name, or id:ID", true};
+  if (name == "token") return {name, Kind::kText, "Its id, which is not the token", true};
+  if (name == "clone") return {name, Kind::kText, "The name that it was given", true};
+  return {name, Kind::kText, "The user's name", true};
+}
 
 json::array parameters_of(const Operation& operation) {
   json::array parameters;
@@ -66,19 +75,15 @@ json::array parameters_of(const Operation& operation) {
   for (std::size_t at = path.find('{'); at != path.npos; at = path.find('{')) {
     const std::size_t end = path.find('}');
     const std::string_view of = path.substr(at + 1, end - at - 1);
-    const Parameter name{of, Kind::kText,
-                         of == "volume"  ? "Its name, or id:ID"
-                         : of == "token" ? "Its id"
-                                         : "Its name",
-                         true};
-    parameters.push_back(parameter_of("path", name));
+    parameters.push_back(parameter_of("path", parameter_of_path(of)));
     path.remove_prefix(end + 1);
   }
   for (const Parameter& parameter : operation.query) {
     parameters.push_back(parameter_of("query", parameter));
   }
   parameters.push_back(parameter_of("query", kZoneParameter));
-  if (operation.is_act && operation.method != "GET") {
+  // Of who is nobody yet, none is known again.
+  if (operation.is_act && operation.method != "GET" && operation.needs.has_value()) {
     parameters.push_back(parameter_of("header", kIdempotencyKeyParameter));
   }
   return parameters;
