@@ -143,7 +143,7 @@ def check_tls():
         head, _ = read_one(peer)
         assert b"Strict-Transport" not in head and b"nosniff" in head, head
     reply = exchange(tcp, HEALTH)
-    assert reply.startswith(b"HTTP/1.1 400 ") and b"this port speaks HTTPS" in reply, reply
+    assert statuses(reply) == [400] and b"this port speaks HTTPS" in reply, reply
     for garbage in (b"\x16\x03\x01\xff\xff" + b"x" * 3000, b"\x16" * 3000, b"\0" * 3000):
         began = time.monotonic()
         reply = exchange(tcp, garbage)
@@ -252,8 +252,24 @@ CLEAR = {
 }
 
 
+def check_problems(reply):
+    """Whatever is refused is answered with problem details, of the answer's own status."""
+    while reply:
+        head, _, rest = reply.partition(b"\r\n\r\n")
+        length = re.search(rb"\r\nContent-Length: (\d+)", head)
+        if length is None:
+            return  # of pieces, which no refusal is
+        body, reply = rest[:int(length[1])], rest[int(length[1]):]
+        status = int(head.split(b" ", 2)[1])
+        if status >= 400:
+            assert b"\r\nContent-Type: application/problem+json" in head, head
+            problem = json.loads(body)
+            assert problem["status"] == status and problem["title"] and problem["detail"], problem
+
+
 # A verification begins (202), or one is under way (409): either way it was understood, and done.
 def statuses(reply):
+    check_problems(reply)
     answered = [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", reply)]
     return [200 if status in (202, 409) else status for status in answered]
 

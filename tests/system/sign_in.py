@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who may do what, over HTTPS and the control socket: sign_in.py STEP PORT CA CONTROL_SOCKET KEPT_FILE [CODE]
 
-What a step leaves for the next one lies in KEPT_FILE."""
+Of an empty CA, in clear instead of HTTPS. What a step leaves for the next one lies in KEPT_FILE."""
+import concurrent.futures
 import http.client
+import itertools
 import json
+import re
 import socket
 import ssl
 import sys
@@ -11,7 +14,8 @@ import time
 
 STEP, PORT, CA, SOCKET, KEPT = sys.argv[1:6]
 PASSWORD = "correct horse battery staple"
-TLS = ssl.create_default_context(cafile=CA)
+GUESS = "not this one, surely"
+TLS = ssl.create_default_context(cafile=CA) if CA else None
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -20,9 +24,22 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock.connect(SOCKET)
 
 
+def connect(local, source):
+    if local:
+        return UnixConnection("localhost")
+    if TLS is None:
+        return http.client.HTTPConnection("127.0.0.1", PORT, source_address=(source, 0))
+    return http.client.HTTPSConnection("127.0.0.1", PORT, context=TLS, source_address=(source, 0))
+
+
 class Answer:
     def __init__(self, response):
         self.status, self.headers, self.raw = response.status, response.headers, response.read()
+        if self.status >= 400:
+            assert self.headers["Content-Type"] == "application/problem+json", self
+            assert self["status"] == self.status and self["title"] and self["detail"], self
+        # No page of another origin is to read any answer.
+        assert not [name for name in self.headers if name.lower().startswith("access-control-")], self.headers
 
     def __getitem__(self, name):
         return json.loads(self.raw)[name]
@@ -32,7 +49,7 @@ class Answer:
 
 
 def ask(method, target, body=None, token=None, local=False, source="127.0.0.1", **headers):
-    connection = UnixConnection("localhost") if local else http.client.HTTPSConnection("127.0.0.1", PORT, context=TLS, source_address=(source, 0))
+    connection = connect(local, source)
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     if token:
         fields["Authorization"] = "Bearer " + token
@@ -65,6 +82,23 @@ class Session:
         return ask(method, target, body, **fields)
 
 
+def lock_out(what, free, wrong, right):
+    """Guesses until the right answer has to wait, too, after no fewer guesses than `free`. How long one takes is this
+    machine's, and those that take longer than the wait are taken; the wait grows."""
+    least = free
+    while True:
+        failed = 0
+        while (answer := wrong()).status == 401:
+            failed += 1
+            assert failed < free + 15, f"{what}: {failed} guesses, and none had to wait"
+        expect(429, answer, f"{what}: guess {failed + 1}")
+        assert failed >= least, f"{what}: only {failed} guesses were free"
+        least = 0
+        locked = right()
+        if locked.status == 429:  # else the wait had just ended
+            return locked
+
+
 def token_of(name, **wanted):
     return expect(201, Session(name).ask("POST", "/api/tokens", {"label": "a test's", **wanted}), f"a token of {name}")
 
@@ -82,7 +116,15 @@ def first_start():
     expect(400, ask("POST", "/api/setup", {"code": code, "name": "adam", "password": "short"}), "a short password")
     expect(400, ask("POST", "/api/setup", {"code": code, "name": "../adam", "password": PASSWORD}), "a wrong name")
     expect(401, sign_in("adam"), "signing in before there is a user")
-    made = expect(201, ask("POST", "/api/setup", {"code": code, **first}), "the first start")
+    # The right code with a short password says that the code was taken, and does nothing.
+    locked = lock_out("the code", 5, lambda: ask("POST", "/api/setup", {"code": "22222-22222-22222", **first}, source="127.0.0.7"),
+                      lambda: ask("POST", "/api/setup", {"code": code, "name": "adam", "password": "short"}))
+    time.sleep(int(locked.headers["Retry-After"]))
+    # Two come with the code at once.
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        both = list(pool.map(lambda _: ask("POST", "/api/setup", {"code": code, **first}), range(2)))
+    assert sorted(answer.status for answer in both) == [201, 403], both
+    made = min(both, key=lambda answer: answer.status)
     assert made["roles"] == ["admin"] and not made["sees_data"], made
     expect(403, ask("POST", "/api/setup", {"code": code, "name": "eve", "password": PASSWORD}), "a second first start")
     expect(403, ask("POST", "/api/setup", {"code": code, "name": "eve", "password": PASSWORD}, local=True), "one by root")
@@ -115,6 +157,24 @@ def cookies():
     idle = Session("adam")
     expect(200, sign_in("adam", Cookie="__Host-hindsight=stale"), "signing in with a stale cookie")
     expect(200, idle.ask("GET", "/api/users"), "another session goes on")
+    # A key is of somebody who is known: what signing in was answered, nobody gets again.
+    first, second = (sign_in("adam", Idempotency_Key="once") for _ in range(2))
+    expect(401, sign_in("adam", "not his password", Idempotency_Key="once"), "a wrong password with the key of a right one")
+    assert expect(200, first, "one with a key").headers["Set-Cookie"] != expect(200, second, "the same").headers["Set-Cookie"]
+
+
+def in_clear():
+    session = Session("adam")
+    flags = {flag.strip() for flag in session.set_cookie.split(";")[1:]}
+    assert session.cookie.startswith("hindsight=") and flags == {"Path=/", "HttpOnly", "SameSite=Strict"}, session.set_cookie
+    expect(200, session.ask("GET", "/api/users"), "its cookie")
+    expect(401, ask("GET", "/api/users", Cookie="__Host-" + session.cookie), "a cookie of the name that only HTTPS has")
+    made = {"name": "in.clear", "password": PASSWORD, "roles": ["viewer"]}
+    expect(403, session.ask("POST", "/api/users", made, Origin="https://evil.example"), "another origin")
+    expect(403, session.ask("POST", "/api/users", made, X_CSRF_Token=""), "no CSRF token")
+    expect(201, session.ask("POST", "/api/users", made, Origin=f"http://127.0.0.1:{PORT}"), "our page")
+    ended = expect(200, session.ask("DELETE", "/api/session"), "signing out").headers["Set-Cookie"]
+    assert ended.startswith("hindsight=;") and "Max-Age=0" in ended, ended
 
 
 # What each operation takes, said here once more: of these roles one is needed, and leave to see data where it says so.
@@ -149,7 +209,11 @@ def matrix():
     revoked = token_of("of.admin")
     expect(200, ask("DELETE", "/api/tokens/" + revoked["id"], token=revoked["token"]), "revoking a token by itself")
     callers["revoked"] = {"token": revoked["token"]}
+    print(f"    {try_all(callers)} pairs of a caller and an operation: all that is not allowed is refused")
 
+
+def described():
+    """Every operation, with the body that makes another one of it: by id."""
     operations = {}
     for path, methods in json.loads(ask("GET", "/api/openapi.json").raw)["paths"].items():
         for method, operation in methods.items():
@@ -157,21 +221,58 @@ def matrix():
     assert set(operations) == set(NEEDS), f"not in both: {set(operations) ^ set(NEEDS)}"
     # A volume from a point is a recovery, whatever else the operation makes.
     operations["recovery"] = ("POST", "/api/volumes", {"name": "x", "origin": {"volume": "shop", "at": "now"}})
-    wanted = {**NEEDS, "recovery": {"restorer", "process"}}
+    return operations
+
+
+def refusable(path):
+    """A request that is refused for what it says, but only to whom may say it."""
+    return path.format(volume="shop", clone="none", user="nobody", token="none", job="0") + "?frob=1"
+
+
+def status_for(name, operation_id):
+    """What such a request is answered."""
+    wanted = {"restorer", "process"} if operation_id == "recovery" else NEEDS[operation_id]
+    if wanted == ANYBODY or name in wanted or name.split("+")[0] in wanted:
+        return 400
+    return 401 if name in ("nobody", "forged", "revoked", "expired") else 403
+
+
+def try_all(callers):
     tried = 0
-    for operation_id, (method, path, body) in operations.items():
-        # A request that is refused for what it says, but only to whom may say it.
-        target = path.format(volume="shop", clone="none", user="nobody", token="none", job="0") + "?frob=1"
+    for operation_id, (method, path, body) in described().items():
         for name, caller in callers.items():
-            base = name.split("+")[0]
-            may = wanted[operation_id] == ANYBODY or base in wanted[operation_id] or name in wanted[operation_id]
-            known = name not in ("nobody", "forged", "revoked")
-            status = 400 if may else 403 if known else 401
-            if target.startswith(("/metrics", "/healthz", "/readyz", "/api/openapi")) and may:
-                status = 400
-            expect(status, ask(method, target, body, **caller), f"{operation_id} by {name}")
+            expect(status_for(name, operation_id), ask(method, refusable(path), body, **caller), f"{operation_id} by {name}")
             tried += 1
-    print(f"    {tried} pairs of a caller and an operation: all that is not allowed is refused")
+    return tried
+
+
+def pages():
+    """What a browser would send for a page of somebody else, and what our own page has to add."""
+    session, other = Session("adam"), Session("adam")
+    token = token_of("adam")["token"]
+    foreign = {"Origin": "https://evil.example"}
+    ours = {"Cookie": session.cookie, "X_CSRF_Token": session.csrf}
+    callers = {
+        "a session without its CSRF token": ("admin", {"Cookie": session.cookie}),
+        "a session with that of another": ("admin", {**ours, "X_CSRF_Token": other.csrf}),
+        "a session from another origin": ("admin", {**ours, **foreign}),
+        "a token from another origin": ("admin", {"token": token, **foreign}),
+        "a process from another origin": ("process", {"local": True, **foreign}),
+        "nobody from another origin": ("nobody", foreign),
+    }
+    operations = described()
+    for operation_id, (method, path, body) in operations.items():
+        for name, (who, caller) in callers.items():
+            # Looking goes on: no browser shows the page what it was not allowed to read.
+            status = 403 if method != "GET" else status_for(who, operation_id)
+            expect(status, ask(method, refusable(path), body, **caller), f"{operation_id} of {name}")
+    asked = {"Access_Control_Request_Method": "POST", "Access_Control_Request_Headers": "X-CSRF-Token", **foreign}
+    for path in {path for _, path, _ in operations.values()}:
+        expect(405, ask("OPTIONS", refusable(path), Cookie=session.cookie, **asked), f"a browser that asks first for {path}")
+    expect(405, ask("OPTIONS", "/api/users", **asked), "one without a session")
+    expect(405, ask("OPTIONS", "/api/users", local=True, **asked), "one at the control socket")
+    expect(200, session.ask("GET", "/api/session"), "the session goes on")
+    print(f"    {len(operations) * len(callers)} requests of other pages: none changes anything")
 
 
 def users():
@@ -240,19 +341,26 @@ def users():
 def guesses():
     admin = Session("adam")
     expect(201, admin.ask("POST", "/api/users", {"name": "dora", "password": PASSWORD, "roles": ["viewer"]}), "dora")
-    wrong = [expect(401, sign_in(name, "not this one, surely"), "a guess") for name in ["dora"] * 5 + ["nobody-of-that-name"]]
+    wrong = [expect(401, sign_in(name, GUESS), "a guess") for name in ["dora", "nobody-of-that-name"]]
     assert len({answer["detail"] for answer in wrong}) == 1, "the answer tells whether there is such a user"
-    locked = expect(429, sign_in("dora"), "the right password after five wrong ones")
-    assert 1 <= int(locked.headers["Retry-After"]) <= 2, locked.headers
+    locked = lock_out("dora", 4, lambda: sign_in("dora", GUESS), lambda: sign_in("dora"))
     time.sleep(int(locked.headers["Retry-After"]))
     expect(200, sign_in("dora"), "the right password, later")
-    for _ in range(5):
-        sign_in("nobody-of-that-name", "not this one, surely", source="127.0.0.8")
-    expect(429, sign_in("nobody-of-that-name"), "a name that is nobody's waits, too")
-    for guess in range(20):
-        sign_in(f"user{guess}", "not this one, surely", source="127.0.0.9")
-    expect(429, sign_in("adam", source="127.0.0.9"), "an address that tries many names waits")
+    lock_out("a name that is nobody's", 4, lambda: sign_in("nobody-of-that-name", GUESS, source="127.0.0.8"), lambda: sign_in("nobody-of-that-name"))
+    names = (f"user{number}" for number in itertools.count())
+    lock_out("an address", 20, lambda: sign_in(next(names), GUESS, source="127.0.0.9"), lambda: sign_in("adam", source="127.0.0.9"))
     expect(200, sign_in("adam"), "others do not wait for it")
+    # Passwords are guessed elsewhere, too.
+    of_viewer, of_operator = token_of("of.viewer")["token"], token_of("of.operator")["token"]
+
+    def change(current):
+        return ask("POST", "/api/password", {"current": current, "new": PASSWORD}, token=of_viewer, source="127.0.0.10")
+
+    def new_token(password):
+        return ask("POST", "/api/tokens", {"label": "more", "password": password}, token=of_operator, source="127.0.0.11")
+
+    lock_out("the present password", 5, lambda: change(GUESS), lambda: change(PASSWORD))
+    lock_out("the password for a token", 5, lambda: new_token(GUESS), lambda: new_token(PASSWORD))
 
 
 def audit():
@@ -273,6 +381,17 @@ def audit():
                    ("createUser", 403, "nobody"), ("removeUser", 409, "adam"), ("createToken", 201, "carl"),
                    ("createVolume", 201, "root (uid 0)")]:
         assert wanted in found, f"{wanted} is not among {sorted(found)}"
+    for entry in entries:
+        if entry["actor"] == "root (uid 0)":
+            assert entry["origin"] == "the control socket", entry
+        elif entry["actor"] != "appliance":
+            assert re.fullmatch(r"127\.0\.0\.\d+:\d+|the control socket|root \(uid 0\)", entry["origin"]), entry
+    origins = {(entry["act"], entry["actor"], entry["status"], entry["origin"].split(":")[0]) for entry in entries}
+    # Of refusals not all are recorded: these are early ones, or of somebody who is known.
+    for wanted in [("setUp", "nobody", 401, "127.0.0.7"), ("setUp", "adam", 201, "127.0.0.1"), ("createMark", "carl", 201, "127.0.0.1"),
+                   ("changePassword", "of.viewer", 401, "127.0.0.10"), ("createToken", "of.operator", 401, "127.0.0.11"),
+                   ("createVolume", "root (uid 0)", 201, "the control socket")]:
+        assert wanted in origins, f"{wanted} is not among {sorted(origins)}"
     assert any(json.loads(entry["detail"]).get("roles") == ["operator"] for entry in entries)
     assert any(json.loads(entry["detail"]).get("left_out") for entry in entries), "a name of 900,000 bytes"
     assert any(json.loads(entry["detail"]).get("name") == "\x7f" * 30 for entry in entries), "one of 30"
@@ -303,6 +422,7 @@ def expired():
         had = json.load(file)
     answer = expect(401, ask("GET", "/api/status", token=had["token"]), "a token that has expired")
     assert "expired" in answer["detail"], answer
+    print(f"    {try_all({'expired': {'token': had['token']}})} operations do not know who has it any more")
     expect(200, ask("GET", "/api/status", token=had["long"]), "one that has not")
 
 

@@ -15,11 +15,12 @@ cat >"$work/hindsight.toml" <<TOML
 certificate = "$work/tls/server.crt"
 key = "$work/tls/server.key"
 TOML
+authority=$work/tls/ca.crt
 step() {
   local name=$1
   shift
   say "$name"
-  PYTHONWARNINGS=ignore python3 "$tests/sign_in.py" "$name" "$port" "$work/tls/ca.crt" "$state/control.sock" \
+  PYTHONWARNINGS=ignore python3 "$tests/sign_in.py" "$name" "$port" "$authority" "$state/control.sock" \
     "$work/kept" "$@" || fail "$name: see above"
 }
 
@@ -30,6 +31,7 @@ create shop 8M
 step first_start "$code"
 step cookies
 step matrix
+step pages
 step users
 step guesses
 step audit
@@ -40,6 +42,30 @@ for secret in "correct horse battery staple" hindsight_ __Host-hindsight; do
   ! grep -qF -- "$secret" "$daemon_log" || fail "the daemon's log has \"$secret\""
 done
 [ "$(grep -rlaF 'argon2id' "$vault" | wc -l)" -gt 0 ] || fail "this looks in the wrong place: no verifier is found"
+
+say "whoever can open the control socket is not yet somebody"
+if [ "$(id -u)" = 0 ]; then
+  chmod a+x "$state"
+  chmod 666 "$state/control.sock"
+  # status_of COMMAND...: of /api/status, asked by the user whom the command becomes.
+  status_of() {
+    (cd "$state" && "$@" python3 -c '
+import http.client, socket
+connection = http.client.HTTPConnection("localhost")
+connection.sock = socket.socket(socket.AF_UNIX)
+connection.sock.connect("control.sock")
+connection.request("GET", "/api/status")
+print(connection.getresponse().status)')
+  }
+  as_nobody=(setpriv --reuid=nobody --regid=nogroup)
+  assert_equal 401 "$(status_of "${as_nobody[@]}" --clear-groups)" "status for nobody at the control socket"
+  # What counts is the kernel's word, not a group of the shell that started it.
+  assert_equal 401 "$(status_of "${as_nobody[@]}" --groups=65533)" "status for a member of another group"
+  if group=$(getent group hindsight | cut -d : -f 3) && [ -n "$group" ]; then
+    assert_equal 200 "$(status_of "${as_nobody[@]}" --groups="$group")" "status for a member of the group"
+  fi
+  assert_equal 200 "$(status_of env)" "status for root"
+fi
 
 step keep
 kill_daemon
@@ -55,6 +81,11 @@ step kept
 stop
 
 assert_equal 1 "$(grep -cE '[2-9A-Z]{5}-[2-9A-Z]{5}-[2-9A-Z]{5}' "$daemon_log")" "how often, in three starts, the daemon told a code"
+
+say "in clear"
+start --http "127.0.0.1:$port"
+authority='' step in_clear
+stop
 
 say "two days later"
 # shellcheck disable=SC2046
