@@ -80,12 +80,15 @@ void FrontEnds::say_where(const Listeners& listeners) const {
     spdlog::info("NBD on {}{}", listener->address().text(), by_tls ? " by TLS" : "");
   }
   if (metrics_ != nullptr) spdlog::info("metrics on {}", configuration_.metrics_listen);
-  if (network_ == nullptr) return;
-  const std::string address = network_->address().text().substr(kTcpPrefix.size());
-  if (is_encrypted_) spdlog::info("HTTPS on {}", address);
-  if (!is_encrypted_) spdlog::info("HTTP on {} (not encrypted)", address);
+  if (network_ != nullptr) {
+    const std::string address = network_->address().text().substr(kTcpPrefix.size());
+    if (is_encrypted_) spdlog::info("HTTPS on {}", address);
+    if (!is_encrypted_) spdlog::info("HTTP on {} (not encrypted)", address);
+  }
+  // At the control socket too: setup asks for it there. Who has only that socket may want no user.
   if (access_.first_start_code().has_value()) {
-    spdlog::warn(
+    spdlog::log(
+        network_ != nullptr ? spdlog::level::warn : spdlog::level::info,
         "no user was ever made here: hindsight setup NAME makes the first, an administrator, with "
         "the code {}",
         *access_.first_start_code());
