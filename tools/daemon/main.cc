@@ -32,6 +32,13 @@ namespace {
 constexpr int kWrongUsage = 2;
 constexpr std::string_view kUnixPrefix = "unix:";
 
+// On a terminal that has colours, whose user has not set NO_COLOR (no-color.org).
+spdlog::color_mode log_colours() {
+  const char* const no_colour = std::getenv("NO_COLOR");
+  const bool is_plain = no_colour != nullptr && *no_colour != '\0';
+  return is_plain ? spdlog::color_mode::never : spdlog::color_mode::automatic;
+}
+
 void set_up_log(const Configuration& configuration) {
   const bool is_json = configuration.log_format == "json";
   set_log_format(is_json ? LogFormat::kJson : LogFormat::kText);
@@ -170,7 +177,7 @@ cdp::Task<void> Daemon::configure_anew(Appliance& appliance, FrontEnds& front_en
 }
 
 int run_daemon(const CommandLine& line, Configuration configuration) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("hindsightd"));
+  spdlog::set_default_logger(spdlog::stderr_color_mt("hindsightd", log_colours()));
   set_up_log(configuration);
   take_descriptors();
   try {
