@@ -179,7 +179,9 @@ class VaultBackend final : public Backend {
   Reply clone(const std::string&, const restore::Point&, const std::string&) override {
     return refused("clone");
   }
-  Reply clones() override { return refused("clone list"); }
+  Reply clones() override {
+    return cdp::make_error(EPERM, "clones are a daemon's: name it with --server, not a vault");
+  }
   Reply remove_clone(const std::string&) override { return refused("clone remove"); }
   Reply recover(const std::string&, const restore::Point&, const std::string&,
                 const std::string&) override {
