@@ -44,6 +44,8 @@ start --config "$config"
 # taken NAME PATH and not_taken PATTERN PATH: as the backing store of a new volume.
 taken() { hindsight volume create "$1" --size 8M --backing "$2" >/dev/null 2>"$work/err" || fail "$2: $(cat "$work/err")"; }
 not_taken() { refused 1 "$1" "$bin/hindsight" volume create no --size 8M --backing "$2"; }
+# not_recovered PATTERN PATH: the same, of a volume from a point.
+not_recovered() { refused 1 "$1" "$bin/hindsight" recover first --at now --as no --backing "$2"; }
 
 # device_node PATH b|c MAJOR MINOR: 1 where this machine makes none here, or none that opens.
 device_node() { mknod "$@" 2>/dev/null && head -c 0 "$1" 2>/dev/null || { say "(no device node can be made at $1)"; return 1; }; }
@@ -61,6 +63,7 @@ not_taken "allowed_paths" "$work/allowed/directory/disk"
 not_taken 'allowed_paths' /dev/null
 ln -s "$work/allowed/second" "$work/elsewhere/inwards"
 taken second "$work/elsewhere/inwards"
+not_recovered 'allowed_paths' "$work/elsewhere/another"
 
 say "nor to another volume's store, whatever it is called"
 not_taken 'in use' "$work/allowed/first"
@@ -96,6 +99,7 @@ say "whatever is allowed, not into the vault, nor to a device that is mounted or
 write_config 1M /
 after_hangup 'allowed_paths is / now, was '
 not_taken "appliance's own" "$vault/VAULT"
+not_recovered "appliance's own" "$vault/VAULT"
 ln -s "$vault" "$work/allowed/vault"
 not_taken "appliance's own" "$work/allowed/vault/VAULT"
 not_taken "appliance's own" "$state/volumes/new.raw"
