@@ -282,6 +282,23 @@ call("removeClone", clone="try")
 call("removeVolume", volume="over")
 call("listVolumes")
 call("listVolumes", "?removed=true")
+
+
+def pages_of(operation_id, member, cursor, query=""):
+    """All of a list, one by one."""
+    seen, after = [], ""
+    while True:
+        page = call(operation_id, f"?limit=1{query}{after}")
+        assert len(page[member]) <= 1, page
+        seen += page[member]
+        if "after" not in page:
+            return seen
+        assert page["after"] == seen[-1][cursor], page
+        after = f"&after={page['after']}"
+
+
+assert pages_of("listVolumes", "volumes", "name", "&removed=true") == call("listVolumes", "?removed=true")["volumes"]
+assert pages_of("listMarks", "marks", "lsn") == call("listMarks")["marks"] and len(call("listMarks")["marks"]) > 1
 call("getStatus", "?tz=Europe/Berlin")
 call("getMetrics")
 call("getHealth")

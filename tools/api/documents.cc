@@ -10,33 +10,6 @@ namespace {
 namespace json = boost::json;
 using restore::TimeZone;
 
-json::object mark_document(const journal::MarkRecord& mark, const journal::JournalState& state,
-                           const TimeZone& zone) {
-  json::object document{{"label", mark.label}, {"author", mark.author}};
-  const journal::VolumeState* volume = state.find(mark.volume);
-  // Braces would make an array of it.
-  document["volume"] = nullptr;
-  if (volume != nullptr) document["volume"] = volume->name;
-  for (auto& [key, value] : stamp_document(mark.stamp, zone)) document[key] = value;
-  return document;
-}
-
-// Those of the volume, or all.
-json::array marks_of(const journal::JournalState& state, const journal::VolumeState* volume,
-                     const TimeZone& zone) {
-  std::vector<const journal::MarkRecord*> chosen;
-  for (const auto& [label, mark] : state.marks) {
-    const bool wanted =
-        volume == nullptr || mark.volume == cdp::VolumeId{} || mark.volume == volume->id;
-    if (wanted) chosen.push_back(&mark);
-  }
-  std::sort(chosen.begin(), chosen.end(),
-            [](const auto* a, const auto* b) { return a->stamp.lsn < b->stamp.lsn; });
-  json::array marks;
-  for (const journal::MarkRecord* mark : chosen) marks.push_back(mark_document(*mark, state, zone));
-  return marks;
-}
-
 // How far a point is from what the document describes.
 void add_distance(json::object& document, cdp::Nanos distance, std::string_view none) {
   document["distance_ns"] = distance.value;
@@ -52,6 +25,17 @@ json::object stamp_document(cdp::Stamp stamp, const TimeZone& zone) {
   return {{"lsn", stamp.lsn.value},
           {"time", restore::format_time(stamp.time, zone)},
           {"time_utc", restore::format_time(stamp.time, TimeZone::utc())}};
+}
+
+json::object mark_document(const journal::MarkRecord& mark, const journal::JournalState& state,
+                           const TimeZone& zone) {
+  json::object document{{"label", mark.label}, {"author", mark.author}};
+  const journal::VolumeState* volume = state.find(mark.volume);
+  // Braces would make an array of it.
+  document["volume"] = nullptr;
+  if (volume != nullptr) document["volume"] = volume->name;
+  for (auto& [key, value] : stamp_document(mark.stamp, zone)) document[key] = value;
+  return document;
 }
 
 json::object volume_document(const journal::VolumeState& volume, const TimeZone& zone) {
@@ -73,8 +57,8 @@ json::array notices_document(const std::vector<restore::Notice>& notices) {
   return documents;
 }
 
-json::object volume_list_document(const journal::JournalState& state, bool with_removed,
-                                  const TimeZone& zone) {
+std::vector<const journal::VolumeState*> volumes_by_name(const journal::JournalState& state,
+                                                         bool with_removed) {
   std::vector<const journal::VolumeState*> chosen;
   for (const auto& [id, volume] : state.volumes) {
     if (with_removed || !volume.removed) chosen.push_back(&volume);
@@ -82,20 +66,41 @@ json::object volume_list_document(const journal::JournalState& state, bool with_
   std::sort(chosen.begin(), chosen.end(), [](const auto* a, const auto* b) {
     return a->name != b->name ? a->name < b->name : a->id < b->id;
   });
+  return chosen;
+}
+
+json::object volume_list_document(const journal::JournalState& state, bool with_removed,
+                                  const TimeZone& zone) {
   json::array volumes;
-  for (const journal::VolumeState* volume : chosen) {
+  for (const journal::VolumeState* volume : volumes_by_name(state, with_removed)) {
     volumes.push_back(volume_document(*volume, zone));
   }
   return {{"volumes", std::move(volumes)}};
 }
 
+std::vector<const journal::MarkRecord*> marks_by_lsn(const journal::JournalState& state,
+                                                     const journal::VolumeState* volume) {
+  std::vector<const journal::MarkRecord*> chosen;
+  for (const auto& [label, mark] : state.marks) {
+    const bool wanted =
+        volume == nullptr || mark.volume == cdp::VolumeId{} || mark.volume == volume->id;
+    if (wanted) chosen.push_back(&mark);
+  }
+  std::sort(chosen.begin(), chosen.end(),
+            [](const auto* a, const auto* b) { return a->stamp.lsn < b->stamp.lsn; });
+  return chosen;
+}
+
 json::object points_document(const restore::History& history, const journal::VolumeState& volume) {
   const TimeZone& zone = history.zone();
   const restore::Ends ends = history.ends_of(volume);
+  json::array marks;
+  for (const journal::MarkRecord* mark : marks_by_lsn(history.newest(), &volume))
+    marks.push_back(mark_document(*mark, history.newest(), zone));
   return {{"volume", volume_document(volume, zone)},
           {"first", stamp_document(ends.first, zone)},
           {"last", stamp_document(ends.last, zone)},
-          {"marks", marks_of(history.newest(), &volume, zone)},
+          {"marks", std::move(marks)},
           {"notices", notices_document(history.notices_of(volume))}};
 }
 
@@ -123,10 +128,6 @@ json::object point_document(const restore::ResolvedPoint& resolved,
     document["nearest_gap"] = std::move(near);
   }
   return document;
-}
-
-json::object marks_document(const journal::JournalState& state, const TimeZone& zone) {
-  return {{"marks", marks_of(state, nullptr, zone)}};
 }
 
 json::object status_document(const restore::History& history, const journal::Vault& vault,

@@ -30,7 +30,10 @@ boost::json::object volume_document(const journal::VolumeState& volume,
                                     const restore::TimeZone& zone);
 boost::json::array notices_document(const std::vector<restore::Notice>& notices);
 
-// GET /api/volumes: {"volumes": [volume]}, by name; removed ones only when asked for.
+// By name; removed ones only when asked for.
+std::vector<const journal::VolumeState*> volumes_by_name(const journal::JournalState& state,
+                                                         bool with_removed);
+// GET /api/volumes: {"volumes": [volume]}, in that order.
 boost::json::object volume_list_document(const journal::JournalState& state, bool with_removed,
                                          const restore::TimeZone& zone);
 // GET /api/volumes/NAME/points: {"volume", "first": stamp, "last": stamp, "marks", "notices"}
@@ -42,9 +45,13 @@ boost::json::object points_document(const restore::History& history,
 boost::json::object point_document(const restore::ResolvedPoint& resolved,
                                    const journal::JournalState& newest,
                                    const restore::TimeZone& zone);
-// GET /api/marks: {"marks": [mark]}, by LSN.
-boost::json::object marks_document(const journal::JournalState& state,
-                                   const restore::TimeZone& zone);
+// {"label", "author", "volume": name or null, and where it is: "lsn", "time", "time_utc"}
+boost::json::object mark_document(const journal::MarkRecord& mark,
+                                  const journal::JournalState& state,
+                                  const restore::TimeZone& zone);
+// By LSN; those of one volume, which are those of all volumes too, or all.
+std::vector<const journal::MarkRecord*> marks_by_lsn(const journal::JournalState& state,
+                                                     const journal::VolumeState* volume);
 // Part of GET /api/status: {"vault": {"id", "format_version", "created"}, "history": {"newest":
 // stamp, "segments", "bytes", "crashes"}, "volumes": [volume]}
 struct SegmentTotals {

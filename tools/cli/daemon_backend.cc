@@ -32,9 +32,19 @@ class DaemonBackend final : public Backend {
       : client_(std::move(client)), zone_(zone) {}
 
   Reply volumes(bool with_removed) override {
-    Client::Query query{{"tz", zone_.name()}};
-    if (with_removed) query.emplace_back("removed", "true");
-    return object(client_.get({"api", "volumes"}, query));
+    Document all{{"volumes", json::array{}}};
+    std::string after;
+    do {
+      Client::Query query{{"tz", zone_.name()}};
+      if (with_removed) query.emplace_back("removed", "true");
+      if (!after.empty()) query.emplace_back("after", after);
+      Reply page = object(client_.get({"api", "volumes"}, query));
+      if (!page.ok()) return page;
+      if (const json::array* const volumes = array_of(*page, "volumes"))
+        for (const json::value& volume : *volumes) all.at("volumes").as_array().push_back(volume);
+      after = text_of(*page, "after");
+    } while (!after.empty());
+    return all;
   }
   Reply volume(const std::string& name) override {
     return object(client_.get({"api", "volumes", name}, {{"tz", zone_.name()}}));

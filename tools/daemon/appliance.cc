@@ -30,6 +30,8 @@ std::size_t write_pool_pages(const ApplianceOptions& options) {
          options.journal.queue_blocks;
 }
 
+std::string number(VolumeId id) { return std::to_string(id.value); }
+
 ApplianceOptions with_meter(ApplianceOptions options) {
   options.journal.meters_activity = true;
   return options;
@@ -71,7 +73,7 @@ Task<Status> Appliance::open() {
   if (!exports) co_return std::move(exports).error();
   point_exports_ = *std::move(exports);
   keep_pulses();
-  for (const std::string& alert : alerts()) spdlog::error("{}", alert);
+  for (const Alert& alert : alerts()) spdlog::error("{}", alert.message);
   co_return Status{};
 }
 
@@ -211,58 +213,64 @@ Task<Result<api::VaultSource::Newest>> Appliance::newest() {
 
 Task<Result<journal::index::TimeIndex*>> Appliance::index() { co_return index_.get(); }
 
+bool Appliance::records_activity() const { return pulses_ && pulses_->is_up_to_date(); }
+
 std::string Appliance::not_served(cdp::VolumeId id, const LiveVolume& live) const {
   return fmt::format("volume {} is not served: {}", journal_->state().find(id)->name,
                      live.problem->message);
 }
 
-std::vector<std::string> Appliance::outages() const {
-  std::vector<std::string> outages;
+std::vector<Alert> Appliance::outages() const {
+  std::vector<Alert> outages;
   const journal::JournalHealth health = journal_->health();
-  if (health.fenced) outages.push_back(health.fenced->message);
-  if (health.no_space) outages.push_back(health.no_space->message);
+  if (health.fenced) outages.push_back({{"journal-fenced", ""}, health.fenced->message});
+  if (health.no_space) outages.push_back({{"vault-full", ""}, health.no_space->message});
   for (const auto& [id, live] : live_) {
     if (live.problem) {
-      outages.push_back(not_served(id, live));
+      outages.push_back({{"volume-not-served", number(id)}, not_served(id, live)});
     } else if (live.volume->fence_reason()) {
-      outages.push_back(live.volume->fence_reason()->message);
+      outages.push_back({{"volume-fenced", number(id)}, live.volume->fence_reason()->message});
     }
   }
   return outages;
 }
 
-std::vector<std::string> Appliance::alerts() const {
-  std::vector<std::string> alerts = outages();
+std::vector<Alert> Appliance::alerts() const {
+  std::vector<Alert> alerts = outages();
+  const auto add = [&alerts](std::string kind, std::string object, std::string message) {
+    alerts.push_back({{std::move(kind), std::move(object)}, std::move(message)});
+  };
   if (index_ != nullptr) {
     const journal::index::TimeIndexStatistics index = index_->statistics();
     if (index.problem) {
-      alerts.push_back(fmt::format(
-          "the time index has a problem ({}): writes go on and nothing is lost; what cannot be "
-          "stored or read of it is made from the journal again",
-          index.problem->message));
+      add("index-problem", "",
+          fmt::format(
+              "the time index has a problem ({}): writes go on and nothing is lost; what cannot be "
+              "stored or read of it is made from the journal again",
+              index.problem->message));
     }
   }
   for (const journal::CrashRecord& crash : journal_->state().crashes) {
     if (crash.tail_lost()) {
-      alerts.push_back(fmt::format(
-          "the journal ended at LSN {} after a crash, but LSN {} had been answered as durable: the "
-          "vault has lost acknowledged writes",
-          crash.last_lsn.value, crash.remembered_lsn.value));
+      add("writes-lost", std::to_string(crash.stamp.lsn.value),
+          fmt::format("the journal ended at LSN {} after a crash, but LSN {} had been answered as "
+                      "durable: the vault has lost acknowledged writes",
+                      crash.last_lsn.value, crash.remembered_lsn.value));
     }
     if (crash.corrupt()) {
-      alerts.push_back(fmt::format(
-          "segment {} is damaged before its end: run hindsight verify --deep to see what of history "
-          "cannot be read",
-          crash.segment));
+      add("segment-damaged", std::to_string(crash.segment),
+          fmt::format("segment {} is damaged before its end: run hindsight verify --deep to see "
+                      "what of history cannot be read",
+                      crash.segment));
     }
   }
   if (point_exports_ != nullptr && point_exports_->problem())
-    alerts.push_back(point_exports_->problem()->message);
+    add("clones-not-served", "", point_exports_->problem()->message);
   for (const auto& [id, live] : live_) {
     if (live.problem || live.volume->fence_reason() || !live.volume->hydration_problem()) continue;
-    alerts.push_back(fmt::format("volume {} does not hydrate for now: {}",
-                                 journal_->state().find(id)->name,
-                                 live.volume->hydration_problem()->message));
+    add("hydration-problem", number(id),
+        fmt::format("volume {} does not hydrate for now: {}", journal_->state().find(id)->name,
+                    live.volume->hydration_problem()->message));
   }
   return alerts;
 }

@@ -34,6 +34,7 @@
 #include "journal/journal.h"
 #include "restore/point_reader.h"
 #include "tools/api/queries.h"
+#include "tools/daemon/alerts/alert.h"
 #include "tools/daemon/host.h"
 #include "tools/daemon/point_exports.h"
 #include "tools/daemon/pulse_keeper.h"
@@ -123,10 +124,10 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   void set_allowed_paths(std::vector<std::string> paths) {
     options_.allowed_paths = std::move(paths);
   }
-  // What an operator has to know now: sentences, the gravest first.
-  std::vector<std::string> alerts() const;
+  // What an operator has to know now, the gravest first.
+  std::vector<Alert> alerts() const;
   // Of the alerts, why a volume, or all, take no writes.
-  std::vector<std::string> outages() const;
+  std::vector<Alert> outages() const;
 
   std::vector<Entry> exports() const override;
   // A volume, a clone, or a view: NAME@POINT.
@@ -138,6 +139,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   std::shared_ptr<journal::BlockReader> blocks() override { return blocks_; }
   cdp::Task<cdp::Result<Newest>> newest() override;
   cdp::Task<cdp::Result<journal::index::TimeIndex*>> index() override;
+  bool records_activity() const override;
 
  private:
   Appliance(cdp::Scheduler& scheduler, const cdp::Clock& clock, Host& host,

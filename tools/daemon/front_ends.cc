@@ -24,8 +24,20 @@ FrontEnds::FrontEnds(cdp::Reactor& reactor, const cdp::Clock& clock, Appliance& 
       configuration_(configuration),
       nbd_(reactor, appliance),
       access_(reactor, clock, appliance),
-      webhook_(reactor, configuration.alerts_webhook),
-      alerts_(reactor, clock, appliance, webhook_),
+      poster_(reactor),
+      webhook_(reactor, configuration.alerts_webhook,
+               [this](std::string url, std::string document) {
+                 return poster_.post(std::move(url), std::move(document));
+               }),
+      alerts_({.scheduler = reactor,
+               .clock = clock,
+               .webhook = webhook_,
+               .vault = appliance.journal().vault().uuid.to_string(),
+               .alerts = [&appliance] { return appliance.alerts(); },
+               .record =
+                   [&appliance](journal::AuditRecord record) {
+                     return appliance.record_audit(std::move(record), false);
+                   }}),
       jobs_(reactor, clock, appliance.state_directory()),
       hydrations_(reactor, appliance, jobs_),
       serving_(reactor) {}

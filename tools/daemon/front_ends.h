@@ -21,6 +21,7 @@
 #include "cdp/nbd/server.h"
 #include "tools/daemon/access/access.h"
 #include "tools/daemon/alerts/alert_watch.h"
+#include "tools/daemon/alerts/http_poster.h"
 #include "tools/daemon/alerts/webhook.h"
 #include "tools/daemon/appliance.h"
 #include "tools/daemon/config/configuration.h"
@@ -67,6 +68,7 @@ class FrontEnds {
   std::unique_ptr<NbdSecurity> nbd_security_;  // null where NBD has no TLS
   cdp::nbd::Server nbd_;
   Access access_;
+  HttpPoster poster_;
   Webhook webhook_;
   AlertWatch alerts_;
   Jobs jobs_;

@@ -12,6 +12,7 @@
 #include <set>
 
 #include "tools/daemon/rest/openapi.h"
+#include "tools/daemon/rest/paging.h"
 
 namespace tools {
 namespace {
@@ -178,6 +179,37 @@ TEST(Operations, TellTheAuditNoSecret) {
       EXPECT_EQ(each.detail_of(full).contains(parameter.name), !is_secret) << each.id;
     }
   }
+}
+
+TEST(Paging, PagesOfAListAreTheList) {
+  const std::vector<int> all = {2, 3, 5, 7, 11};
+  for (std::size_t limit = 1; limit < 7; ++limit) {
+    std::vector<int> seen;
+    for (int after = 0;;) {
+      const auto page = page_of(
+          all, [after](int each) { return each > after; }, limit);
+      if (page.empty()) break;
+      EXPECT_LE(page.size(), limit);
+      seen.insert(seen.end(), page.begin(), page.end());
+      after = page.back();
+    }
+    EXPECT_EQ(seen, all);
+  }
+}
+
+TEST(Paging, ALimitIsWithinItsBounds) {
+  constexpr PageSize kSize{.without = 10, .most = 100};
+  const auto limit = [&](std::string text) {
+    return limit_of(
+        cdp::value_or_throw(parsed("listMarks", request({"api", "marks"}, {{"limit", text}}, "")))
+            .arguments,
+        kSize);
+  };
+  EXPECT_EQ(cdp::value_or_throw(limit_of(Arguments{}, kSize)), 10u);
+  EXPECT_EQ(cdp::value_or_throw(limit("1")), 1u);
+  EXPECT_EQ(cdp::value_or_throw(limit("100")), 100u);
+  EXPECT_FALSE(limit("0").ok());
+  EXPECT_FALSE(limit("101").ok());
 }
 
 TEST(Operations, AreAllInTheOpenApiDocument) {

@@ -28,44 +28,39 @@ std::string host_name() {
 
 }  // namespace
 
-AlertWatch::AlertWatch(cdp::Reactor& reactor, const cdp::Clock& clock, Appliance& appliance,
-                       Webhook& webhook)
-    : reactor_(reactor),
-      clock_(clock),
-      appliance_(appliance),
-      webhook_(webhook),
-      stop_(reactor),
-      running_(reactor) {}
+AlertWatch::AlertWatch(Parts parts)
+    : parts_(std::move(parts)), stop_(parts_.scheduler), running_(parts_.scheduler) {}
 
 Task<void> AlertWatch::run() {
   while (!stopping_) {
     co_await look();
-    const cdp::Nanos until = reactor_.now() + kInterval;
-    while (!stopping_ && reactor_.now() < until) (void)co_await stop_.wait_until(until);
+    const cdp::Nanos until = parts_.scheduler.now() + kInterval;
+    while (!stopping_ && parts_.scheduler.now() < until) (void)co_await stop_.wait_until(until);
   }
 }
 
 Task<void> AlertWatch::look() {
-  const cdp::Nanos now = clock_.boottime();
+  const cdp::Nanos now = parts_.clock.boottime();
   struct Change {
     std::string_view state;
     std::string message;
     cdp::Nanos raised;
   };
   std::vector<Change> changes;
-  for (std::string& alert : appliance_.alerts()) {
-    const auto [at, is_new] = known_.try_emplace(std::move(alert));
+  for (Alert& alert : parts_.alerts()) {
+    const auto [at, is_new] = known_.try_emplace(std::move(alert.key));
     Known& known = at->second;
-    if (is_new) known.raised = clock_.realtime();
+    known.message = std::move(alert.message);
+    if (is_new) known.raised = parts_.clock.realtime();
     if (is_new || known.told + kToldAgainAfter <= now) {
       known.told = now;
-      changes.push_back({"firing", at->first, known.raised});
+      changes.push_back({"firing", known.message, known.raised});
     }
     known.seen = now;
   }
   std::erase_if(known_, [&](const auto& each) {
     if (each.second.seen + kOverAfter > now) return false;
-    changes.push_back({"resolved", each.first, each.second.raised});
+    changes.push_back({"resolved", each.second.message, each.second.raised});
     return true;
   });
   for (Change& change : changes) {
@@ -79,7 +74,7 @@ boost::json::object AlertWatch::document(std::string_view state, std::string_vie
           {"message", message},
           {"since", restore::format_time(raised, restore::TimeZone::utc())},
           {"host", host_name()},
-          {"vault", appliance_.journal().vault().uuid.to_string()}};
+          {"vault", parts_.vault}};
 }
 
 Task<void> AlertWatch::tell(std::string_view state, std::string message, cdp::Nanos raised) {
@@ -88,7 +83,7 @@ Task<void> AlertWatch::tell(std::string_view state, std::string message, cdp::Na
     spdlog::info("alert is over: {}", message);
   else
     spdlog::error("alert: {}", message);
-  webhook_.tell(boost::json::serialize(told));
+  parts_.webhook.tell(boost::json::serialize(told));
   constexpr std::size_t kMessageBytesMax = 1024;
   const boost::json::object detail{{"status", state},
                                    {"message", message.substr(0, kMessageBytesMax)}};
@@ -97,21 +92,21 @@ Task<void> AlertWatch::tell(std::string_view state, std::string message, cdp::Na
                               .act = "alert",
                               .detail = boost::json::serialize(detail)};
   // Of a journal that takes nothing the alert itself may tell; the log and the webhook have it.
-  const Status recorded = co_await appliance_.record_audit(std::move(record), false);
+  const Status recorded = co_await parts_.record(std::move(record));
   if (!recorded) spdlog::warn("alerts: not in the journal: {}", recorded.error().message);
 }
 
 Task<Status> AlertWatch::test(const std::string& who) {
   const std::string message = "this is a test, asked for by " + who;
-  std::string told = boost::json::serialize(document("test", message, clock_.realtime()));
-  co_return co_await webhook_.try_once(std::move(told));
+  std::string told = boost::json::serialize(document("test", message, parts_.clock.realtime()));
+  co_return co_await parts_.webhook.try_once(std::move(told));
 }
 
 Task<void> AlertWatch::stop() {
   stopping_ = true;
   stop_.notify_all();
   co_await running_.join();
-  co_await webhook_.stop();
+  co_await parts_.webhook.stop();
 }
 
 }  // namespace tools

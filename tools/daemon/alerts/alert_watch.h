@@ -2,30 +2,44 @@
 //
 // AlertWatch: looks each second at what an operator has to know, and tells of what is new, of what
 // is over, and each hour again of what lasts: to the log, to the journal (as AUDIT of the daemon's
-// own) and to the webhook. An alert that is gone for less than a minute has not been over.
+// own) and to the webhook. An alert that is gone for less than a minute has not been over, and one
+// whose words change is not a new one.
 //
-// On the reactor's thread. All that it is given must outlive it; stop() must have returned before
+// On the scheduler's thread. All that it is given must outlive it; stop() must have returned before
 // it is destroyed.
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cdp/base/clock.h"
-#include "cdp/io/reactor.h"
+#include "cdp/base/result.h"
+#include "cdp/io/scheduler.h"
 #include "cdp/io/signal.h"
 #include "cdp/io/task.h"
+#include "journal/records.h"
+#include "tools/daemon/alerts/alert.h"
 #include "tools/daemon/alerts/webhook.h"
-#include "tools/daemon/appliance.h"
 
 namespace tools {
 
 class AlertWatch {
  public:
-  AlertWatch(cdp::Reactor& reactor, const cdp::Clock& clock, Appliance& appliance,
-             Webhook& webhook);
+  struct Parts {
+    cdp::Scheduler& scheduler;
+    const cdp::Clock& clock;
+    Webhook& webhook;
+    std::string vault;  // its id, for who is told
+    // What is so now.
+    std::function<std::vector<Alert>()> alerts;
+    // In the journal; it need not be durable.
+    std::function<cdp::Task<cdp::Status>(journal::AuditRecord)> record;
+  };
+  explicit AlertWatch(Parts parts);
 
   // Begins it.
   void start() { running_.spawn(run()); }
@@ -38,6 +52,7 @@ class AlertWatch {
     cdp::Nanos raised{};  // wall clock
     cdp::Nanos told{};    // clock since boot, as the next
     cdp::Nanos seen{};
+    std::string message;  // when it was seen last
   };
 
   cdp::Task<void> run();
@@ -46,13 +61,10 @@ class AlertWatch {
   boost::json::object document(std::string_view state, std::string_view message,
                                cdp::Nanos raised) const;
 
-  cdp::Reactor& reactor_;
-  const cdp::Clock& clock_;
-  Appliance& appliance_;
-  Webhook& webhook_;
+  const Parts parts_;
   cdp::Signal stop_;
   bool stopping_ = false;
-  std::map<std::string, Known> known_;
+  std::map<Alert::Key, Known> known_;
   cdp::TaskGroup running_;
 };
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Webhook: tells a URL of the operator's, by POST of a JSON document, on a thread of its own
-// (libcurl). What cannot be told is tried again, three times in all; who would wait behind too many
-// is not told, which the log says. The URL may hold a secret: no log and no sentence has it.
+// Webhook: tells a URL of the operator's, by POST of a JSON document. What cannot be told is tried
+// again, three times in all; who would wait behind too many is not told, which the log says. The
+// URL may hold a secret: no log and no sentence has it.
 //
-// On the reactor's thread.
+// On the scheduler's thread.
 #pragma once
 
 #include <cstddef>
@@ -12,18 +12,19 @@
 #include <string>
 
 #include "cdp/base/result.h"
-#include "cdp/io/reactor.h"
+#include "cdp/io/scheduler.h"
 #include "cdp/io/signal.h"
 #include "cdp/io/task.h"
-#include "cdp/io/worker_pool.h"
 
 namespace tools {
 
 class Webhook {
  public:
+  // Of one document to the URL, in bounded time: HttpPoster's.
+  using Post = std::function<cdp::Task<cdp::Status>(std::string url, std::string document)>;
+
   // An empty URL: nobody is told.
-  Webhook(cdp::Reactor& reactor, std::string url);
-  ~Webhook();
+  Webhook(cdp::Scheduler& scheduler, std::string url, Post post);
 
   // Of what is told from now on.
   void set_url(std::string url) { url_ = std::move(url); }
@@ -38,15 +39,13 @@ class Webhook {
 
  private:
   cdp::Task<void> tell_patiently(std::string document);
-  cdp::Task<cdp::Status> post(std::string document);
 
-  cdp::Reactor& reactor_;
+  cdp::Scheduler& scheduler_;
   std::string url_;
-  cdp::Signal changed_;
+  const Post post_;
+  cdp::Signal stop_;
   bool stopping_ = false;
-  std::size_t posts_ = 0;  // that the thread has
   cdp::TaskGroup telling_;
-  cdp::WorkerPool thread_{1};
 };
 
 }  // namespace tools

@@ -21,6 +21,7 @@
 #include "tools/api/documents.h"
 #include "tools/daemon/rest/openapi.h"
 #include "tools/daemon/rest/operations.h"
+#include "tools/daemon/rest/paging.h"
 #include "tools/daemon/rest/problem.h"
 
 namespace tools {
@@ -30,6 +31,10 @@ using cdp::make_error;
 using cdp::Result;
 using cdp::Status;
 using cdp::Task;
+
+namespace {
+constexpr PageSize kMarksInPage{.without = 1000, .most = 10'000};
+}  // namespace
 
 Api::Handler Api::handler_of(const Operation& operation) {
   static constexpr std::pair<std::string_view, Handler> kHandlers[] = {
@@ -329,8 +334,8 @@ Task<Api::Answer> Api::get_metrics(Call) {
 Task<Api::Answer> Api::get_health(Call) { co_return text_response("ok\n"); }
 
 Task<Api::Answer> Api::get_readiness(Call) {
-  const std::vector<std::string> outages = appliance_.outages();
-  if (!outages.empty()) co_return make_error(ESHUTDOWN, "{}", outages.front());
+  const std::vector<Alert> outages = appliance_.outages();
+  if (!outages.empty()) co_return make_error(ESHUTDOWN, "{}", outages.front().message);
   co_return text_response("ready\n");
 }
 
@@ -343,7 +348,7 @@ Task<Result<Api::Document>> Api::status_document(restore::TimeZone zone) {
     volumes.push_back(volume_document(*appliance_.journal().state().find(id)));
   }
   json::array alerts;
-  for (const std::string& alert : appliance_.alerts()) alerts.emplace_back(alert);
+  for (const Alert& alert : appliance_.alerts()) alerts.emplace_back(alert.message);
   (*document)["volumes"] = std::move(volumes);
   (*document)["journal"] = journal;
   (*document)["index"] = index_document();
@@ -367,7 +372,20 @@ Task<Result<std::string>> Api::status_text() {
 }
 
 Task<Api::Answer> Api::list_marks(Call call) {
-  co_return json_response(api::marks_document(appliance_.journal().state(), call.zone));
+  const Result<std::size_t> limit = limit_of(call.arguments, kMarksInPage);
+  if (!limit) co_return limit.error();
+  const bool has_after = call.arguments.has("after");
+  const cdp::Lsn after{has_after ? call.arguments.get<std::uint64_t>("after") : 0};
+  const journal::JournalState& state = appliance_.journal().state();
+  const std::vector<const journal::MarkRecord*> all = api::marks_by_lsn(state, nullptr);
+  const auto page = page_of(
+      all, [after](const journal::MarkRecord* mark) { return mark->stamp.lsn > after; }, *limit);
+  json::array marks;
+  for (const journal::MarkRecord* mark : page)
+    marks.push_back(api::mark_document(*mark, state, call.zone));
+  Document document{{"marks", std::move(marks)}};
+  if (!page.empty() && page.back() != all.back()) document["after"] = page.back()->stamp.lsn.value;
+  co_return json_response(document);
 }
 
 Task<Api::Answer> Api::create_mark(Call call) {

@@ -6,6 +6,7 @@
 
 #include "tools/api/documents.h"
 #include "tools/daemon/rest/api.h"
+#include "tools/daemon/rest/paging.h"
 #include "tools/daemon/rest/problem.h"
 
 namespace tools {
@@ -17,8 +18,7 @@ using cdp::Result;
 using cdp::Status;
 using cdp::Task;
 
-constexpr std::uint64_t kAuditPage = 1000;
-constexpr std::uint64_t kAuditPageMax = 10'000;
+constexpr PageSize kAuditPage{.without = 1000, .most = 10'000};
 
 void add_roles(json::object& document, Roles roles) {
   json::array names;
@@ -227,12 +227,9 @@ Task<Api::Answer> Api::get_audit(Call call) {
   if (call.arguments.has("before")) {
     window.before = cdp::Lsn{call.arguments.get<std::uint64_t>("before")};
   }
-  const std::uint64_t limit =
-      call.arguments.has("limit") ? call.arguments.get<std::uint64_t>("limit") : kAuditPage;
-  if (limit == 0 || limit > kAuditPageMax) {
-    co_return make_error(EINVAL, "\"limit\" is 1 to {}", kAuditPageMax);
-  }
-  window.limit = limit;
+  const Result<std::size_t> limit = limit_of(call.arguments, kAuditPage);
+  if (!limit) co_return limit.error();
+  window.limit = *limit;
   Status durable = co_await appliance_.make_durable();
   if (!durable) co_return std::move(durable).error();
   Result<Document> document = co_await queries_.audit(std::move(call.zone), window);

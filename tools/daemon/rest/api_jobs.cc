@@ -9,6 +9,7 @@
 
 #include "restore/time_zone.h"
 #include "tools/daemon/rest/api.h"
+#include "tools/daemon/rest/paging.h"
 
 namespace tools {
 
@@ -20,8 +21,7 @@ using cdp::Task;
 
 namespace {
 
-constexpr std::uint64_t kJobsInPage = 100;
-constexpr std::uint64_t kJobsInPageMax = 1000;
+constexpr PageSize kJobsInPage{.without = 100, .most = 1000};
 
 // What it takes to begin one takes it to end it.
 Rights right_to_cancel(Job::Kind kind) {
@@ -133,20 +133,18 @@ Task<void> Api::run_verify(std::uint64_t id, bool deep) {
 }
 
 Task<Api::Answer> Api::list_jobs(Call call) {
-  const auto number = [&call](std::string_view name, std::uint64_t without) {
-    return call.arguments.has(name) ? call.arguments.get<std::uint64_t>(name) : without;
-  };
-  const std::uint64_t before = number("before", UINT64_MAX);
-  const std::uint64_t limit = number("limit", kJobsInPage);
-  if (limit < 1 || limit > kJobsInPageMax)
-    co_return make_error(EINVAL, "\"limit\" is 1 to {}, not {}", kJobsInPageMax, limit);
+  const Result<std::size_t> limit = limit_of(call.arguments, kJobsInPage);
+  if (!limit) co_return limit.error();
+  const bool has_before = call.arguments.has("before");
+  const std::uint64_t before =
+      has_before ? call.arguments.get<std::uint64_t>("before") : UINT64_MAX;
   co_await hydrations_.look();
   json::array listed;
   std::uint64_t oldest = 0;
   bool is_whole = true;
   for (auto at = jobs_.all().rbegin(); at != jobs_.all().rend(); ++at) {
     if (at->first >= before) continue;
-    if (listed.size() == limit) {
+    if (listed.size() == *limit) {
       is_whole = false;
       break;
     }

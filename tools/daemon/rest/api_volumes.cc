@@ -7,6 +7,7 @@
 
 #include "tools/api/documents.h"
 #include "tools/daemon/rest/api.h"
+#include "tools/daemon/rest/paging.h"
 
 namespace tools {
 
@@ -15,6 +16,10 @@ using cdp::make_error;
 using cdp::Result;
 using cdp::Status;
 using cdp::Task;
+
+namespace {
+constexpr PageSize kVolumesInPage{.without = 1000, .most = 10'000};
+}  // namespace
 
 Api::Document Api::volume_document(const journal::VolumeState& volume) const {
   Document document = api::volume_document(volume, restore::TimeZone::utc());
@@ -50,14 +55,18 @@ Api::Document Api::volume_document(const journal::VolumeState& volume) const {
 }
 
 Task<Api::Answer> Api::list_volumes(Call call) {
-  const journal::JournalState& state = appliance_.journal().state();
-  Document list =
-      api::volume_list_document(state, call.arguments.flag("removed"), restore::TimeZone::utc());
-  for (json::value& entry : list.at("volumes").as_array()) {
-    const auto uuid = journal::Uuid::parse(entry.at("id").as_string());
-    entry = volume_document(*state.find(*uuid));
-  }
-  co_return json_response(list);
+  const Result<std::size_t> limit = limit_of(call.arguments, kVolumesInPage);
+  if (!limit) co_return limit.error();
+  const std::string after = call.arguments.has("after") ? call.arguments.text("after") : "";
+  const std::vector<const journal::VolumeState*> all =
+      api::volumes_by_name(appliance_.journal().state(), call.arguments.flag("removed"));
+  const auto page = page_of(
+      all, [&after](const journal::VolumeState* volume) { return volume->name > after; }, *limit);
+  json::array volumes;
+  for (const journal::VolumeState* volume : page) volumes.push_back(volume_document(*volume));
+  Document document{{"volumes", std::move(volumes)}};
+  if (!page.empty() && page.back() != all.back()) document["after"] = page.back()->name;
+  co_return json_response(document);
 }
 
 Task<Api::Answer> Api::create_volume(Call call) {

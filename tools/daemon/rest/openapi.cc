@@ -105,8 +105,8 @@ json::object body_of(const Operation& operation) {
   const bool is_required = !required.empty();
   json::object schema{{"type", "object"},
                       {"properties", std::move(properties)},
-                      {"required", std::move(required)},
                       {"additionalProperties", false}};
+  if (is_required) schema["required"] = std::move(required);
   return {{"required", is_required},
           {"content", content_of("application/json", std::move(schema))}};
 }
