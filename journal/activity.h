@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ActivityMeter: what happened to each volume in each second of the wall clock, counted as frames
-// become durable. Pulses (PulseRecord) are made of it.
+// What happened to each volume in each second of the wall clock. Pulses (PulseRecord) are made of
+// it. ActivityMeter counts it as frames become durable; RecordedActivity counts the same
+// afterwards, from what the frames say in the journal.
 //
 // Counts are exact but for two estimates: the entropy of stored blocks, of one in some hundred, and
 // the blocks that somebody may look up to tell overwritten from new ones, a sample of each second.
-// One thread; nothing here waits.
+// Afterwards the entropy is not known. One thread; nothing here waits.
 #pragma once
 
 #include <array>
@@ -17,6 +18,7 @@
 
 #include "journal/built_frame.h"
 #include "journal/frame_builder.h"
+#include "journal/vault_reader.h"
 
 namespace journal {
 
@@ -49,13 +51,21 @@ struct VolumeActivity {
   std::size_t sample_count = 0;
 };
 
-class ActivityMeter {
+// The pulse of its second; without what it takes more than the changes to know.
+PulseRecord pulse_of(const VolumeActivity& activity);
+
+// What is common to both.
+class ActivityCounts {
  public:
-  // Of a frame that has become durable; its ops are still there.
-  void add(const OpenFrame& frame, const BuiltFrame& built);
   bool empty() const { return activities_.empty(); }
-  // Hands over the seconds before `second`, by volume and second.
-  std::vector<VolumeActivity> take(std::int64_t second);
+  // Hands over the seconds before `before` and those after `after`, and, as the clock may have been
+  // set back, all that began before one of these; by their first changes.
+  std::vector<VolumeActivity> take(std::int64_t before, std::int64_t after = INT64_MAX);
+
+  void add_zeroes(const ZeroRecord& record);
+  // A write, but for what of it was stored.
+  VolumeActivity& add_write(VolumeId volume, Stamp stamp, std::uint64_t first_block,
+                            std::uint64_t count);
 
  private:
   // A uniform sample of a stream of blocks whose length is not known (Li, "Reservoir-Sampling
@@ -77,6 +87,41 @@ class ActivityMeter {
   std::unordered_map<std::uint64_t, Slot> activities_;  // by second and volume
   std::uint64_t last_key_ = 0;
   Slot* last_ = nullptr;  // most changes are of the volume and second of the one before
+};
+
+class ActivityMeter {
+ public:
+  // Of a frame that has become durable; its ops are still there.
+  void add(const OpenFrame& frame, const BuiltFrame& built);
+  bool empty() const { return counts_.empty(); }
+  std::vector<VolumeActivity> take(std::int64_t before, std::int64_t after = INT64_MAX) {
+    return counts_.take(before, after);
+  }
+
+ private:
+  ActivityCounts counts_;
+};
+
+// Is shown whole frames of records.
+class RecordedActivity final : public RecordVisitor {
+ public:
+  bool on_frame(const FrameInfo& frame) override;
+  void on_write(const WriteRecord& record) override;
+  void on_zero(const ZeroRecord& record) override { counts_.add_zeroes(record); }
+  // All that it was shown.
+  std::vector<VolumeActivity> take();
+
+ private:
+  // A write of the frame that stored something: of what, and how many blocks.
+  struct Stored {
+    VolumeActivity* of = nullptr;
+    std::uint64_t blocks = 0;
+  };
+  void end_frame();
+
+  ActivityCounts counts_;
+  std::vector<Stored> stored_;
+  std::uint64_t data_bytes_ = 0;  // of the frame
 };
 
 }  // namespace journal

@@ -91,7 +91,7 @@ Task<Status> JournalImpl::start() {
         "the newest segment, or the file durable in the state directory, is forged",
         newest.value);
   opening_bound_ = opening_bytes_bound(state_);
-  recorded_ = durable_ = state_.lsn;
+  opened_after_ = recorded_ = durable_ = state_.lsn;
   if (opening_bound_ > options_.segment_bytes / 2)
     co_return make_error(EINVAL, "segments of {} MiB are too small for this vault's state",
                          options_.segment_bytes >> 20);

@@ -158,10 +158,15 @@ class Journal : public cdp::Recorder {
   virtual Status record_audit(AuditRecord record) = 0;
 
   // What happened in the seconds before `before` of which all is durable; each is told once. Before
-  // the wall clock's second, that is all of them that are over.
+  // the wall clock's second, that is all of them that are over; where the clock was set back since,
+  // also what it has still to come to, and what began before that. By their first changes, so that
+  // what is still to be told never began before what has been.
   virtual std::vector<VolumeActivity> take_activity(std::int64_t before) = 0;
   // Something has happened that take_activity() has not told yet.
   virtual bool has_activity() const = 0;
+  // What was recorded up to here was so before this journal was opened: take_activity() tells nothing
+  // of it.
+  virtual Lsn opened_after() const = 0;
   // Leaves space, as record_audit. ENOENT: the vault has had no such volume.
   virtual Status record_pulse(PulseRecord record) = 0;
 

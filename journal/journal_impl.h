@@ -79,6 +79,7 @@ class JournalImpl final : public Journal {
   Status record_audit(AuditRecord record) override;
   std::vector<VolumeActivity> take_activity(std::int64_t before) override;
   bool has_activity() const override { return !activity_.empty(); }
+  Lsn opened_after() const override { return opened_after_; }
   Status record_pulse(PulseRecord record) override;
   Task<Status> close() override;
 
@@ -189,6 +190,7 @@ class JournalImpl final : public Journal {
   Lsn durable_;
   Lsn flush_wanted_;
   ActivityMeter activity_;
+  Lsn opened_after_;
   FrameListener* listener_ = nullptr;
   std::optional<Job> in_flight_;
   bool appending_ = false;

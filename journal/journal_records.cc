@@ -469,7 +469,8 @@ Status JournalImpl::record_pulse(PulseRecord record) {
 
 std::vector<VolumeActivity> JournalImpl::take_activity(std::int64_t before) {
   if (queued_ops_ > 0) before = std::min(before, second_of(durable_state_.time));
-  return activity_.take(before);
+  // The clock may have been set back.
+  return activity_.take(before, second_of(clock_.realtime()));
 }
 
 // ---------------------------------------------------------------- time

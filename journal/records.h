@@ -222,6 +222,9 @@ constexpr std::int64_t seconds_of(PulseRecord::Step step) {
   constexpr std::int64_t kSeconds[] = {1, 60, 3600, 86400};
   return kSeconds[static_cast<std::size_t>(step) - 1];
 }
+// Seconds after the end of what it is about, until which a pulse has been recorded; but where the
+// clock was set, the vault was full or the daemon was ended before.
+inline constexpr std::int64_t kPulseRecordedWithin = 15;
 
 // The most bytes of their texts: UTF-8 without control characters.
 inline constexpr std::size_t kUserNameBytesMax = 64;

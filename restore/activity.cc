@@ -3,16 +3,19 @@
 
 #include <algorithm>
 #include <map>
+#include <span>
 #include <utility>
 
 #include "journal/activity.h"
+#include "restore/missing_pulses.h"
+#include "restore/overwritten.h"
 #include "restore/pulse_sum.h"
+#include "restore/stretch.h"
 
 namespace restore {
 namespace {
 
 using cdp::make_error;
-using cdp::Nanos;
 using cdp::Result;
 using cdp::Status;
 using cdp::Task;
@@ -22,28 +25,10 @@ using Step = PulseRecord::Step;
 
 // One frame is read for each, at most.
 constexpr std::int64_t kPulsesMax = 40'000;
-// A pulse is recorded so soon after the end of what it is about, or after the next start.
-constexpr std::int64_t kRecordedWithin = 15;
-
-// Seconds, [from, until).
-struct Stretch {
-  std::int64_t from = 0;
-  std::int64_t until = 0;
-};
-
-std::int64_t rounded_down(std::int64_t second, std::int64_t length) {
-  const std::int64_t rest = second % length;
-  return second - (rest < 0 ? rest + length : rest);
-}
-
-std::int64_t rounded_up(std::int64_t second, std::int64_t length) {
-  return rounded_down(second + length - 1, length);
-}
-
-Nanos time_of(std::int64_t second) {
-  constexpr std::int64_t kMost = INT64_MAX / cdp::seconds(1).value;
-  return cdp::seconds(std::clamp(second, -kMost, kMost));
-}
+// Some hundred frames are read for each, at most.
+constexpr std::size_t kDoubtsMax = 32;
+// Seconds between two that are taken for one.
+constexpr std::int64_t kDoubtsApart = 60;
 
 // The longest that steps can be made of.
 Step source_of(std::int64_t step) {
@@ -56,7 +41,19 @@ class Reading final : public journal::RecordVisitor {
  public:
   Reading(journal::index::TimeIndex& index, ActivityQuery query) : index_(index), query_(query) {}
 
-  void doubt(Stretch when) { doubts_.push_back(when); }
+  cdp::VolumeId volume() const { return query_.volume; }
+  void doubt(Stretch when) {
+    const bool continues = !doubts_.empty() && when.from >= doubts_.back().from &&
+                           when.from <= doubts_.back().until + kDoubtsApart;
+    if (continues)
+      doubts_.back().until = std::max(doubts_.back().until, when.until);
+    else
+      doubts_.push_back(when);
+  }
+  // Of a second in doubt, and in no pulse of a second.
+  void add_missing(const PulseRecord& pulse) {
+    sums_[rounded_down(pulse.begin, query_.step)].add(pulse);
+  }
 
   // Pulses of `step` where they can be relied on, of shorter ones elsewhere. The stretch is a
   // multiple of the step's length.
@@ -103,8 +100,8 @@ class Reading final : public journal::RecordVisitor {
   Task<Status> take(Step step, Stretch when) {
     taking_ = step;
     wanted_ = when;
-    co_return co_await index_.visit_pulses(step, time_of(when.from),
-                                           time_of(when.until + kRecordedWithin), *this);
+    co_return co_await index_.visit_pulses(
+        step, time_of(when.from), time_of(when.until + journal::kPulseRecordedWithin), *this);
   }
 
   journal::index::TimeIndex& index_;
@@ -134,19 +131,58 @@ Status check(const ActivityQuery& query) {
   return {};
 }
 
+// What of the end of history no pulse tells is read from the records of the changes.
+Task<Status> add_missing(journal::index::TimeIndex& index, Stretch all, Reading& reading) {
+  Result<MissingSeconds> missing = co_await find_missing_seconds(index, index.learnt());
+  if (!missing.ok()) co_return missing.error();
+  for (const std::int64_t second : missing->around) reading.doubt({second, second + 1});
+  std::vector<journal::VolumeActivity>& activities = missing->activities;
+  std::erase_if(activities, [&](const journal::VolumeActivity& activity) {
+    return activity.volume != reading.volume() || activity.second < all.from ||
+           activity.second >= all.until;
+  });
+  const std::vector<std::uint8_t> overwritten = co_await find_overwritten(index, activities);
+  for (std::size_t i = 0; i < activities.size(); ++i) {
+    PulseRecord pulse = journal::pulse_of(activities[i]);
+    pulse.overwritten = overwritten[i];
+    reading.add_missing(pulse);
+  }
+  co_return Status();
+}
+
+// The ends by force that may matter, oldest first: what was recorded last before one is told by the
+// shorter pulses alone.
+std::span<const journal::CrashRecord> ends_by_force(const journal::JournalState& newest,
+                                                    Stretch all) {
+  const auto& crashes = newest.crashes;
+  const auto is_later = [](std::int64_t second, const journal::CrashRecord& crash) {
+    return second <= journal::second_of(crash.stamp.time);
+  };
+  const auto first = std::find_if(crashes.begin(), crashes.end(),
+                                  [&](const auto& crash) { return is_later(all.from, crash); });
+  auto end = std::find_if(first, crashes.end(),
+                          [&](const auto& crash) { return is_later(all.until, crash); });
+  if (end != crashes.end()) ++end;  // history may have ended long before it
+  return {first, end};
+}
+
 }  // namespace
 
-Task<Result<std::vector<ActivityStep>>> read_activity(journal::index::TimeIndex& index,
-                                                      const journal::JournalState& newest,
-                                                      ActivityQuery query) {
+Task<Result<Activity>> read_activity(journal::index::TimeIndex& index,
+                                     const journal::JournalState& newest, ActivityQuery query) {
   if (Status possible = check(query); !possible.ok()) co_return possible.error();
   const Stretch all{rounded_down(query.from, query.step), rounded_up(query.until, query.step)};
   Reading reading(index, query);
   // What is not over, or has only just been.
   const std::int64_t now = journal::second_of(newest.time);
   reading.doubt({now - 2, std::max(now, all.until) + 1});
-  for (const journal::CrashRecord& crash : newest.crashes) {
-    if (journal::second_of(crash.stamp.time) < all.from) continue;
+  Activity activity;
+  auto ends = ends_by_force(newest, all);
+  if (ends.size() > kDoubtsMax) {
+    activity.ends_passed_over = ends.size() - kDoubtsMax;
+    ends = ends.last(kDoubtsMax);
+  }
+  for (const journal::CrashRecord& crash : ends) {
     auto snapshot = co_await index.snapshot(crash.last_lsn);
     if (!snapshot.ok()) co_return snapshot.error();
     auto last = co_await (*snapshot)->frame_at(crash.last_lsn);
@@ -155,9 +191,14 @@ Task<Result<std::vector<ActivityStep>>> read_activity(journal::index::TimeIndex&
     const std::int64_t end = journal::second_of((*last)->max_time);
     reading.doubt({end - 2, end + 1});
   }
+  if (query.nobody_records) {
+    Status added = co_await add_missing(index, all, reading);
+    if (!added.ok()) co_return added.error();
+  }
   Status read = co_await reading.read(source_of(query.step), all);
   if (!read.ok()) co_return read.error();
-  co_return reading.steps();
+  activity.steps = reading.steps();
+  co_return activity;
 }
 
 }  // namespace restore

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "journal/activity.h"
+
 namespace journal::index {
 
 bool Collector::on_frame(const FrameInfo& frame) {
@@ -43,6 +45,15 @@ void Collector::on_volume_resized(const VolumeResized& record) {
   const std::uint64_t blocks = cdp::blocks_for(record.size_bytes);
   if (blocks < kVolumeBlocksMax)
     add_zeroes(record.volume, record.stamp.lsn, blocks, kVolumeBlocksMax - blocks);
+}
+
+void Collector::on_pulse(const PulseRecord& record) {
+  std::uint8_t& flags = frames_.back().flags;
+  flags |= FrameRow::pulse_flag(record.step);
+  const std::int64_t recorded = second_of(record.stamp.time);
+  if (recorded < record.begin ||
+      recorded - seconds_of(record.step) - kPulseRecordedWithin > record.begin)
+    flags |= FrameRow::kPulseOfOtherTime;
 }
 
 void Collector::on_damage(const Damage& damage) {

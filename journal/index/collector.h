@@ -34,9 +34,7 @@ class Collector : public RecordVisitor {
   void on_crash(const CrashRecord&) override { has_control(); }
   // An idle journal has many of them: no control records.
   void on_clock(const ClockRecord&) override { frames_.back().flags |= FrameRow::kClock; }
-  void on_pulse(const PulseRecord& record) override {
-    frames_.back().flags |= FrameRow::pulse_flag(record.step);
-  }
+  void on_pulse(const PulseRecord& record) override;
   void on_damage(const Damage& damage) override;
 
   // Everything that was shown since the beginning, or since it was cleared.

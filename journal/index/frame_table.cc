@@ -89,8 +89,14 @@ bool is_outside(const PackedPage& fences, unsigned row, LsnInterval interval) {
   return too_old || too_new;
 }
 
-void visit_control(PageReader& pages, const Run& run, LsnInterval interval, std::uint32_t page,
-                   std::uint32_t level, std::vector<FrameRow>& into) {
+constexpr std::uint8_t kAny = 0;
+
+constexpr bool has_one_of(std::uint64_t flags, std::uint8_t wanted) {
+  return wanted == kAny || (flags & wanted) != 0;
+}
+
+void visit_flagged(PageReader& pages, const Run& run, LsnInterval interval, std::uint8_t wanted,
+                   std::uint32_t page, std::uint32_t level, std::vector<FrameRow>& into) {
   const CachedPage* const found = pages.find(run, page);
   if (found == nullptr) return;
   const CachedPageRef kept(const_cast<CachedPage*>(found));
@@ -98,14 +104,30 @@ void visit_control(PageReader& pages, const Run& run, LsnInterval interval, std:
   for (unsigned row = 0; row < rows.rows(); ++row) {
     if (level == 0) {
       const FrameRow frame = frame_at_row(rows, row);
-      if ((frame.flags & kOfInterest) != 0 && frame.last_lsn > interval.after &&
+      if (has_one_of(frame.flags, wanted) && frame.last_lsn > interval.after &&
           frame.first_lsn <= interval.upto)
         into.push_back(frame);
       continue;
     }
-    if ((rows.get(kFenceFlags, row) & kOfInterest) == 0 || is_outside(rows, row, interval)) continue;
-    visit_control(pages, run, interval, static_cast<std::uint32_t>(rows.get(kFrameChild, row)),
-                  level - 1, into);
+    if (!has_one_of(rows.get(kFenceFlags, row), wanted) || is_outside(rows, row, interval))
+      continue;
+    visit_flagged(pages, run, interval, wanted,
+                  static_cast<std::uint32_t>(rows.get(kFrameChild, row)), level - 1, into);
+  }
+}
+
+Task<Status> flagged_frames(PageReader& pages, const Run& run, LsnInterval interval,
+                            std::uint8_t wanted, std::vector<FrameRow>& into) {
+  if (run.header().frames.rows == 0) co_return Status{};
+  for (;;) {
+    std::vector<FrameRow> found;
+    visit_flagged(pages, run, interval, wanted, run.header().frames.root,
+                  run.header().frames.height, found);
+    if (!pages.has_missing()) {
+      into.insert(into.end(), found.begin(), found.end());
+      co_return Status{};
+    }
+    if (Status loaded = co_await pages.load(); !loaded.ok()) co_return loaded;
   }
 }
 
@@ -115,7 +137,8 @@ struct WantedPulses {
   std::uint64_t until = 0;
 
   bool may_be_in(std::uint64_t flags, std::uint64_t min_time, std::uint64_t max_time) const {
-    return (flags & flag) != 0 && max_time >= from && min_time <= until;
+    if ((flags & flag) == 0) return false;
+    return (flags & FrameRow::kPulseOfOtherTime) != 0 || (max_time >= from && min_time <= until);
   }
 };
 
@@ -143,8 +166,8 @@ void visit_pulses(PageReader& pages, const Run& run, const WantedPulses& wanted,
 
 // From the newest on, up to the first that is found. What lies before a missing page is of the next
 // attempt.
-Attempt find_clock(PageReader& pages, const Run& run, LsnInterval interval, std::uint32_t page,
-                   std::uint32_t level, std::optional<FrameRow>& found) {
+Attempt find_last(PageReader& pages, const Run& run, LsnInterval interval, WantedFrame wanted,
+                  std::uint32_t page, std::uint32_t level, std::optional<FrameRow>& found) {
   const CachedPage* const at = pages.find(run, page);
   if (at == nullptr) return Attempt::kMissing;
   const CachedPageRef kept(const_cast<CachedPage*>(at));
@@ -152,13 +175,16 @@ Attempt find_clock(PageReader& pages, const Run& run, LsnInterval interval, std:
   for (unsigned row = rows.rows(); row-- > 0 && !found.has_value();) {
     if (level == 0) {
       const FrameRow frame = frame_at_row(rows, row);
-      if ((frame.flags & FrameRow::kClock) != 0 && interval.contains(frame.last_lsn)) found = frame;
+      if (has_one_of(frame.flags, wanted.flags) && frame.max_time < wanted.before &&
+          interval.contains(frame.last_lsn))
+        found = frame;
       continue;
     }
-    if ((rows.get(kFenceFlags, row) & FrameRow::kClock) == 0 || is_outside(rows, row, interval))
+    if (!has_one_of(rows.get(kFenceFlags, row), wanted.flags) ||
+        rows.get(kFenceMinTime, row) >= ordered(wanted.before) || is_outside(rows, row, interval))
       continue;
     const auto child = static_cast<std::uint32_t>(rows.get(kFrameChild, row));
-    if (find_clock(pages, run, interval, child, level - 1, found) == Attempt::kMissing)
+    if (find_last(pages, run, interval, wanted, child, level - 1, found) == Attempt::kMissing)
       return Attempt::kMissing;
   }
   return Attempt::kDone;
@@ -214,17 +240,12 @@ Task<Status> deciding_frames(PageReader& pages, const Run& run, Nanos time,
 
 Task<Status> control_frames(PageReader& pages, const Run& run, LsnInterval interval,
                             std::vector<FrameRow>& into) {
-  if (run.header().frames.rows == 0) co_return Status{};
-  for (;;) {
-    std::vector<FrameRow> found;
-    visit_control(pages, run, interval, run.header().frames.root, run.header().frames.height,
-                  found);
-    if (!pages.has_missing()) {
-      into.insert(into.end(), found.begin(), found.end());
-      co_return Status{};
-    }
-    if (Status loaded = co_await pages.load(); !loaded.ok()) co_return loaded;
-  }
+  return flagged_frames(pages, run, interval, kOfInterest, into);
+}
+
+Task<Status> frames_in(PageReader& pages, const Run& run, LsnInterval interval,
+                       std::vector<FrameRow>& into) {
+  return flagged_frames(pages, run, interval, kAny, into);
 }
 
 Task<Status> pulse_frames(PageReader& pages, const Run& run, PulseRecord::Step step, Nanos from,
@@ -242,12 +263,13 @@ Task<Status> pulse_frames(PageReader& pages, const Run& run, PulseRecord::Step s
   }
 }
 
-Task<Result<std::optional<FrameRow>>> last_clock_frame(PageReader& pages, const Run& run,
-                                                       LsnInterval interval) {
+Task<Result<std::optional<FrameRow>>> last_frame(PageReader& pages, const Run& run,
+                                                 LsnInterval interval, WantedFrame wanted) {
   std::optional<FrameRow> found;
   const TreeSection& frames = run.header().frames;
   if (frames.rows == 0) co_return found;
-  while (find_clock(pages, run, interval, frames.root, frames.height, found) == Attempt::kMissing) {
+  while (find_last(pages, run, interval, wanted, frames.root, frames.height, found) ==
+         Attempt::kMissing) {
     if (Status loaded = co_await pages.load(); !loaded.ok()) co_return loaded.error();
   }
   co_return found;

@@ -31,13 +31,22 @@ Task<Status> deciding_frames(PageReader& pages, const Run& run, Nanos time,
 Task<Status> control_frames(PageReader& pages, const Run& run, LsnInterval interval,
                             std::vector<FrameRow>& into);
 
-// Appends the frames that have pulses of the step and were recorded at a time in [from, until]; in
-// LSN order.
+// Appends the frames that have pulses of the step and were recorded at a time in [from, until], and
+// those that have pulses of another time than their own (FrameRow::kPulseOfOtherTime); in LSN
+// order.
 Task<Status> pulse_frames(PageReader& pages, const Run& run, PulseRecord::Step step, Nanos from,
                           Nanos until, std::vector<FrameRow>& into);
 
-// The last frame that has CLOCK records and whose last LSN lies in the interval.
-Task<Result<std::optional<FrameRow>>> last_clock_frame(PageReader& pages, const Run& run,
-                                                       LsnInterval interval);
+// Appends all frames that have an LSN in the interval, in LSN order.
+Task<Status> frames_in(PageReader& pages, const Run& run, LsnInterval interval,
+                       std::vector<FrameRow>& into);
+
+struct WantedFrame {
+  std::uint8_t flags = 0;   // FrameRow::Flag, one of these; 0: any frame
+  Nanos before{INT64_MAX};  // of which all is stamped before this
+};
+// The last such frame whose last LSN lies in the interval.
+Task<Result<std::optional<FrameRow>>> last_frame(PageReader& pages, const Run& run,
+                                                 LsnInterval interval, WantedFrame wanted);
 
 }  // namespace journal::index

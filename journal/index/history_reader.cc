@@ -191,7 +191,7 @@ Task<Status> HistoryReader::visit_all(std::vector<FrameRow> frames, RecordVisito
         continue;
       }
       if (!results[i].ok()) co_return results[i];
-      visitor.on_frame(info_of(row));
+      visitor.on_frame(windows[i].header.info());
       Status visited = visit_window(windows[i], {{}, row.last_lsn}, visitor);
       if (!visited.ok()) co_return visited;
     }

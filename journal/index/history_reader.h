@@ -50,8 +50,8 @@ class HistoryReader {
   Task<Result<std::vector<FrameRow>>> state_frames(LsnInterval since, FrameRow last);
   // Of the segment in which the frame lies, or of the last one before it of which it can be read.
   Task<Result<JournalState>> opening_state_before(FrameRow frame);
-  // Of the frames with an LSN in (known, lsn] the last one, or `next` where there is none; `next` is
-  // the first one after `lsn`.
+  // Of the frames with an LSN in (known, lsn] the last one, or `next` where there is none; `next`
+  // is the first one after `lsn`.
   Task<Result<FrameRow>> frame_before(FrameRow next, Lsn known, Lsn lsn);
   Task<Status> visit_frame(FrameRow row, LsnInterval interval, RecordVisitor& visitor);
   Task<Status> read_window(cdp::Disk& disk, FrameRow row, Window& window);

@@ -18,7 +18,8 @@
 
 namespace journal::index {
 
-inline constexpr std::uint32_t kRunVersion = 2;  // 1 did not know frames with CLOCK records
+// 1 did not know frames with CLOCK records, 2 not those with pulses of another time.
+inline constexpr std::uint32_t kRunVersion = 3;
 
 // "0000000042.run"
 std::string run_name(std::uint32_t number);
@@ -30,6 +31,9 @@ struct FrameRow {
     kDamaged = 2,  // it cannot be read: LSNs are those that may be lost, times those around it
     kClock = 4,    // it has CLOCK records; of all those only the newest one matters to a state
     kPulse = 8,    // PULSE records of seconds; of minutes, hours and days: the three bits above it
+    // PULSE records of what had not begun when they were recorded, or was over for longer than
+    // kPulseRecordedWithin: the times of the frame tell nothing of theirs.
+    kPulseOfOtherTime = 128,
   };
   static constexpr std::uint8_t pulse_flag(PulseRecord::Step step) {
     return static_cast<std::uint8_t>(kPulse << (static_cast<unsigned>(step) - 1));

@@ -100,6 +100,14 @@ Task<Result<std::vector<FrameRow>>> Snapshot::deciding_frames(Nanos time) const 
 }
 
 Task<Result<std::vector<FrameRow>>> Snapshot::control_frames(LsnInterval interval) const {
+  return find_in(interval, &index::control_frames);
+}
+
+Task<Result<std::vector<FrameRow>>> Snapshot::frames_in(LsnInterval interval) const {
+  return find_in(interval, &index::frames_in);
+}
+
+Task<Result<std::vector<FrameRow>>> Snapshot::find_in(LsnInterval interval, FindFrames find) const {
   for (;;) {
     const RunList runs = runs_;
     std::vector<FrameRow> frames;
@@ -108,7 +116,7 @@ Task<Result<std::vector<FrameRow>>> Snapshot::control_frames(LsnInterval interva
     for (std::size_t i = 0; i < runs->size() && found.ok(); ++i) {
       const Run& run = *(*runs)[i];
       if (run.header().upto <= interval.after || run.header().after >= interval.upto) continue;
-      found = co_await index::control_frames(pages, run, interval, frames);
+      found = co_await find(pages, run, interval, frames);
     }
     if (found.ok()) co_return frames;
     Status replaced = co_await replace_damaged(runs, found.error());
@@ -124,9 +132,7 @@ Task<Result<std::vector<FrameRow>>> Snapshot::pulse_frames(PulseRecord::Step ste
     PageReader pages(scheduler_);
     Status found;
     for (std::size_t i = 0; i < runs->size() && found.ok(); ++i) {
-      const Run& run = *(*runs)[i];
-      if (run.header().max_time < from || run.header().min_time > until) continue;
-      found = co_await index::pulse_frames(pages, run, step, from, until, frames);
+      found = co_await index::pulse_frames(pages, *(*runs)[i], step, from, until, frames);
     }
     if (found.ok()) co_return frames;
     Status replaced = co_await replace_damaged(runs, found.error());
@@ -134,22 +140,24 @@ Task<Result<std::vector<FrameRow>>> Snapshot::pulse_frames(PulseRecord::Step ste
   }
 }
 
-Task<Result<std::optional<FrameRow>>> Snapshot::clock_frame_in(RunList runs,
-                                                               LsnInterval interval) const {
+Task<Result<std::optional<FrameRow>>> Snapshot::last_frame_in(RunList runs, LsnInterval interval,
+                                                              WantedFrame wanted) const {
   PageReader pages(scheduler_);
   for (auto run = runs->rbegin(); run != runs->rend(); ++run) {
     if ((*run)->header().upto <= interval.after) break;
-    if ((*run)->header().after >= interval.upto) continue;
-    auto found = co_await index::last_clock_frame(pages, **run, interval);
+    if ((*run)->header().after >= interval.upto || (*run)->header().min_time >= wanted.before)
+      continue;
+    auto found = co_await index::last_frame(pages, **run, interval, wanted);
     if (!found.ok() || found->has_value()) co_return found;
   }
   co_return std::optional<FrameRow>{};
 }
 
-Task<Result<std::optional<FrameRow>>> Snapshot::last_clock_frame(LsnInterval interval) const {
+Task<Result<std::optional<FrameRow>>> Snapshot::last_frame(LsnInterval interval,
+                                                           WantedFrame wanted) const {
   for (;;) {
     const RunList runs = runs_;
-    Result<std::optional<FrameRow>> found = co_await clock_frame_in(runs, interval);
+    Result<std::optional<FrameRow>> found = co_await last_frame_in(runs, interval, wanted);
     if (found.ok()) co_return found;
     Status replaced = co_await replace_damaged(runs, found.error());
     if (!replaced.ok()) co_return replaced.error();

@@ -54,7 +54,12 @@ class Snapshot final : public BlockMap {
   Task<Result<std::vector<FrameRow>>> control_frames(LsnInterval interval) const;
   Task<Result<std::vector<FrameRow>>> pulse_frames(PulseRecord::Step step, Nanos from,
                                                    Nanos until) const;
-  Task<Result<std::optional<FrameRow>>> last_clock_frame(LsnInterval interval) const;
+  Task<Result<std::vector<FrameRow>>> frames_in(LsnInterval interval) const;
+  Task<Result<std::optional<FrameRow>>> last_frame(LsnInterval interval, WantedFrame wanted) const;
+  // One that has CLOCK records.
+  Task<Result<std::optional<FrameRow>>> last_clock_frame(LsnInterval interval) const {
+    return last_frame(interval, {.flags = FrameRow::kClock});
+  }
 
   // For scans, as for all questions: what failed on these runs is asked again of runs() where this
   // succeeds, and has failed for good where it does not.
@@ -67,7 +72,10 @@ class Snapshot final : public BlockMap {
   Task<Status> lookup_in(RunList runs, const Visibility& visible, std::uint64_t first_block,
                          std::span<BlockVersion> into) const;
   Task<Result<std::optional<FrameRow>>> frame_in(RunList runs, Lsn lsn) const;
-  Task<Result<std::optional<FrameRow>>> clock_frame_in(RunList runs, LsnInterval interval) const;
+  Task<Result<std::optional<FrameRow>>> last_frame_in(RunList runs, LsnInterval interval,
+                                                      WantedFrame wanted) const;
+  using FindFrames = Task<Status> (*)(PageReader&, const Run&, LsnInterval, std::vector<FrameRow>&);
+  Task<Result<std::vector<FrameRow>>> find_in(LsnInterval interval, FindFrames find) const;
 
   cdp::Scheduler& scheduler_;
   RunKeeper* const keeper_;

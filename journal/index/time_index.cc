@@ -471,8 +471,9 @@ Task<Status> TimeIndex::visit_pulses(PulseRecord::Step step, Nanos from, Nanos u
   }
   std::vector<FrameRow> gathered = gathered_.frames();
   std::erase_if(gathered, [&](const FrameRow& row) {
-    return (row.flags & FrameRow::pulse_flag(step)) == 0 || row.max_time < from ||
-           row.min_time > until;
+    if ((row.flags & FrameRow::pulse_flag(step)) == 0) return true;
+    return (row.flags & FrameRow::kPulseOfOtherTime) == 0 &&
+           (row.max_time < from || row.min_time > until);
   });
   const auto stored =
       std::make_shared<const Snapshot>(scheduler_, all_runs(), static_cast<RunKeeper*>(this));

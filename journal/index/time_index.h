@@ -99,8 +99,9 @@ class TimeIndex final : public FrameListener, private RunKeeper {
   Task<Result<std::shared_ptr<const Snapshot>>> snapshot(Lsn lsn);
   // One that decides what `time` means, of everything that is known to be durable.
   Task<Result<std::shared_ptr<const Snapshot>>> snapshot_for(Nanos time);
-  // Shows the pulses of the step that were recorded at a time in [from, until], and whatever else
-  // is in their frames. It goes by all that is learnt, and makes no run for it.
+  // Shows the pulses of the step that were recorded at a time in [from, until] or are of another
+  // time than their frame's, and whatever else is in their frames. It goes by all that is learnt,
+  // and makes no run for it.
   Task<Status> visit_pulses(PulseRecord::Step step, Nanos from, Nanos until,
                             RecordVisitor& visitor);
 

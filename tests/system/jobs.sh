@@ -17,6 +17,16 @@ await_job() {
   fail "job $1 is $(job "$1" | jq -c '[.state, .problem]') and not $2"
 }
 
+# await_newest FIELD VALUE [FIELD VALUE]: of the newest job.
+await_newest() {
+  local i
+  for i in $(seq 1500); do
+    [ "$(newest "$1")" = "$2" ] && [ "$(newest "${3:-$1}")" = "${4:-$2}" ] && return
+    sleep 0.02
+  done
+  fail "the newest job is not of $*: $("$bin/hindsight" jobs --limit 1 --json 2>/dev/null | jq -c '.jobs[0] | [.kind, .state]')"
+}
+
 start
 create shop 256M
 qemu-io -f raw -c 'write -P 7 0 8M' -c flush "$(nbd_uri shop)" >/dev/null
@@ -44,7 +54,7 @@ fill; fill
 
 say "one that is cancelled ends, whoever asks"
 "$bin/hindsight" verify --deep >"$work/cancelled.out" 2>&1 </dev/null & client=$!
-until [ "$(newest state)" = running ]; do sleep 0.02; done
+await_newest state running
 id=$(newest id)
 refused 1 "under way already: job $id" "$bin/hindsight" verify
 hindsight jobs cancel "$id" 2>/dev/null || fail "jobs cancel"
@@ -53,7 +63,7 @@ assert_equal 1 "$status" "exit of a verify that was cancelled"
 grep -q "cancelled (job $id)" "$work/cancelled.out" || fail "it says: $(cat "$work/cancelled.out")"
 await_job "$id" cancelled
 "$bin/hindsight" verify --deep >"$work/cancelled.out" 2>&1 </dev/null & client=$!
-until [ "$(newest state)" = running ]; do sleep 0.02; done
+await_newest state running
 id=$(newest id)
 kill -TERM "$client" # as Ctrl-C: the command has the job ended
 status=0; wait "$client" || status=$?
@@ -62,7 +72,7 @@ await_job "$id" cancelled
 
 say "a restore that is cancelled leaves no image"
 (rm -f "$work/pipe"; mkfifo "$work/pipe"; exec 3<>"$work/pipe"; exec "$bin/hindsight" restore shop --at now --to - >&3 2>"$work/restore.err" 3>&-) & client=$!
-until [ "$(newest kind)" = restore ]; do sleep 0.02; done
+await_newest kind restore
 id=$(newest id)
 assert_equal shop "$(job "$id" | jq -r .volume)" "the volume of the job"
 hindsight jobs cancel "$id" 2>/dev/null || fail "cancelling a restore"
@@ -82,7 +92,7 @@ hindsight recover shop --at now --as again >/dev/null 2>&1 || fail "recover"
 hydration=$("$bin/hindsight" jobs --json | jq -r '[.jobs[] | select(.kind == "hydration")][0].id')
 refused 1 'cannot be cancelled' "$bin/hindsight" jobs cancel "$hydration"
 "$bin/hindsight" verify --deep >"$work/killed.out" 2>&1 </dev/null & client=$!
-until [ "$(newest kind)" = verify ] && [ "$(newest state)" = running ]; do sleep 0.02; done
+await_newest kind verify state running
 id=$(newest id)
 kill_daemon
 status=0; wait "$client" || status=$?
@@ -92,7 +102,7 @@ await_job "$id" interrupted
 await_job "$hydration" 'done'
 job "$hydration" | jq -e '.done_bytes == .total_bytes and .total_bytes > 0' >/dev/null || fail "the hydration: $(job "$hydration")"
 "$bin/hindsight" verify --deep >"$work/stopped.out" 2>&1 </dev/null & client=$!
-until [ "$(newest state)" = running ]; do sleep 0.02; done
+await_newest state running
 id=$(newest id)
 stop # does not wait for it
 wait "$client" && fail "a verify whose daemon was stopped went through"

@@ -8,7 +8,16 @@ needs qemu-io nbdsh jq
 timeline() { "$bin/hindsight" timeline "$@" --json 2>"$work/timeline.err" || [ $? = 3 ] || fail "timeline $*: $(cat "$work/timeline.err")"; }
 # totals FILE: writes, and bytes written, zeroed, trimmed.
 totals() { jq -c '[.steps | map(.writes), map(.written_bytes), map(.zeroed_bytes), map(.trimmed_bytes) | add // 0]' "$1"; }
-settle() { sleep 2.5; } # until the pulse of the last second is recorded
+# await_sum VOLUME FIELD BYTES: until the pulse of the last second is recorded.
+await_sum() {
+  local i sum
+  for i in $(seq 300); do
+    sum=$(timeline "$1" --since first --step 1d | jq "[.steps[].$2] | add // 0")
+    [ "$sum" = "$3" ] && return
+    sleep 0.1
+  done
+  fail "$2 of $1 are $sum in 30 s, and not $3"
+}
 
 start
 create shop 64M
@@ -20,7 +29,8 @@ qemu-io -f raw -c 'write -P 9 0 4M' -c flush "$(nbd_uri other)" >/dev/null
 sleep 1.2
 qemu-io -f raw -c 'write -P 8 1M 2M' -c 'write -z 4M 1M' -c 'discard 6M 1M' -c flush "$(nbd_uri shop)" >/dev/null
 hindsight mark shop busy >/dev/null
-settle
+await_sum shop written_bytes 11534336
+await_sum other written_bytes 4194304
 for step in 1s 7s 1min 1h 1d; do
   timeline shop --step "$step" >"$work/steps.json"
   assert_equal "11534336,1048576,1048576" "$(jq -r '[(.steps | map(.written_bytes), map(.zeroed_bytes), map(.trimmed_bytes)) | add] | join(",")' "$work/steps.json")" "bytes in steps of $step"
@@ -40,23 +50,27 @@ assert_same_bytes "$work/before.json" "$work/after.json" "the timeline after a s
 "$bin/hindsight" --vault "$vault" timeline shop --step 1min --since first --json | jq -c .steps >"$work/beside.json"
 assert_same_bytes "$work/before.json" "$work/beside.json" "the vault's timeline beside the daemon"
 
-say "a kill takes at most the seconds at its end, from minutes and days as from seconds"
+say "a kill takes nothing that was flushed, from seconds or days, with the next daemon or without"
 qemu-io -f raw -c 'write -P 5 16M 16M' -c flush "$(nbd_uri shop)" >/dev/null
-settle
 kill_daemon
-start
 expected=28311552
+for step in 1s 1min 1h 1d; do
+  "$bin/hindsight" --vault "$vault" timeline shop --since first --step "$step" --json >"$work/steps.json" 2>/dev/null || [ $? = 3 ] || fail "the vault's timeline"
+  assert_equal "$expected" "$(jq '.steps | map(.written_bytes) | add' "$work/steps.json")" "bytes in the vault in steps of $step"
+done
+start
 for step in 1s 1min 1h 1d; do
   assert_equal "$expected" "$(timeline shop --since first --step "$step" | jq '.steps | map(.written_bytes) | add')" "bytes after the kill in steps of $step"
 done
 timeline shop | jq -e '.events[] | select(.kind == "crash")' >/dev/null || fail "the kill is not on the timeline"
 
-say "the second of a destruction is found, and the point before it is whole"
+say "the second of a destruction just before a kill is found, and the point before it is whole"
 copy_live shop "$work/whole.img"
 sleep 1.1
 destroyed=$(date +%s)
 qemu-io -f raw -c 'discard 0 64M' -c flush "$(nbd_uri shop)" >/dev/null
-settle
+kill_daemon
+start
 found=$(timeline shop --step 1s | jq -r '.steps | max_by(.trimmed_bytes) | .begin')
 [ $(($(date -d "$found" +%s) - destroyed)) -le 1 ] && [ $(($(date -d "$found" +%s) - destroyed)) -ge 0 ] ||
   fail "the destruction at $(date -u -d "@$destroyed") is on the timeline at $found"

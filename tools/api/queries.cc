@@ -62,12 +62,13 @@ Task<Result<VaultQueries::Document>> VaultQueries::points(restore::TimeZone zone
 Task<Result<VaultQueries::Document>> VaultQueries::timeline(restore::TimeZone zone,
                                                             std::string volume,
                                                             TimelineWindow window) {
+  const bool is_recorded = source_.records_activity();
   const Result<History> opened = co_await history(std::move(zone));
   if (!opened.ok()) co_return opened.error();
   Result<journal::index::TimeIndex*> index = co_await source_.index();
   if (!index.ok()) co_return std::move(index).error();
   Result<Document> document =
-      co_await read_timeline(**index, *opened, std::move(volume), std::move(window));
+      co_await read_timeline(**index, *opened, std::move(volume), std::move(window), is_recorded);
   co_return document;
 }
 

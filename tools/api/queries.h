@@ -48,6 +48,9 @@ class VaultSource {
   virtual cdp::Task<cdp::Result<Newest>> newest() = 0;
   // Covers what `newest` gave before. Lives as long as the source.
   virtual cdp::Task<cdp::Result<journal::index::TimeIndex*>> index() = 0;
+  // Whether an appliance has recorded what happened up to now but for the last seconds; else the
+  // changes themselves are looked at.
+  virtual bool records_activity() const { return false; }
 };
 
 class VaultQueries {

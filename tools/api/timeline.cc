@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <utility>
+#include <vector>
 
 #include "cdp/io_statistics.h"
 #include "journal/activity.h"
@@ -159,8 +160,12 @@ class Timeline {
     if (sum.overwritten != PulseRecord::kUnknown) document["overwritten_percent"] = sum.overwritten;
     if (sum.entropy != PulseRecord::kUnknown)
       document["entropy_percent"] = sum.entropy * 100 / PulseRecord::kEntropyMax;
-    if (sum.p99 < cdp::IoStatistics::kBounds.size())
-      document["p99_us"] = cdp::IoStatistics::kBounds[sum.p99].value / 1000;
+    if (sum.p99 != PulseRecord::kUnknown) {
+      constexpr auto& kBounds = cdp::IoStatistics::kBounds;
+      const std::size_t bound = std::min<std::size_t>(sum.p99, kBounds.size() - 1);
+      document["p99_us"] = kBounds[bound].value / 1000;
+      if (sum.p99 > bound) document["p99_is_more"] = true;
+    }
     return document;
   }
 
@@ -176,7 +181,7 @@ class Timeline {
 
 Task<Result<json::object>> read_timeline(journal::index::TimeIndex& index,
                                          const restore::History& history, std::string volume,
-                                         TimelineWindow window) {
+                                         TimelineWindow window, bool is_recorded) {
   const Result<const journal::VolumeState*> known = history.find_volume(volume);
   if (!known.ok()) co_return known.error();
   Timeline timeline(index, history, **known);
@@ -188,15 +193,25 @@ Task<Result<json::object>> read_timeline(journal::index::TimeIndex& index,
   query.until = journal::second_of(when->until) + 1;
   query.step = step_for(query.until - query.from);
   if (step) query.step = static_cast<std::int64_t>(std::min<std::uint64_t>(*step, INT32_MAX));
+  query.nobody_records = !is_recorded;
   auto activity = co_await restore::read_activity(index, history.newest(), query);
   if (!activity.ok()) co_return std::move(activity).error();
+  std::vector<restore::Notice> notices = history.lost();
+  if (activity->ends_passed_over > 0)
+    notices.push_back(
+        {"crash",
+         fmt::format(
+             "in this time the appliance was ended by force so often that for the oldest {} "
+             "of these ends the sums recorded around them are shown as they are, without a "
+             "look at their seconds: ask for less time to have that",
+             activity->ends_passed_over)});
   co_return json::object{{"volume", volume_document(**known, history.zone())},
                          {"since", format_time(when->since, history.zone())},
                          {"until", format_time(when->until, history.zone())},
                          {"step_seconds", query.step},
-                         {"steps", timeline.steps(*activity)},
+                         {"steps", timeline.steps(activity->steps)},
                          {"events", timeline.events(*when)},
-                         {"notices", notices_document(history.lost())}};
+                         {"notices", notices_document(notices)}};
 }
 
 }  // namespace tools::api

@@ -26,13 +26,15 @@ struct TimelineWindow {
 
 // {"volume", "since": time, "until": time, "step_seconds", "steps": [{"begin": time, "writes",
 // "flushes", "written_bytes", "zeroed_bytes", "trimmed_bytes", "unique_bytes", "stored_bytes",
-// "overwritten_percent", "entropy_percent", "p99_us"}], "events": [{"kind", "lsn", "time",
+// "overwritten_percent", "entropy_percent", "p99_us", "p99_is_more"}], "events": [{"kind", "lsn", "time",
 // "time_utc", "text", "until"}], "notices"}. There are steps only where something happened; they
 // begin at multiples of their length since 1970, so that the first one may begin before "since".
-// What is not known of a step is absent.
+// What is not known of a step is absent. Where `is_recorded`, an appliance records the newest
+// activity; else it is read from the changes themselves.
 cdp::Task<cdp::Result<boost::json::object>> read_timeline(journal::index::TimeIndex& index,
                                                           const restore::History& history,
                                                           std::string volume,
-                                                          TimelineWindow window);
+                                                          TimelineWindow window,
+                                                          bool is_recorded);
 
 }  // namespace tools::api

@@ -186,8 +186,8 @@ class Drawing {
             colour == kRed || column.event_colour.empty() ? colour : column.event_colour;
       }
       std::string what = kind + " " + text_of(*event, "text");
-      if (event->contains("until"))
-        what += fmt::format(" (over at {})", format_time_short(*time_in(*event, "until"), zone_));
+      if (const auto over = time_in(*event, "until"))
+        what += fmt::format(" (over at {})", format_time_short(*over, zone_));
       const bool has_label = kind == "mark";
       if (++events_ > kEventsTold) continue;
       table.add({std::string{sign}, format_time_short(*at, zone_),

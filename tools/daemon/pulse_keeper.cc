@@ -7,6 +7,9 @@
 #include <numeric>
 #include <utility>
 
+#include "restore/missing_pulses.h"
+#include "restore/overwritten.h"
+
 namespace tools {
 namespace {
 
@@ -18,25 +21,13 @@ using Step = PulseRecord::Step;
 // After the end of a second, for its last changes to become durable.
 constexpr cdp::Nanos kDelay = cdp::milliseconds(250);
 constexpr cdp::Nanos kSecond = cdp::seconds(1);
-// Blocks looked up in the time index, of all volumes together, each second.
-constexpr std::size_t kLookupsMax = 256;
+// The index tries as often to read what it needs.
+constexpr cdp::Nanos kCatchUpInterval = cdp::seconds(5);
+constexpr int kCatchUpAttempts = 12;
 // Pulses that wait for room in the vault; the oldest go first.
 constexpr std::size_t kPendingMax = 1u << 16;
 
 constexpr std::int64_t kForEver = INT64_MAX;
-
-PulseRecord pulse_of(const VolumeActivity& activity) {
-  PulseRecord pulse{.volume = activity.volume, .begin = activity.second};
-  pulse.writes = activity.writes;
-  pulse.written_blocks = activity.written_blocks;
-  pulse.zeroed_blocks = activity.zeroed_blocks;
-  pulse.trimmed_blocks = activity.trimmed_blocks;
-  pulse.stored_blocks = activity.stored_blocks;
-  pulse.stored_bytes = activity.stored_bytes;
-  if (activity.entropy_blocks > 0)
-    pulse.entropy = static_cast<std::uint8_t>(activity.entropy_sum / activity.entropy_blocks);
-  return pulse;
-}
 
 constexpr Step step_of_sum(std::size_t sum) { return static_cast<Step>(sum + 2); }
 
@@ -46,35 +37,87 @@ PulseKeeper::PulseKeeper(Parts parts)
     : parts_(std::move(parts)), stop_(parts_.scheduler), running_(parts_.scheduler) {}
 
 Task<void> PulseKeeper::run() {
+  co_await catch_up();
   while (!stopping_) {
     const std::int64_t since = parts_.clock.realtime().value % kSecond.value;
     const std::int64_t wait = (kDelay.value - since + kSecond.value) % kSecond.value;
-    const cdp::Nanos until = parts_.scheduler.now() + cdp::Nanos{wait == 0 ? kSecond.value : wait};
-    while (!stopping_ && parts_.scheduler.now() < until) (void)co_await stop_.wait_until(until);
+    co_await sleep_for(cdp::Nanos{wait == 0 ? kSecond.value : wait});
     if (stopping_) co_return;
     co_await look(journal::second_of(parts_.clock.realtime()));
   }
+}
+
+// Unless it is stopped.
+Task<void> PulseKeeper::sleep_for(cdp::Nanos length) {
+  const cdp::Nanos until = parts_.scheduler.now() + length;
+  while (!stopping_ && parts_.scheduler.now() < until) (void)co_await stop_.wait_until(until);
+}
+
+// Once newer pulses are recorded, nobody looks for older ones: so these come first.
+Task<void> PulseKeeper::catch_up() {
+  for (int attempt = 1; !stopping_; ++attempt) {
+    const cdp::Status recorded = co_await record_missing();
+    if (recorded) break;
+    const bool is_last = attempt == kCatchUpAttempts;
+    spdlog::warn("activity: what happened just before the last end cannot be told{}: {}",
+                 is_last ? "" : " yet", recorded.error().message);
+    if (is_last) break;
+    co_await sleep_for(kCatchUpInterval);
+    if (stopping_) co_return;
+  }
+  is_catching_up_ = false;
+}
+
+// The longest first: who is ended in between finds the seconds missing, and all that goes with
+// them.
+Task<cdp::Status> PulseKeeper::record_missing() {
+  auto missing =
+      co_await restore::find_missing_seconds(parts_.index, parts_.journal.opened_after());
+  if (!missing) co_return std::move(missing).error();
+  if (missing->frames_passed_over > 0)
+    spdlog::warn(
+        "activity: {} frames of changes without a pulse are left out, as they are too many",
+        missing->frames_passed_over);
+  const std::vector<std::uint8_t> overwritten =
+      co_await restore::find_overwritten(parts_.index, missing->activities);
+  std::vector<PulseRecord> seconds;
+  for (std::size_t i = 0; i < overwritten.size(); ++i) {
+    seconds.push_back(journal::pulse_of(missing->activities[i]));
+    seconds.back().overwritten = overwritten[i];
+  }
+  auto sums =
+      co_await restore::find_missing_sums(parts_.index, std::move(missing->around), seconds);
+  if (!sums) co_return std::move(sums).error();
+  pending_.insert(pending_.end(), sums->begin(), sums->end());
+  pending_.insert(pending_.end(), seconds.begin(), seconds.end());
+  if (!pending_.empty())
+    spdlog::info("activity: {} pulses that were missing are recorded", pending_.size());
+  record_pending();
+  co_return cdp::Status{};
 }
 
 Task<void> PulseKeeper::stop() {
   stopping_ = true;
   stop_.notify_all();
   co_await running_.join();
+  if (is_catching_up_) co_return;  // the next start does, and finds what this one has not recorded
   (void)co_await parts_.journal.flush(parts_.sequencer.last());
   co_await look(kForEver);
 }
 
 Task<void> PulseKeeper::look(std::int64_t before) {
   const std::vector<VolumeActivity> activities = parts_.journal.take_activity(before);
-  const std::vector<std::uint8_t> overwritten = co_await find_overwritten(activities);
+  const std::vector<std::uint8_t> overwritten =
+      co_await restore::find_overwritten(parts_.index, activities);
   for (std::size_t i = 0; i < activities.size(); ++i) {
-    PulseRecord pulse = pulse_of(activities[i]);
+    PulseRecord pulse = journal::pulse_of(activities[i]);
     pulse.overwritten = overwritten[i];
     Known& known = known_[pulse.volume];
     add_asked(pulse, known);  // of several seconds, the first one gets all
     add_up(pulse, known);
     pending_.push_back(pulse);
   }
+  know_served();
   for (auto& [volume, known] : known_) {
     known.told = std::exchange(known.seen, asked_of(volume));
     end_sums(volume, known, before);
@@ -86,30 +129,10 @@ Task<void> PulseKeeper::look(std::int64_t before) {
   record_pending();
 }
 
-Task<std::vector<std::uint8_t>> PulseKeeper::find_overwritten(
-    const std::vector<VolumeActivity>& activities) {
-  std::vector<std::uint8_t> percents(activities.size(), PulseRecord::kUnknown);
-  if (activities.empty()) co_return percents;
-  const std::size_t of_each = std::max<std::size_t>(1, kLookupsMax / activities.size());
-  std::vector<journal::index::TimeIndex::BlockBefore> blocks;
-  std::vector<std::size_t> counts;
-  for (const VolumeActivity& activity : activities) {
-    const bool has_room = blocks.size() < kLookupsMax;
-    counts.push_back(has_room ? std::min(of_each, activity.sample_count) : 0);
-    for (std::size_t i = 0; i < counts.back(); ++i)
-      blocks.push_back({activity.volume, activity.samples[i], activity.first_lsn});
-  }
-  auto held = co_await parts_.index.held_data(std::move(blocks));
-  if (!held) co_return percents;  // an estimate less; the index says itself what is wrong with it
-  auto from = held->begin();
-  for (std::size_t i = 0; i < activities.size(); ++i) {
-    if (counts[i] == 0) continue;
-    const auto to = from + static_cast<std::ptrdiff_t>(counts[i]);
-    const auto overwritten = static_cast<std::size_t>(std::count(from, to, true));
-    percents[i] = static_cast<std::uint8_t>(overwritten * 100 / counts[i]);
-    from = to;
-  }
-  co_return percents;
+// From when it is opened on, so that its first change gets what was asked for lately, not since.
+void PulseKeeper::know_served() {
+  for (const auto& [id, volume] : parts_.journal.state().volumes)
+    if (parts_.statistics_of(id) != nullptr) known_.try_emplace(id);
 }
 
 PulseKeeper::Asked PulseKeeper::asked_of(cdp::VolumeId volume) const {
@@ -155,7 +178,9 @@ void PulseKeeper::add_up(const PulseRecord& pulse, Known& known) {
 void PulseKeeper::end_sums(cdp::VolumeId volume, Known& known, std::int64_t before) {
   for (std::size_t i = 0; i < kSums; ++i) {
     const Sum& sum = known.sums[i];
-    if (sum.sum.empty() || before - seconds_of(step_of_sum(i)) < sum.begin) continue;
+    // One that is to begin yet is over as well: the clock was set back.
+    const bool is_open = sum.begin <= before && before - seconds_of(step_of_sum(i)) < sum.begin;
+    if (sum.sum.empty() || is_open) continue;
     end_sum(volume, known, i);
   }
 }

@@ -4,9 +4,11 @@
 // which a volume changed; and adds them up to those of minutes, hours and days, which are recorded
 // when they are over.
 //
-// A stop records what there is of the current minute, hour and day; after an end by force their
-// shorter ones say the same, and whoever reads activity goes by those. What cannot be recorded, as
-// the vault is full, is kept and tried again.
+// A stop records what there is of the current minute, hour and day. What it could not record, as
+// after an end by force, or as the vault was full, is found and recorded at the next start, before
+// anything else (restore/missing_pulses.h): counts are then as they would have been; flushes,
+// latencies and entropy are not known any more. While it runs, what cannot be recorded is kept and
+// tried again.
 //
 // On the scheduler's thread. All that it is given must outlive it; stop() must have returned before
 // it is destroyed.
@@ -20,6 +22,7 @@
 #include <vector>
 
 #include "cdp/base/clock.h"
+#include "cdp/base/result.h"
 #include "cdp/io/scheduler.h"
 #include "cdp/io/signal.h"
 #include "cdp/io_statistics.h"
@@ -46,7 +49,13 @@ class PulseKeeper {
   explicit PulseKeeper(Parts parts);
 
   // Begins it.
-  void start() { running_.spawn(run()); }
+  void start() {
+    is_catching_up_ = true;
+    running_.spawn(run());
+  }
+  // Whether all that is over is recorded, or about to be; else pulses lack what happened lately, or
+  // before the start.
+  bool is_up_to_date() const { return !is_catching_up_ && pending_.empty(); }
   // One look at the seconds before `before`, and at the sums that are over by then: for who makes
   // time pass himself, and has not begun it.
   cdp::Task<void> look(std::int64_t before);
@@ -64,7 +73,7 @@ class PulseKeeper {
     std::uint64_t flushes = 0;
     std::array<std::uint64_t, cdp::IoStatistics::kBounds.size() + 1> writes_by_latency{};
   };
-  // What is known of a volume that has changed lately.
+  // What is known of a volume that is served, or has changed lately.
   struct Known {
     std::array<Sum, kSums> sums{};
     // Up to the last look but one, and the last one, or the newest pulse if it is later: a change
@@ -74,9 +83,10 @@ class PulseKeeper {
   };
 
   cdp::Task<void> run();
-  // Percent of the samples that held data before; kUnknown where that cannot be told.
-  cdp::Task<std::vector<std::uint8_t>> find_overwritten(
-      const std::vector<journal::VolumeActivity>& activities);
+  cdp::Task<void> catch_up();
+  cdp::Task<cdp::Status> record_missing();
+  cdp::Task<void> sleep_for(cdp::Nanos length);
+  void know_served();
   // Nothing where it is not served.
   Asked asked_of(cdp::VolumeId volume) const;
   void add_asked(journal::PulseRecord& pulse, Known& known) const;
@@ -88,6 +98,7 @@ class PulseKeeper {
   Parts parts_;
   std::map<cdp::VolumeId, Known> known_;
   std::deque<journal::PulseRecord> pending_;  // not recorded yet
+  bool is_catching_up_ = false;
   bool stopping_ = false;
   cdp::Signal stop_;
   cdp::TaskGroup running_;

@@ -32,6 +32,7 @@ class Frames {
       if (world.random.chance(1)) row.flags |= FrameRow::kClock;
       if (world.random.chance(20)) row.flags |= FrameRow::pulse_flag(PulseRecord::Step::kSecond);
       if (world.random.chance(1)) row.flags |= FrameRow::pulse_flag(PulseRecord::Step::kDay);
+      if (world.random.chance(1)) row.flags |= FrameRow::kPulseOfOtherTime;
       all.push_back(row);
       rows.push_back(row);
     }
@@ -108,11 +109,28 @@ TEST(FrameTable, AnswersAsAListOfAllFramesDoes) {
       const Nanos until{time.value + static_cast<std::int64_t>(random.below(5000))};
       std::vector<FrameRow> pulses;
       for (const FrameRow& of : frames.all) {
-        if ((of.flags & FrameRow::pulse_flag(step)) != 0 && of.max_time >= time &&
-            of.min_time <= until)
+        const bool is_in = of.max_time >= time && of.min_time <= until;
+        if ((of.flags & FrameRow::pulse_flag(step)) != 0 &&
+            (is_in || (of.flags & FrameRow::kPulseOfOtherTime) != 0))
           pulses.push_back(of);
       }
       ASSERT_EQ(*frames.world.scheduler.run(map.pulse_frames(step, time, until)), pulses);
+      std::vector<FrameRow> in;
+      for (const FrameRow& of : frames.all) {
+        if (of.last_lsn > interval.after && of.first_lsn <= interval.upto) in.push_back(of);
+      }
+      ASSERT_EQ(*frames.world.scheduler.run(map.frames_in(interval)), in);
+      const WantedFrame wanted{.flags = random.coin() ? FrameRow::pulse_flag(step) : std::uint8_t{0},
+                               .before = time};
+      const auto last = std::find_if(frames.all.rbegin(), frames.all.rend(), [&](auto& of) {
+        return (wanted.flags == 0 || (of.flags & wanted.flags) != 0) && of.max_time < time &&
+               interval.contains(of.last_lsn);
+      });
+      const auto found_last = *frames.world.scheduler.run(map.last_frame(interval, wanted));
+      ASSERT_EQ(found_last.has_value(), last != frames.all.rend());
+      if (found_last.has_value()) {
+        ASSERT_EQ(*found_last, *last);
+      }
       const auto clock = std::find_if(frames.all.rbegin(), frames.all.rend(), [&](auto& of) {
         return (of.flags & FrameRow::kClock) != 0 && interval.contains(of.last_lsn);
       });

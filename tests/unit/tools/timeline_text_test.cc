@@ -76,6 +76,15 @@ TEST(TimelineText, ByTheSecondNamesThePointBefore) {
       << text;
 }
 
+TEST(TimelineText, PassesOverAnEndThatIsNoTime) {
+  for (const char* until : {R"("until": "soon")", R"("until": 5)", R"("until": null)"}) {
+    const std::string text =
+        draw(timeline("2020-02-23T10:01:59Z", step("10:00:00", 4096),
+                      event("gap", "10:00:30", "full", std::string(", ") + until)));
+    EXPECT_NE(text.find("gap full\n"), std::string::npos) << text;
+  }
+}
+
 TEST(TimelineText, TellsThatNothingHappened) {
   EXPECT_EQ(draw(timeline("2020-02-23T10:01:59Z", "")),
             "shop  2020-02-23 10:00:00 UTC to 2020-02-23 10:01:59 UTC, a column is 1 min\n"
