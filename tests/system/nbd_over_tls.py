@@ -2,11 +2,13 @@
 """What a client may and may not do around NBD_OPT_STARTTLS: nbd_over_tls.py CERTIFICATES PORT SOCKET.
 
 CERTIFICATES has a directory for each client (as libnbd takes them); `disk` (64 MiB) and `other` are served by TLS at
-PORT, and by either way at SOCKET. `web` may have disk live, `auditor` its views, `admin` everything, `nobody` nothing.
+PORT, and by either way at SOCKET. `web` may have disk live, `auditor` its views, `admin` everything, `nobody` nothing;
+by a key of CERTIFICATES/keys.psk `guest` may have disk live, and others nothing.
 `nbd_over_tls.py CERTIFICATES PORT SOCKET server` prints the fingerprint of the server's certificate;
 `... hold` connects as web, says so, and works on when a line comes.
 """
 
+import errno
 import hashlib
 import os
 import random
@@ -17,6 +19,7 @@ import sys
 import time
 
 import nbd
+from nbd_path_tricks import path_tricks
 
 CERTIFICATES, PORT, SOCKET = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 MIB = 1 << 20
@@ -30,7 +33,8 @@ def option(number, data=b""):
 
 
 def info_data(name):
-    return struct.pack(">I", len(name)) + name.encode() + struct.pack(">H", 0)
+    name = name if isinstance(name, bytes) else name.encode()
+    return struct.pack(">I", len(name)) + name + struct.pack(">H", 0)
 
 
 def context_data(name):
@@ -155,6 +159,7 @@ def check_starttls_with_data_or_twice_is_invalid():
 
 
 def check_plaintext_behind_starttls_ends_the_connection():
+    """CVE-2021-3716, of nbdkit."""
     for injected in (b"\0", option(LIST), option(GO, info_data("disk")), os.urandom(5000)):
         plain = connected()
         plain.sendall(option(STARTTLS) + injected)
@@ -221,6 +226,55 @@ def check_rights():
         assert not stream.recv(1)
     except (ssl.SSLError, ConnectionError):
         pass
+
+
+def check_a_name_is_no_path():
+    """Not to what its client has no right to, and not from what it has one to: byid has `other`, and nothing else."""
+    state = os.path.dirname(SOCKET)
+    for name in path_tricks("disk", "other", state) + path_tricks("other", "disk", state):
+        stream = secured("byid")
+        for number in (INFO, GO):
+            kind = ask(stream, number, info_data(name))[0]
+            assert kind == (INVALID if b"\0" in name else UNKNOWN), (number, name, hex(kind))
+        stream.sendall(option(EXPORT_NAME, name))
+        try:
+            assert not stream.recv(1), "EXPORT_NAME of %r was answered" % name
+        except (ssl.SSLError, ConnectionError):
+            pass
+
+
+def check_cve_2013_6410_a_name_that_is_a_part_of_another():
+    """nbd-server: a client was let in whose address was a part of one in the list. Here `web`, `guest`, and all that is
+    nearly `nobody` have rights; these have none."""
+    for client in ("nobody", "we", "web1", "Web"):
+        stream = secured(client)
+        assert names(stream) == [], client
+        for name in ("disk", "other", "copy", "disk@lsn:3"):
+            assert ask(stream, GO, info_data(name))[0] == UNKNOWN, (client, name)
+    assert shown_by_key("guest") == ["disk"]
+    for client in ("nobody", "gues", "guest1", "Guest"):
+        assert shown_by_key(client) == [], client
+
+
+def shown_by_key(client):
+    """What it sees in the list; it must get that, and no more."""
+    handle = nbd.NBD()
+    handle.set_opt_mode(True)
+    handle.set_tls(nbd.TLS_REQUIRE)
+    handle.set_tls_psk_file(CERTIFICATES + "/keys.psk")
+    handle.set_tls_username(client)
+    handle.connect_tcp("127.0.0.1", str(PORT))
+    shown = []
+    handle.opt_list(lambda name, description: shown.append(name) or 0)
+    for name in ("disk", "other", "copy", "disk@lsn:3"):
+        handle.set_export_name(name)
+        try:
+            handle.opt_info()
+            assert name in shown, (client, name)
+        except nbd.Error as error:
+            assert error.errnum == errno.ENOENT and name not in shown, (client, name, error)
+    handle.opt_abort()
+    return shown
 
 
 def check_rubbish_handshakes():

@@ -31,7 +31,7 @@ server_certificate() {
 }
 authority ours
 authority others
-for name in web auditor admin byid cloner nobody; do client "$name"; done
+for name in web auditor admin byid cloner nobody we web1 Web; do client "$name"; done
 client foreign others
 client expired ours clientAuth -1
 client server-only ours serverAuth
@@ -63,15 +63,25 @@ printf 'nbd.listen = ["tcp:0.0.0.0:%s"]\nnbd.tls = "off"\n' "$port" >"$config"
 refused 2 'nbd.tls is off' "${daemon[@]}" --check-config
 printf 'nbd.listen = ["tcp:0.0.0.0:%s"]\n' "$port" >"$config"
 "${daemon[@]}" --check-config >/dev/null || fail "with a certificate it is refused"
-psk=$work/keys.psk
+psk=$clients/keys.psk
 echo "guest:0123" >"$psk"
 rights "web live disk"
 refused 2 'keys.psk:1: a key is 16 to 64 bytes' "${daemon[@]}" --check-config
 key=$(openssl rand -hex 32)
-echo "guest:$key" >"$psk"
+key_of_nul=$(openssl rand -hex 32)
+{
+  echo "guest:$key"
+  for name in nobody gues guest1 Guest; do echo "$name:$(openssl rand -hex 32)"; done
+  printf 'nobody\0:%s\n' "$key_of_nul"
+} >"$psk"
 rights "web write disk"
 refused 2 'nbd.clients: "web write disk" is no right' "${daemon[@]}" --check-config
 
+# What has all rights, and is nearly what has none.
+almost_nobody=()
+for name in nobody1 nobod obody Nobody "nobody nobody" 'nobody\u0000' 'nobody\u00001' '\u0000nobody' '*'; do
+  almost_nobody+=("$name live *" "$name views *")
+done
 rights "web live disk" "auditor views disk" "guest live disk" "admin live *" "admin views *" "cloner live copy"
 start --config "$config"
 grep -q "NBD on tcp:127.0.0.1:$port by TLS" "$daemon_log" || fail "the log does not say that NBD is by TLS"
@@ -81,7 +91,7 @@ nbdcopy --flush <(head -c 8M /dev/urandom) "$(nbd_uri other)" || fail "nbdcopy b
 hindsight clone other --at now --as copy >/dev/null 2>&1 || fail "clone"
 id=$(hindsight volume show other --json | jq -r .id)
 rights "web live disk" "auditor views disk" "guest live disk" "admin live *" "admin views *" "cloner live copy" \
-  "byid live id:$id" "byid views id:$id"
+  "${almost_nobody[@]}" "byid live id:$id" "byid views id:$id"
 after_hangup() { # PATTERN
   local i from
   from=$(wc -l <"$daemon_log")
@@ -144,6 +154,8 @@ echo "guest:$(openssl rand -hex 32)" >"$work/wrong.psk"
 refused '1' 'TLS|handshake' nbdinfo --size "$(psk_uri disk guest "$work/wrong.psk")"
 echo "stranger:$key" >"$work/stranger.psk"
 refused '1' 'TLS|handshake' nbdinfo --size "$(psk_uri disk stranger "$work/stranger.psk")"
+echo "nobody:$key_of_nul" >"$work/nul.psk"
+refused '1' 'TLS|handshake' nbdinfo --size "$(psk_uri disk nobody "$work/nul.psk")"
 lsn=$(lsn_of disk now)
 assert_equal 67108864 "$(nbdinfo --size "$(uri "disk@lsn:$lsn" auditor)")" "the auditor's view"
 nbdinfo --json "$(uri "disk@lsn:$lsn" auditor)" | jq -e '.exports[0].is_read_only' >/dev/null || fail "a view is not read-only"

@@ -9,6 +9,7 @@ import sys
 import time
 
 import nbd
+from nbd_path_tricks import path_tricks
 
 SOCKET = sys.argv[1]
 MIB = 1 << 20
@@ -259,6 +260,25 @@ def check_export_name():
     raw = negotiate(3)
     raw.sendall(b"IHAVEOPT" + struct.pack(">II", 1, 7) + b"nowhere")
     assert closed_by_server(raw)
+
+
+def check_a_name_is_no_path():
+    for name in path_tricks("disk", "other", os.path.dirname(SOCKET)):
+        data = struct.pack(">I", len(name)) + name + struct.pack(">H", 0)
+        raw = negotiate(3)
+        for number in (6, 7):  # INFO, GO
+            raw.sendall(b"IHAVEOPT" + struct.pack(">II", number, len(data)) + data)
+            magic, to, kind, length = struct.unpack(">QIII", raw.recv(20, socket.MSG_WAITALL))
+            assert magic == 0x3E889045565A9 and to == number
+            # What has a NUL in it is no name at all.
+            assert kind == (1 << 31) + (3 if b"\0" in name else 6), (number, name, hex(kind))
+            assert len(raw.recv(length, socket.MSG_WAITALL)) == length
+        # The handshake goes on, until this option, which cannot be refused by an answer.
+        raw.sendall(b"IHAVEOPT" + struct.pack(">II", 1, len(name)) + name)
+        try:
+            assert raw.recv(1) == b"", "EXPORT_NAME of %r was answered" % name
+        except ConnectionError:
+            pass
 
 
 def check_unknown_option():

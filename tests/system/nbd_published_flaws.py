@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What brought other NBD servers down, or let somebody in, as far as it was published: a check each.
 
-nbd_published_flaws.py SOCKET PID, where `disk` (64 MiB) is served by the process. Those of TLS (CVE-2021-3716) are in
-nbd_over_tls.py."""
+nbd_published_flaws.py SOCKET PORT PID, where `disk` (64 MiB) is served by the process. Those of TLS (CVE-2021-3716) and
+of who is let in (CVE-2013-6410) are in nbd_over_tls.py."""
 import errno
 import os
 import socket
@@ -10,7 +10,7 @@ import struct
 import sys
 import time
 
-SOCKET, PID = sys.argv[1], sys.argv[2]
+SOCKET, PORT, PID = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 SIZE = 64 << 20
 EXPORT_NAME, LIST, INFO, GO, STRUCTURED, LIST_CONTEXT, SET_CONTEXT = 1, 3, 6, 7, 8, 9, 10
 ACK, ERROR = 1, 1 << 31
@@ -27,10 +27,10 @@ def receive(raw, count):
     return data
 
 
-def greeted(flags=3):
-    raw = socket.socket(socket.AF_UNIX)
+def greeted(flags=3, by_tcp=False):
+    raw = socket.socket(socket.AF_INET if by_tcp else socket.AF_UNIX)
     raw.settimeout(30)
-    raw.connect(SOCKET)
+    raw.connect(("127.0.0.1", PORT) if by_tcp else SOCKET)
     assert receive(raw, 18)[:16] == b"NBDMAGICIHAVEOPT"
     raw.sendall(struct.pack(">I", flags))
     return raw
@@ -59,8 +59,8 @@ def last_reply(raw, number):
             return kind, data
 
 
-def entered(name=b"disk", structured=False):
-    raw = greeted()
+def entered(name=b"disk", structured=False, by_tcp=False):
+    raw = greeted(by_tcp=by_tcp)
     if structured:
         raw.sendall(option(STRUCTURED))
         assert last_reply(raw, STRUCTURED)[0] == ACK
@@ -171,6 +171,18 @@ def check_cve_2017_9524_clients_that_leave_with_replies_under_way():
         raw = entered()
         raw.sendall(b"".join(request(READ, cookie, cookie << 16, 1 << 16) for cookie in range(64)))
         raw.close()
+
+
+def check_cve_2017_10664_replies_to_clients_that_have_left():
+    """qemu: whoever wrote to a client that was gone was sent SIGPIPE, which ended the server."""
+    for by_tcp in (False, True):
+        for reads in (1, 2, 64) * 10:
+            raw = entered(by_tcp=by_tcp)
+            # More than what the sockets hold: the server is still writing when the client leaves.
+            raw.sendall(b"".join(request(READ, cookie, 0, 1 << 20) for cookie in range(reads)))
+            receive(raw, 16)
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # TCP says RST, not FIN
+            raw.close()
 
 
 def check_cve_2017_15118_a_name_of_3000_bytes():

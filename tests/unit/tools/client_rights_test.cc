@@ -56,6 +56,30 @@ TEST(ClientRights, WhatNoTextGivesNobodyHas) {
   EXPECT_FALSE(ClientRights({}).allow("web1", kLive, "shop", kOne));
 }
 
+TEST(ClientRights, AClientsNameIsAllOfItAndNothingElse) {
+  using enum ClientRight;
+  const std::string nul(1, '\0');
+  const ClientRights rights({"web live shop", "web1 live stock", "two words live pair"});
+  for (const std::string& client :
+       {std::string("we"), std::string("eb"), std::string("web2"), std::string("web11"),
+        "web" + nul, "web" + nul + "1", nul + "web", std::string("web "), std::string(" web"),
+        std::string("web live"), std::string("web live shop"), std::string("web,web1"),
+        std::string("web*"), std::string("w.b"), std::string("WEB"), std::string("two"),
+        std::string("words"), std::string("two  words")}) {
+    for (const char* const volume : {"shop", "stock", "pair"})
+      EXPECT_FALSE(rights.allow(client, kLive, volume, kOne)) << testing::PrintToString(client);
+  }
+  EXPECT_TRUE(rights.allow("web", kLive, "shop", kOne));
+  EXPECT_FALSE(rights.allow("web", kLive, "stock", kOne));
+  EXPECT_FALSE(rights.allow("web1", kLive, "shop", kOne));
+  EXPECT_TRUE(rights.allow("two words", kLive, "pair", kOne));
+
+  const ClientRights near({"web1 live *", "we live *", "Web live *", "web" + nul + " live *",
+                           "web" + nul + "1 live *", nul + "web live *", "web web live *"});
+  EXPECT_FALSE(near.allow("web", kLive, "shop", kOne));
+  EXPECT_FALSE(near.allow("", kLive, "shop", kOne));
+}
+
 const std::string kKey(32, 'a');
 
 TEST(PresharedKeys, AreLinesOfNamesAndDigits) {
