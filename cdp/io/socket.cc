@@ -19,7 +19,10 @@
 namespace cdp {
 namespace {
 
-constexpr int kBacklog = 128;
+// Of connections that nobody has accepted yet; the kernel has a limit of its own (somaxconn).
+// Beyond it a client's attempts are dropped, and it tries again later and later: a crowd would be
+// let in by chance.
+constexpr int kBacklog = 4096;
 constexpr std::size_t kUnixPathBytesMax = sizeof(sockaddr_un::sun_path) - 1;  // behind it a NUL
 // A unix socket's default buffers of 208 KiB cost half of the throughput of large reads.
 constexpr int kUnixBufferBytes = 1 << 20;
