@@ -17,6 +17,8 @@ PASSWORD = "a password for measuring"
 # Of each, in this order; the first is what changes most.
 POLLED = ["/api/status", "/api/volumes", "/api/volumes/{volume}/timeline"]
 POLL_SECONDS = 1
+# Streams of events that one user may have, as the daemon has it.
+STREAMS_OF_A_USER = 8
 
 
 class LocalConnection(http.client.HTTPConnection):
@@ -47,14 +49,16 @@ def ask(connection, method, target, body=None, headers=()):
 
 
 class RemoteApi:
-    """HTTPS of a daemon that has no user yet, with an administrator's token.
+    """HTTPS of a daemon that has no user yet, with tokens of an administrator and of viewers.
 
     `before_start` gives the daemon its certificate and the option; `sign_in` comes when it runs.
     """
+    viewers_count = 3
 
     def __init__(self, daemon):
         self.daemon = daemon
-        self.headers = {}
+        self.headers = {}  # the administrator's
+        self.viewers = []  # each one's
 
     def before_start(self):
         tls = os.path.join(self.daemon.state, "tls")
@@ -70,12 +74,21 @@ class RemoteApi:
         code = re.findall(r"with the code ([2-9A-Z-]+)", said)[-1]
         with contextlib.closing(self.connect()) as at:
             ask(at, "POST", "/api/setup", {"code": code, "name": "admin", "password": PASSWORD})
-            answer, headers = ask(at, "POST", "/api/session",
-                                  {"name": "admin", "password": PASSWORD})
-            session = {"Cookie": headers["Set-Cookie"].split(";")[0],
-                       "X-CSRF-Token": json.loads(answer)["csrf_token"]}
-            answer, _ = ask(at, "POST", "/api/tokens", {"label": "measuring"}, session)
-        self.headers = {"Authorization": "Bearer " + json.loads(answer)["token"]}
+            self.headers = self._headers_of(at, "admin")
+            for i in range(self.viewers_count):
+                name = f"viewer-{i}"
+                ask(at, "POST", "/api/users", {"name": name, "password": PASSWORD,
+                                               "roles": ["viewer"]}, self.headers)
+                self.viewers.append(self._headers_of(at, name))
+
+    @staticmethod
+    def _headers_of(connection, name):
+        answer, headers = ask(connection, "POST", "/api/session",
+                              {"name": name, "password": PASSWORD})
+        session = {"Cookie": headers["Set-Cookie"].split(";")[0],
+                   "X-CSRF-Token": json.loads(answer)["csrf_token"]}
+        answer, _ = ask(connection, "POST", "/api/tokens", {"label": "measuring"}, session)
+        return {"Authorization": "Bearer " + json.loads(answer)["token"]}
 
     def connect(self):
         return http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context,
@@ -88,8 +101,8 @@ class RemoteApi:
 class Crowd:
     """Threads that each have a connection of their own; usable as a context.
 
-    Once it is entered, all of them are connected and answered; `done` counts what they had of the
-    daemon since.
+    Each is one of the API's viewers. Once it is entered, all of them are connected and answered;
+    `done` counts what they had of the daemon since.
     """
 
     def __init__(self, api, size):
@@ -124,7 +137,8 @@ class Crowd:
     def _run(self, number):
         try:
             with contextlib.closing(self.api.connect()) as connection:
-                self.live(number, connection)
+                viewer = self.api.viewers[number // STREAMS_OF_A_USER]
+                self.live(number, connection, viewer)
         except Exception as error:  # told by the main thread
             self.failures.append(error)
             self.connected.abort()
@@ -137,30 +151,32 @@ class Dashboards(Crowd):
         super().__init__(api, size)
         self.targets = [target.format(volume=volume) for target in POLLED]
 
-    def live(self, number, connection):
-        self._poll(connection)
+    def live(self, number, connection, viewer):
+        self._poll(connection, viewer)
         self.connected.wait()
         due = time.monotonic() + POLL_SECONDS * number / self.size
         while not self.leaving.wait(max(0, due - time.monotonic())):
-            self._poll(connection)
+            self._poll(connection, viewer)
             due += POLL_SECONDS
 
-    def _poll(self, connection):
+    def _poll(self, connection, viewer):
         for target in self.targets:
-            self.api.get(connection, target)
+            ask(connection, "GET", target, headers=viewer)
             self.done += 1
 
 
 class Listeners(Crowd):
     """Each reads the stream of events."""
 
-    def live(self, number, connection):
-        connection.request("GET", "/api/events", headers=self.api.headers)
+    def live(self, number, connection, viewer):
+        connection.request("GET", "/api/events", headers=viewer)
         response = connection.getresponse()
         assert response.status == 200, f"GET /api/events: {response.status}"
         response.readline()
         self.connected.wait()
         # An event comes each second while clients write.
         while not self.leaving.is_set():
-            if response.readline().startswith(b"event:"):
-                self.done += 1
+            line = response.readline()
+            if not line:
+                raise RuntimeError("the daemon ended a stream of events")
+            self.done += line.startswith(b"event:")
