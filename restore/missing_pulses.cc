@@ -108,31 +108,20 @@ Task<Result<Lsn>> begin_of_missing(const Snapshot& snapshot, HistoryReader& read
   co_return before->has_value() ? (*before)->last_lsn : Lsn{};
 }
 
-void take_off(VolumeActivity& activity, const PulseRecord& told) {
-  activity.writes = more(activity.writes, told.writes);
-  activity.written_blocks = more(activity.written_blocks, told.written_blocks);
-  activity.zeroed_blocks = more(activity.zeroed_blocks, told.zeroed_blocks);
-  activity.trimmed_blocks = more(activity.trimmed_blocks, told.trimmed_blocks);
-  activity.stored_blocks = more(activity.stored_blocks, told.stored_blocks);
-  activity.stored_bytes = more(activity.stored_bytes, told.stored_bytes);
-  if (activity.written_blocks == 0) activity.sample_count = 0;
+// Leaves what `counts` (an activity, or a pulse) tells of changes and `told` does not.
+template <typename Counts>
+void take_off(Counts& counts, const PulseRecord& told) {
+  counts.writes = more(counts.writes, told.writes);
+  counts.written_blocks = more(counts.written_blocks, told.written_blocks);
+  counts.zeroed_blocks = more(counts.zeroed_blocks, told.zeroed_blocks);
+  counts.trimmed_blocks = more(counts.trimmed_blocks, told.trimmed_blocks);
+  counts.stored_blocks = more(counts.stored_blocks, told.stored_blocks);
+  counts.stored_bytes = more(counts.stored_bytes, told.stored_bytes);
 }
 
 bool is_nothing(const PulseRecord& pulse) {
   return (pulse.writes | pulse.flushes | pulse.written_blocks | pulse.zeroed_blocks |
           pulse.trimmed_blocks | pulse.stored_blocks | pulse.stored_bytes) == 0;
-}
-
-// What `all` tells and `told` does not; the estimates are those of all.
-PulseRecord rest_of(PulseRecord all, const PulseRecord& told) {
-  all.writes = more(all.writes, told.writes);
-  all.flushes = more(all.flushes, told.flushes);
-  all.written_blocks = more(all.written_blocks, told.written_blocks);
-  all.zeroed_blocks = more(all.zeroed_blocks, told.zeroed_blocks);
-  all.trimmed_blocks = more(all.trimmed_blocks, told.trimmed_blocks);
-  all.stored_blocks = more(all.stored_blocks, told.stored_blocks);
-  all.stored_bytes = more(all.stored_bytes, told.stored_bytes);
-  return all;
 }
 
 }  // namespace
@@ -171,7 +160,9 @@ Task<Result<MissingSeconds>> find_missing_seconds(TimeIndex& index, Lsn upto) {
   }
   for (VolumeActivity& activity : missing.activities) {
     const auto of = told.find({activity.volume, activity.second});
-    if (of != told.end()) take_off(activity, of->second.total());
+    if (of == told.end()) continue;
+    take_off(activity, of->second.total());
+    if (activity.written_blocks == 0) activity.sample_count = 0;
   }
   std::erase_if(missing.activities, [](const VolumeActivity& activity) {
     return is_nothing(journal::pulse_of(activity));
@@ -201,7 +192,10 @@ Task<Result<std::vector<PulseRecord>>> find_missing_sums(TimeIndex& index,
       all[{pulse.volume, rounded_down(pulse.begin, length)}].add(pulse);
     shorter.clear();
     for (const auto& [of, sum] : all) {
-      PulseRecord pulse = rest_of(sum.total(), told[of].total());
+      PulseRecord pulse = sum.total();
+      const PulseRecord of_step_told = told[of].total();
+      take_off(pulse, of_step_told);
+      pulse.flushes = more(pulse.flushes, of_step_told.flushes);
       if (is_nothing(pulse)) continue;
       pulse.volume = of.first;
       pulse.step = step;
