@@ -224,7 +224,8 @@ call("createVolume", body={"name": "shop", "size_bytes": 8 << 20})
 for target in "/api/volumes/shop", "/api/volumes/shop/image?at=now":
     looks = [ask("GET", target, key="a look") for _ in range(2)]
     assert [each.status for each in looks] == [200, 200] and looks[0].raw and looks[1].raw, target
-assert ask("GET", "/api/volumes/none", key="a look").status == 404
+for target in "/api/volumes/none", "/api/volumes/none/image?at=now":
+    assert ask("GET", target, key="a look").status == 404, target
 assert ask("POST", "/api/marks", {"label": "by a look's key", "volume": "shop"}, key="a look").status == 201
 assert ask("POST", "/api/marks", {"label": "another one", "volume": "shop"}, key="a look").status == 400
 assert ask("POST", "/api/marks", {"label": "another one", "volume": "shop"}, key="k" * 256).status == 400

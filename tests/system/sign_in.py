@@ -92,6 +92,7 @@ def lock_out(what, free, wrong, right):
             failed += 1
             assert failed < free + 15, f"{what}: {failed} guesses, and none had to wait"
         expect(429, answer, f"{what}: guess {failed + 1}")
+        assert int(answer.headers["Retry-After"]) >= 1, answer.headers
         assert failed >= least, f"{what}: only {failed} guesses were free"
         least = 0
         locked = right()

@@ -155,7 +155,7 @@ Task<HttpResponse> Api::answer(HttpRequest request) {
   // Who begins a session may come with one that has ended.
   const bool is_foreign = !known && known.error().code == EPERM;
   if (needed.has_value() || is_foreign) allowed = known ? decide(who, *needed) : known.error();
-  const bool may_have_key = operation->is_act && who.kind != Principal::Kind::kNobody;
+  const bool may_have_key = operation->takes_key() && who.kind != Principal::Kind::kNobody;
   const std::string key = may_have_key ? request.header.idempotency_key : std::string{};
   if (allowed && !key.empty()) {
     Result<std::optional<HttpResponse>> first = keys_.begin(who, request);

@@ -136,7 +136,7 @@ Task<Api::Answer> Api::change_password(Call call) {
   const std::string name = call.who.name;
   Status changed = co_await access_.change_password(call.who, arguments.text("current"),
                                                     arguments.text("new"), call.peer);
-  if (!changed) co_return std::move(changed).error();
+  if (!changed) co_return refused(changed.error(), access_.wait(name, call.peer));
   co_return json_response(
       user_document(appliance_.journal().state().users.find(name)->second, call.zone));
 }
@@ -207,7 +207,7 @@ Task<Api::Answer> Api::create_token(Call call) {
   if (arguments.has("password")) wanted.password = arguments.text("password");
   Result<Access::NewToken> made =
       co_await access_.create_token(call.who, std::move(wanted), call.peer);
-  if (!made) co_return std::move(made).error();
+  if (!made) co_return refused(made.error(), access_.wait(call.who.name, call.peer));
   Document document = token_document(made->record, call.zone);
   document["token"] = made->token;
   co_return json_response(document);

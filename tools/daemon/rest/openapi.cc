@@ -82,8 +82,7 @@ json::array parameters_of(const Operation& operation) {
     parameters.push_back(parameter_of("query", parameter));
   }
   parameters.push_back(parameter_of("query", kZoneParameter));
-  // Of who is nobody yet, none is known again.
-  if (operation.is_act && operation.method != "GET" && operation.needs.has_value()) {
+  if (operation.takes_key()) {
     parameters.push_back(parameter_of("header", kIdempotencyKeyParameter));
   }
   return parameters;

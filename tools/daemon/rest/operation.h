@@ -95,6 +95,9 @@ struct Operation {
 
   bool is_at(const std::vector<std::string>& path_segments) const;
   std::optional<Rights> needs_of(const HttpRequest& request) const;
+  // Whether it is done once only where it comes again with the same Idempotency-Key. Of who is
+  // nobody yet, none is known again.
+  bool takes_key() const { return is_act && method != "GET" && needs.has_value(); }
   // EINVAL says what is wrong with the request, which must be at this path: a parameter that is
   // missing, of another type, or not known.
   cdp::Result<Call> parse(HttpRequest request, Principal who) const;
