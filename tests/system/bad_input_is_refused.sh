@@ -16,7 +16,7 @@ nbdcopy --flush "$work/content" "$(nbd_uri disk)"
 hindsight mark disk whole >/dev/null
 
 say "wrong usage"
-refused 2 '' "$bin/hindsight"
+refused 2 '' "$bin/hindsight" volume
 refused 2 'frobnicate' "$bin/hindsight" frobnicate
 refused 2 '' "$bin/hindsight" restore disk
 refused 2 '' "$bin/hindsight" volume create

@@ -98,7 +98,7 @@ TEST(TimelineText, DropsNothingWhereColumnsHoldManySteps) {
   const std::string document = timeline(
       "2020-03-04T10:00:00Z",
       step("10:00:00", std::uint64_t{1} << 40) + "," + step("10:20:00", 4096, 4096), "", 1);
-  for (const std::size_t columns : {1, 20, 80, 1000}) {
+  for (const std::size_t columns : {1U, 20U, 80U, 1000U}) {
     const std::string text = draw(document, {.columns = columns, .unicode = true, .colour = false});
     EXPECT_NE(text.find("\nzeroed "), std::string::npos) << text;
     EXPECT_NE(text.find("  max 4K\n"), std::string::npos) << text;
