@@ -85,8 +85,7 @@ class Reading final : public journal::RecordVisitor {
   }
 
   void on_pulse(const PulseRecord& pulse) override {
-    if (pulse.volume == query_.volume && pulse.step == taking_ && pulse.begin >= wanted_.from &&
-        pulse.begin < wanted_.until)
+    if (pulse.volume == query_.volume && pulse.begin >= wanted_.from && pulse.begin < wanted_.until)
       sums_[rounded_down(pulse.begin, query_.step)].add(pulse);
   }
 
@@ -98,7 +97,6 @@ class Reading final : public journal::RecordVisitor {
 
  private:
   Task<Status> take(Step step, Stretch when) {
-    taking_ = step;
     wanted_ = when;
     co_return co_await index_.visit_pulses(
         step, time_of(when.from), time_of(when.until + journal::kPulseRecordedWithin), *this);
@@ -108,7 +106,6 @@ class Reading final : public journal::RecordVisitor {
   const ActivityQuery query_;
   std::vector<Stretch> doubts_;
   std::map<std::int64_t, PulseSum> sums_;
-  Step taking_ = Step::kSecond;
   Stretch wanted_{};
 };
 

@@ -56,8 +56,7 @@ class AddingUp final : public journal::RecordVisitor {
         step_, time_of(when.from), time_of(when.until + journal::kPulseRecordedWithin), *this);
   }
   void on_pulse(const PulseRecord& pulse) override {
-    if (pulse.step == step_ && pulse.stamp.lsn > after_ && pulse.begin >= when_.from &&
-        pulse.begin < when_.until)
+    if (pulse.stamp.lsn > after_ && pulse.begin >= when_.from && pulse.begin < when_.until)
       sums_[{pulse.volume, rounded_down(pulse.begin, length_)}].add(pulse);
   }
 

@@ -48,7 +48,7 @@ void Collector::on_volume_resized(const VolumeResized& record) {
 }
 
 void Collector::on_pulse(const PulseRecord& record) {
-  std::uint8_t& flags = frames_.back().flags;
+  std::uint16_t& flags = frames_.back().flags;
   flags |= FrameRow::pulse_flag(record.step);
   const std::int64_t recorded = second_of(record.stamp.time);
   if (recorded < record.begin ||

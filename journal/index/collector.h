@@ -34,6 +34,7 @@ class Collector : public RecordVisitor {
   void on_crash(const CrashRecord&) override { has_control(); }
   // An idle journal has many of them: no control records.
   void on_clock(const ClockRecord&) override { frames_.back().flags |= FrameRow::kClock; }
+  void on_audit(const AuditRecord&) override { frames_.back().flags |= FrameRow::kAudit; }
   void on_pulse(const PulseRecord& record) override;
   void on_damage(const Damage& damage) override;
 

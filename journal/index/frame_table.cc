@@ -78,7 +78,7 @@ class Decision {
   Side last_ = Side::kNone;
 };
 
-constexpr std::uint8_t kOfInterest = FrameRow::kControl | FrameRow::kDamaged;
+constexpr std::uint16_t kOfInterest = FrameRow::kControl | FrameRow::kDamaged;
 
 // Of a fence that others stand beside: whether no frame below it has an LSN in the interval. All
 // frames below end before the next fence's LSN, and begin after the end of any before.
@@ -89,13 +89,13 @@ bool is_outside(const PackedPage& fences, unsigned row, LsnInterval interval) {
   return too_old || too_new;
 }
 
-constexpr std::uint8_t kAny = 0;
+constexpr std::uint16_t kAny = 0;
 
-constexpr bool has_one_of(std::uint64_t flags, std::uint8_t wanted) {
+constexpr bool has_one_of(std::uint64_t flags, std::uint16_t wanted) {
   return wanted == kAny || (flags & wanted) != 0;
 }
 
-void visit_flagged(PageReader& pages, const Run& run, LsnInterval interval, std::uint8_t wanted,
+void visit_flagged(PageReader& pages, const Run& run, LsnInterval interval, std::uint16_t wanted,
                    std::uint32_t page, std::uint32_t level, std::vector<FrameRow>& into) {
   const CachedPage* const found = pages.find(run, page);
   if (found == nullptr) return;
@@ -117,7 +117,7 @@ void visit_flagged(PageReader& pages, const Run& run, LsnInterval interval, std:
 }
 
 Task<Status> flagged_frames(PageReader& pages, const Run& run, LsnInterval interval,
-                            std::uint8_t wanted, std::vector<FrameRow>& into) {
+                            std::uint16_t wanted, std::vector<FrameRow>& into) {
   if (run.header().frames.rows == 0) co_return Status{};
   for (;;) {
     std::vector<FrameRow> found;
@@ -132,7 +132,7 @@ Task<Status> flagged_frames(PageReader& pages, const Run& run, LsnInterval inter
 }
 
 struct WantedPulses {
-  std::uint8_t flag = 0;
+  std::uint16_t flag = 0;
   std::uint64_t from = 0;  // both ordered
   std::uint64_t until = 0;
 

@@ -42,7 +42,7 @@ Task<Status> frames_in(PageReader& pages, const Run& run, LsnInterval interval,
                        std::vector<FrameRow>& into);
 
 struct WantedFrame {
-  std::uint8_t flags = 0;   // FrameRow::Flag, one of these; 0: any frame
+  std::uint16_t flags = 0;   // FrameRow::Flag, one of these; 0: any frame
   Nanos before{INT64_MAX};  // of which all is stamped before this
 };
 // The last such frame whose last LSN lies in the interval.

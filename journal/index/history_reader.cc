@@ -28,6 +28,10 @@ FrameInfo info_of(const FrameRow& row) {
   return info;
 }
 
+Task<void> put(Task<Status> task, Status& result) { result = co_await std::move(task); }
+
+}  // namespace
+
 Damage damage_of(const FrameRow& row) {
   return {.segment = row.segment,
           .from_offset = row.offset,
@@ -37,10 +41,6 @@ Damage damage_of(const FrameRow& row) {
           .what = fmt::format("{} could not be read from byte {} on for {} bytes",
                               segment_name(row.segment), row.offset, row.total_bytes)};
 }
-
-Task<void> put(Task<Status> task, Status& result) { result = co_await std::move(task); }
-
-}  // namespace
 
 Task<Result<cdp::Disk*>> HistoryReader::disk_of(std::uint32_t segment) {
   if (disk_ == nullptr || open_segment_ != segment) {

@@ -18,6 +18,9 @@
 
 namespace journal::index {
 
+// That the frame cannot be read.
+Damage damage_of(const FrameRow& row);
+
 class HistoryReader {
  public:
   HistoryReader(cdp::Directory& segments, Vault vault, std::shared_ptr<const Snapshot> snapshot)

@@ -91,7 +91,7 @@ FrameRow frame_at_row(const PackedPage& page, unsigned row) {
   return {.segment = static_cast<std::uint32_t>(page.get(kFrameSegment, row)),
           .offset = static_cast<std::uint32_t>(page.get(kFramePage, row) * kPageBytes),
           .total_bytes = static_cast<std::uint32_t>(page.get(kFramePages, row) * kPageBytes),
-          .flags = static_cast<std::uint8_t>(page.get(kFlags, row)),
+          .flags = static_cast<std::uint16_t>(page.get(kFlags, row)),
           .first_lsn = {last_lsn - page.get(kLsns, row)},
           .last_lsn = {last_lsn},
           .min_time = time_of(min_time),

@@ -18,7 +18,7 @@
 
 namespace journal::index {
 
-// 1 did not know frames with CLOCK records, 2 not those with pulses of another time.
+// 1 did not know frames with CLOCK records, 2 not those with pulses of another time or audits.
 inline constexpr std::uint32_t kRunVersion = 3;
 
 // "0000000042.run"
@@ -26,7 +26,7 @@ std::string run_name(std::uint32_t number);
 
 // One row of the frame table: a frame of records, or a stretch of a segment that is damaged.
 struct FrameRow {
-  enum Flag : std::uint8_t {
+  enum Flag : std::uint16_t {
     kControl = 1,  // records of volumes, marks, rollbacks, crashes, users or tokens
     kDamaged = 2,  // it cannot be read: LSNs are those that may be lost, times those around it
     kClock = 4,    // it has CLOCK records; of all those only the newest one matters to a state
@@ -34,14 +34,15 @@ struct FrameRow {
     // PULSE records of what had not begun when they were recorded, or was over for longer than
     // kPulseRecordedWithin: the times of the frame tell nothing of theirs.
     kPulseOfOtherTime = 128,
+    kAudit = 256,  // AUDIT records
   };
-  static constexpr std::uint8_t pulse_flag(PulseRecord::Step step) {
-    return static_cast<std::uint8_t>(kPulse << (static_cast<unsigned>(step) - 1));
+  static constexpr std::uint16_t pulse_flag(PulseRecord::Step step) {
+    return static_cast<std::uint16_t>(kPulse << (static_cast<unsigned>(step) - 1));
   }
   std::uint32_t segment = 0;
   std::uint32_t offset = 0;       // a multiple of 4096
   std::uint32_t total_bytes = 0;  // a multiple of 4096
-  std::uint8_t flags = 0;
+  std::uint16_t flags = 0;
   Lsn first_lsn{};
   Lsn last_lsn{};
   Nanos min_time{};

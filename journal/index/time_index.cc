@@ -31,6 +31,7 @@ TimeIndex::TimeIndex(cdp::Scheduler& scheduler, cdp::Directory& directory, bool 
       vault_(std::move(vault)),
       options_(std::move(options)),
       cache_(options_.cache_bytes),
+      pulses_(options_.pulse_cache_bytes),
       wake_(scheduler),
       changed_(scheduler),
       tasks_(scheduler) {}

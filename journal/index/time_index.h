@@ -36,6 +36,7 @@
 #include "journal/index/collector.h"
 #include "journal/index/manifest.h"
 #include "journal/index/page_cache.h"
+#include "journal/index/pulse_cache.h"
 #include "journal/index/run.h"
 #include "journal/index/run_writer.h"
 #include "journal/index/snapshot.h"
@@ -48,6 +49,7 @@ struct TimeIndexOptions {
   std::size_t run_entries = 64u << 10;  // gathered entries that become a run
   std::size_t fan_out = 8;              // runs of one tier that are merged into one of the next
   std::size_t cache_bytes = PageCache::kDefaultBytes;
+  std::size_t pulse_cache_bytes = PulseCache::kDefaultBytes;
   // Told now and then how far reading history has come, where it must be read.
   std::function<void(Lsn)> progress{};
   // Told, in a sentence, what became of a run that was damaged.
@@ -100,10 +102,21 @@ class TimeIndex final : public FrameListener, private RunKeeper {
   // One that decides what `time` means, of everything that is known to be durable.
   Task<Result<std::shared_ptr<const Snapshot>>> snapshot_for(Nanos time);
   // Shows the pulses of the step that were recorded at a time in [from, until] or are of another
-  // time than their frame's, and whatever else is in their frames. It goes by all that is learnt,
-  // and makes no run for it.
+  // time than their frame's, and others of the step in their frames, in the order of their LSNs.
+  // What cannot be read is passed over where that is known. It goes by all that is learnt, and makes
+  // no run for it.
   Task<Status> visit_pulses(PulseRecord::Step step, Nanos from, Nanos until,
                             RecordVisitor& visitor);
+
+  struct Audits {
+    std::vector<AuditRecord> records{};  // newest first
+    // There are older ones: those before this.
+    std::optional<Lsn> before{};
+    // What could not be read of what this is about: audits may be missing there.
+    std::vector<Damage> lost{};
+  };
+  // The newest audits before the LSN, so many at most. As visit_pulses.
+  Task<Result<Audits>> audits_before(Lsn before, std::size_t limit);
 
   struct BlockBefore {
     VolumeId volume{};
@@ -163,6 +176,9 @@ class TimeIndex final : public FrameListener, private RunKeeper {
     bool is_stored() const { return image == nullptr; }
   };
 
+  // All that is learnt is in runs_ or gathered_, when this returns.
+  Task<Status> settle();
+
   Task<Status> load(cdp::Directory& from);
   Task<Status> check_journal_has(FrameMark mark);
   Task<void> remove_strays();
@@ -215,6 +231,7 @@ class TimeIndex final : public FrameListener, private RunKeeper {
   const Vault vault_;
   const TimeIndexOptions options_;
   PageCache cache_;
+  PulseCache pulses_;
 
   std::vector<KnownRun> runs_;  // oldest first
   std::uint32_t next_number_ = 1;

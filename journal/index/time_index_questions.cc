@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bitset>
 #include <map>
+#include <span>
 #include <utility>
 
 #include "journal/index/filter.h"
@@ -11,6 +12,70 @@
 #include "journal/index/time_index.h"
 
 namespace journal::index {
+namespace {
+
+// Frames of which the pulses are held at once, beside those in the cache.
+constexpr std::size_t kPulseFramesAtOnce = 4096;
+// Frames that cannot be read, after which an answer ends.
+constexpr std::size_t kLostMax = 64;
+constexpr std::uint16_t kAuditOrDamage = FrameRow::kAudit | FrameRow::kDamaged;
+
+class PulsesByFrame final : public RecordVisitor {
+ public:
+  bool on_frame(const FrameInfo&) override {
+    frames.emplace_back();
+    return true;
+  }
+  void on_pulse(const PulseRecord& pulse) override { frames.back().push_back(pulse); }
+
+  std::vector<std::vector<PulseRecord>> frames;
+};
+
+class AuditsOfFrame final : public RecordVisitor {
+ public:
+  void on_audit(const AuditRecord& audit) override { records.push_back(audit); }
+
+  std::vector<AuditRecord> records;  // oldest first
+};
+
+// The frames that have AUDIT records and an LSN up to `upto`, newest first: of those that are
+// gathered, then of the runs.
+class AuditFrames {
+ public:
+  AuditFrames(const Snapshot& stored, std::span<const FrameRow> gathered, Lsn upto)
+      : stored_(stored), gathered_(gathered), upto_(upto) {}
+
+  Task<Result<std::optional<FrameRow>>> next() {
+    while (!gathered_.empty()) {
+      const FrameRow& row = gathered_.back();
+      gathered_ = gathered_.first(gathered_.size() - 1);
+      if ((row.flags & FrameRow::kAudit) != 0) co_return row;
+    }
+    Result<std::optional<FrameRow>> row = std::optional<FrameRow>();
+    if (!is_within_) {
+      is_within_ = true;
+      row = co_await stored_.frame_at(upto_);
+      if (!row.ok()) co_return row.error();
+      const bool has_it = row->has_value() && (*row)->first_lsn <= upto_;
+      if (!has_it || ((*row)->flags & FrameRow::kAudit) == 0) *row = std::nullopt;
+    }
+    if (!row->has_value()) {
+      const LsnInterval older{{}, upto_};
+      row = co_await stored_.last_frame(older, {.flags = FrameRow::kAudit});
+      if (!row.ok()) co_return row.error();
+    }
+    if (row->has_value()) upto_ = {(*row)->first_lsn.value - 1};
+    co_return *row;
+  }
+
+ private:
+  const Snapshot& stored_;
+  std::span<const FrameRow> gathered_;
+  Lsn upto_;
+  bool is_within_ = false;  // upto_ is before a frame's first LSN, or no frame with audits has it
+};
+
+}  // namespace
 
 Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot(Lsn lsn) {
   const Question question(*this);
@@ -30,9 +95,7 @@ Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot(Lsn lsn) {
                                                 static_cast<RunKeeper*>(this));
 }
 
-Task<Status> TimeIndex::visit_pulses(PulseRecord::Step step, Nanos from, Nanos until,
-                                     RecordVisitor& visitor) {
-  const Question question(*this);
+Task<Status> TimeIndex::settle() {
   for (;;) {
     if (behind_) {
       Status known = co_await catch_up(head_);
@@ -40,22 +103,97 @@ Task<Status> TimeIndex::visit_pulses(PulseRecord::Step step, Nanos from, Nanos u
     } else if (making_run_) {
       co_await changed_.wait();
     } else {
-      break;
+      co_return Status();
     }
   }
-  std::vector<FrameRow> gathered = gathered_.frames();
-  std::erase_if(gathered, [&](const FrameRow& row) {
-    if ((row.flags & FrameRow::pulse_flag(step)) == 0) return true;
-    return (row.flags & FrameRow::kPulseOfOtherTime) == 0 &&
-           (row.max_time < from || row.min_time > until);
-  });
+}
+
+Task<Status> TimeIndex::visit_pulses(PulseRecord::Step step, Nanos from, Nanos until,
+                                     RecordVisitor& visitor) {
+  const Question question(*this);
+  Status settled = co_await settle();
+  if (!settled.ok()) co_return settled;
+  std::vector<FrameRow> gathered;
+  for (const FrameRow& row : gathered_.frames()) {
+    const bool may_be_in = (row.flags & FrameRow::kPulseOfOtherTime) != 0 ||
+                           (row.max_time >= from && row.min_time <= until);
+    if ((row.flags & FrameRow::pulse_flag(step)) != 0 && may_be_in) gathered.push_back(row);
+  }
   const auto stored =
       std::make_shared<const Snapshot>(scheduler_, all_runs(), static_cast<RunKeeper*>(this));
   Result<std::vector<FrameRow>> frames = co_await stored->pulse_frames(step, from, until);
   if (!frames.ok()) co_return frames.error();
   frames->insert(frames->end(), gathered.begin(), gathered.end());
   HistoryReader reader(segments_, vault_, stored);
-  co_return co_await reader.visit_all(*std::move(frames), visitor);
+  for (std::size_t begin = 0; begin < frames->size(); begin += kPulseFramesAtOnce) {
+    const std::size_t count = std::min(frames->size() - begin, kPulseFramesAtOnce);
+    const std::span<const FrameRow> rows(frames->data() + begin, count);
+    std::vector<PulseCache::Pulses> pulses;
+    std::vector<FrameRow> unknown;
+    for (const FrameRow& row : rows) {
+      pulses.push_back(pulses_.find(row.last_lsn));
+      if (pulses.back() == nullptr) unknown.push_back(row);
+    }
+    PulsesByFrame read;
+    Status visited = co_await reader.visit_all(unknown, read);
+    if (!visited.ok()) co_return visited;
+    auto next = read.frames.begin();
+    for (std::size_t i = 0; i < count; ++i) {
+      if (pulses[i] == nullptr) {
+        pulses[i] = std::make_shared<const std::vector<PulseRecord>>(*std::move(next++));
+        pulses_.add(rows[i].last_lsn, pulses[i]);
+      }
+      for (const PulseRecord& pulse : *pulses[i])
+        if (pulse.step == step) visitor.on_pulse(pulse);
+    }
+  }
+  co_return Status();
+}
+
+// From the newest frame on that has some.
+Task<Result<TimeIndex::Audits>> TimeIndex::audits_before(Lsn before, std::size_t limit) {
+  const Question question(*this);
+  Status settled = co_await settle();
+  if (!settled.ok()) co_return settled.error();
+  const LsnInterval asked{{}, {std::max<std::uint64_t>(before.value, 1) - 1}};
+  std::vector<FrameRow> gathered;
+  for (const FrameRow& row : gathered_.frames())
+    if ((row.flags & kAuditOrDamage) != 0 && row.first_lsn <= asked.upto) gathered.push_back(row);
+  const auto stored =
+      std::make_shared<const Snapshot>(scheduler_, all_runs(), static_cast<RunKeeper*>(this));
+  AuditFrames frames(*stored, gathered, asked.upto);
+  HistoryReader reader(segments_, vault_, stored);
+  Audits found;
+  for (;;) {
+    Result<std::optional<FrameRow>> row = co_await frames.next();
+    if (!row.ok()) co_return row.error();
+    if (!row->has_value()) break;
+    if (found.records.size() == limit || found.lost.size() == kLostMax) {
+      found.before = {(*row)->last_lsn.value + 1};
+      break;
+    }
+    AuditsOfFrame audits;
+    std::vector<FrameRow> one{**row};
+    Status visited = co_await reader.visit_frames(std::move(one), asked, audits);
+    if (!visited.ok()) {
+      found.lost.push_back(damage_of(**row));
+      found.lost.back().what = visited.error().message;
+    }
+    for (; !audits.records.empty() && found.records.size() < limit; audits.records.pop_back())
+      found.records.push_back(std::move(audits.records.back()));
+    if (audits.records.empty()) continue;
+    found.before = found.records.back().stamp.lsn;
+    break;
+  }
+  LsnInterval told = asked;
+  if (found.before.has_value()) told.after = {found.before->value - 1};
+  Result<std::vector<FrameRow>> control = co_await stored->control_frames(told);
+  if (!control.ok()) co_return control.error();
+  control->insert(control->end(), gathered.begin(), gathered.end());
+  for (const FrameRow& row : *control)
+    if ((row.flags & FrameRow::kDamaged) != 0 && row.last_lsn > told.after)
+      found.lost.push_back(damage_of(row));
+  co_return found;
 }
 
 Task<Result<std::vector<bool>>> TimeIndex::held_data(std::vector<BlockBefore> blocks) {

@@ -120,7 +120,7 @@ TEST(FrameTable, AnswersAsAListOfAllFramesDoes) {
         if (of.last_lsn > interval.after && of.first_lsn <= interval.upto) in.push_back(of);
       }
       ASSERT_EQ(*frames.world.scheduler.run(map.frames_in(interval)), in);
-      const WantedFrame wanted{.flags = random.coin() ? FrameRow::pulse_flag(step) : std::uint8_t{0},
+      const WantedFrame wanted{.flags = random.coin() ? FrameRow::pulse_flag(step) : std::uint16_t{0},
                                .before = time};
       const auto last = std::find_if(frames.all.rbegin(), frames.all.rend(), [&](auto& of) {
         return (wanted.flags == 0 || (of.flags & wanted.flags) != 0) && of.max_time < time &&

@@ -29,6 +29,7 @@ class TimeIndexWorld {
     options.run_entries = run_entries;
     options.fan_out = fan_out;
     options.cache_bytes = (seed % 2 == 0 ? 4 : 1000) * kPageBytes;
+    options.pulse_cache_bytes = seed % 3 == 0 ? 2048 : PulseCache::kDefaultBytes;
   }
   ~TimeIndexWorld() {
     if (machine.journal != nullptr) close_journal();

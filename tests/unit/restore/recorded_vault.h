@@ -170,7 +170,11 @@ class RecordedVault {
     journal_->record_checkpoint(id, stamp, Lsn{stamp.lsn.value - 1}, std::nullopt);
     note(stamp, id, {});
   }
-  void flush() { EXPECT_TRUE(scheduler.run(journal_->flush(sequencer_->last())).ok()); }
+  void flush() { scheduler.run(make_durable()); }
+  Task<void> make_durable() {
+    const Status durable = co_await journal_->flush(sequencer_->last());
+    EXPECT_TRUE(durable.ok());
+  }
   Lsn last() const { return sequencer_->last(); }
 
   // What the model says of a volume at an LSN.
