@@ -147,7 +147,7 @@ json::object status_document(const restore::History& history, const journal::Vau
   return document;
 }
 
-json::object audit_document(const AuditPage& page, AuditWindow window,
+json::object audit_document(const journal::index::TimeIndex::Audits& page, AuditWindow window,
                             const restore::History& history) {
   json::array audits;
   for (const journal::AuditRecord& record : page.records) {

@@ -13,15 +13,16 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <optional>
 #include <vector>
 
+#include "journal/index/time_index.h"
 #include "journal/state.h"
 #include "journal/vault.h"
 #include "journal/verify.h"
 #include "restore/difference.h"
 #include "restore/history.h"
 #include "restore/time_zone.h"
-#include "tools/api/audit_page.h"
 
 namespace tools::api {
 
@@ -63,8 +64,12 @@ boost::json::object status_document(const restore::History& history, const journ
 // GET /api/audit: {"audit": [{"lsn", "time", "time_utc", "actor", "origin", "act", "detail",
 // "status"}], newest first; "before": LSN, absent where there are no older ones; "notices"}. What
 // is lost of the LSNs between `window.before` and "before" is among the notices.
-boost::json::object audit_document(const AuditPage& page, AuditWindow window,
-                                   const restore::History& history);
+struct AuditWindow {
+  std::optional<cdp::Lsn> before{};  // records older than this; none: the newest
+  std::size_t limit = 1000;          // at least 1
+};
+boost::json::object audit_document(const journal::index::TimeIndex::Audits& page,
+                                   AuditWindow window, const restore::History& history);
 // GET /api/volumes/NAME/diff?from=POINT&to=POINT: {"volume", "from": stamp, "to": stamp,
 // "from_size_bytes", "to_size_bytes", "changed_bytes", "extents": [{"offset", "bytes", "becomes":
 // "data" | "zeroes"}], "notices"}

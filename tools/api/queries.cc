@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/api/queries.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "journal/format.h"
@@ -12,10 +13,43 @@ using cdp::Status;
 using cdp::Task;
 using restore::History;
 
+namespace {
+
+History history_of(VaultSource::Newest newest, restore::TimeZone zone) {
+  return {std::move(newest.state),
+          {newest.complete_until, std::move(zone), std::move(newest.lost)}};
+}
+
+// Whether what comes behind the state cannot change what the point means.
+bool decides(const journal::JournalState& state, const restore::Point& point) {
+  switch (point.kind) {
+    case restore::PointKind::kFirst: return true;
+    case restore::PointKind::kNow: return false;
+    case restore::PointKind::kTime: return point.time < state.time;
+    case restore::PointKind::kLsn: return point.lsn <= state.lsn;
+    case restore::PointKind::kMark: return state.marks.contains(point.mark);
+  }
+  return false;
+}
+
+}  // namespace
+
 Task<Result<History>> VaultQueries::history(restore::TimeZone zone) {
   Result<VaultSource::Newest> newest = co_await source_.newest();
   if (!newest.ok()) co_return std::move(newest).error();
-  co_return History{std::move(newest->state), {newest->complete_until, std::move(zone), std::move(newest->lost)}};
+  co_return history_of(*std::move(newest), std::move(zone));
+}
+
+Task<Result<History>> VaultQueries::history_for(restore::TimeZone zone,
+                                                std::vector<restore::Point> points) {
+  Result<VaultSource::Newest> found = co_await source_.durable();
+  const auto is_decided = [&found](const restore::Point& point) {
+    return decides(found->state, point);
+  };
+  if (found.ok() && !found->is_all && !std::all_of(points.begin(), points.end(), is_decided))
+    found = co_await source_.newest();
+  if (!found.ok()) co_return std::move(found).error();
+  co_return history_of(*std::move(found), std::move(zone));
 }
 
 VaultQueries::Document VaultQueries::with_lost(Document document, const History& history) {
@@ -44,7 +78,9 @@ Task<Result<VaultQueries::Document>> VaultQueries::volume(restore::TimeZone zone
 Task<Result<VaultQueries::Document>> VaultQueries::points(restore::TimeZone zone,
                                                           std::string volume,
                                                           std::optional<restore::Point> point) {
-  const Result<History> opened = co_await history(std::move(zone));
+  std::vector<restore::Point> asked;
+  if (point) asked.push_back(*point);
+  const Result<History> opened = co_await history_for(std::move(zone), std::move(asked));
   if (!opened.ok()) co_return opened.error();
   if (!point) {
     const Result<const journal::VolumeState*> found = opened->find_volume(volume);
@@ -63,7 +99,7 @@ Task<Result<VaultQueries::Document>> VaultQueries::timeline(restore::TimeZone zo
                                                             std::string volume,
                                                             TimelineWindow window) {
   const bool is_recorded = source_.records_activity();
-  const Result<History> opened = co_await history(std::move(zone));
+  const Result<History> opened = co_await history_for(std::move(zone), {});
   if (!opened.ok()) co_return opened.error();
   Result<journal::index::TimeIndex*> index = co_await source_.index();
   if (!index.ok()) co_return std::move(index).error();
@@ -73,7 +109,7 @@ Task<Result<VaultQueries::Document>> VaultQueries::timeline(restore::TimeZone zo
 }
 
 Task<Result<VaultQueries::Document>> VaultQueries::status(restore::TimeZone zone) {
-  const Result<History> opened = co_await history(std::move(zone));
+  const Result<History> opened = co_await history_for(std::move(zone), {});
   if (!opened.ok()) co_return opened.error();
   const Result<SegmentTotals> totals = co_await segment_totals();
   if (!totals.ok()) co_return totals.error();
@@ -82,10 +118,13 @@ Task<Result<VaultQueries::Document>> VaultQueries::status(restore::TimeZone zone
 
 Task<Result<VaultQueries::Document>> VaultQueries::audit(restore::TimeZone zone,
                                                          AuditWindow window) {
-  const Result<History> opened = co_await history(std::move(zone));
+  const Result<History> opened = co_await history_for(std::move(zone), {});
   if (!opened.ok()) co_return opened.error();
-  const Result<AuditPage> page =
-      co_await read_audit_page(source_.scheduler(), source_.segments(), source_.vault(), window);
+  Result<journal::index::TimeIndex*> index = co_await source_.index();
+  if (!index.ok()) co_return std::move(index).error();
+  const cdp::Lsn before = window.before.value_or(cdp::Lsn{UINT64_MAX});
+  const Result<journal::index::TimeIndex::Audits> page =
+      co_await (*index)->audits_before(before, std::max<std::size_t>(window.limit, 1));
   if (!page.ok()) co_return page.error();
   co_return audit_document(*page, window, *opened);
 }
@@ -138,7 +177,8 @@ Task<Result<VaultQueries::PointOfVolume>> VaultQueries::open_point(const History
 
 Task<Result<VaultQueries::Document>> VaultQueries::diff(restore::TimeZone zone, std::string volume,
                                                         restore::Point from, restore::Point to) {
-  const Result<History> opened = co_await history(std::move(zone));
+  std::vector<restore::Point> asked{from, to};
+  const Result<History> opened = co_await history_for(std::move(zone), std::move(asked));
   if (!opened.ok()) co_return opened.error();
   std::string id = volume;
   Result<PointOfVolume> one = co_await open_point(*opened, std::move(volume), std::move(from));
@@ -180,7 +220,8 @@ Task<Result<restore::Difference>> VaultQueries::difference_from_now(
 Task<Result<std::unique_ptr<restore::ImageSource>>> VaultQueries::image(restore::TimeZone zone,
                                                                         std::string volume,
                                                                         restore::Point point) {
-  const Result<History> opened = co_await history(std::move(zone));
+  std::vector<restore::Point> asked{point};
+  const Result<History> opened = co_await history_for(std::move(zone), std::move(asked));
   if (!opened.ok()) co_return opened.error();
   Result<PointOfVolume> at = co_await open_point(*opened, std::move(volume), std::move(point));
   if (!at.ok()) co_return std::move(at).error();

@@ -4,8 +4,9 @@
 // made of them; the daemon uses those that need history (its lists of volumes and marks come from
 // its journal's own state).
 //
-// Queries may run side by side, and see what was durable when they began. One scheduler's thread;
-// the source must outlive the tasks.
+// Queries may run side by side, and see what was durable when they began; where a point may lie
+// behind that, what was answered by then is made durable first. One scheduler's thread; the source
+// must outlive the tasks.
 #pragma once
 
 #include <boost/json/object.hpp>
@@ -24,7 +25,6 @@
 #include "restore/difference.h"
 #include "restore/history.h"
 #include "restore/image_source.h"
-#include "tools/api/audit_page.h"
 #include "tools/api/documents.h"
 #include "tools/api/timeline.h"
 
@@ -44,9 +44,12 @@ class VaultSource {
     journal::JournalState state;  // an empty one where nothing was recorded yet
     std::optional<cdp::Nanos> complete_until;
     std::vector<journal::Damage> lost{};  // what could not be read, and the state lacks
+    bool is_all = true;                   // of what was answered; or the last moments are missing
   };
   virtual cdp::Task<cdp::Result<Newest>> newest() = 0;
-  // Covers what `newest` gave before. Lives as long as the source.
+  // What is durable by now, without a wait for the disk.
+  virtual cdp::Task<cdp::Result<Newest>> durable() { return newest(); }
+  // Covers what `newest` or `durable` gave before. Lives as long as the source.
   virtual cdp::Task<cdp::Result<journal::index::TimeIndex*>> index() = 0;
   // Whether an appliance has recorded what happened up to now but for the last seconds; else the
   // changes themselves are looked at.
@@ -80,6 +83,9 @@ class VaultQueries {
 
   // History as of now. `zone` is for the times in sentences.
   cdp::Task<cdp::Result<restore::History>> history(restore::TimeZone zone);
+  // History as far as it is durable, where that decides what the points mean; else as of now.
+  cdp::Task<cdp::Result<restore::History>> history_for(restore::TimeZone zone,
+                                                       std::vector<restore::Point> points);
   // A volume at a point, ready to be read.
   struct PointOfVolume {
     restore::ResolvedPoint point;

@@ -211,6 +211,13 @@ Task<Result<api::VaultSource::Newest>> Appliance::newest() {
   co_return newest;
 }
 
+Task<Result<api::VaultSource::Newest>> Appliance::durable() {
+  Newest durable{journal_->durable_state(), {}};
+  durable.is_all = durable.state.lsn >= sequencer_.last();
+  if (durable.is_all) durable.complete_until = clock_.realtime();
+  co_return durable;
+}
+
 Task<Result<journal::index::TimeIndex*>> Appliance::index() { co_return index_.get(); }
 
 bool Appliance::records_activity() const { return pulses_ && pulses_->is_up_to_date(); }

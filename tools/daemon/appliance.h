@@ -110,6 +110,8 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   cdp::Task<cdp::Status> record_user(journal::UserRecord record);
   cdp::Task<cdp::Status> record_token(journal::TokenRecord record);
   cdp::Task<cdp::Status> record_audit(journal::AuditRecord record, bool make_durable);
+  // All audits that were recorded before the call are durable when it returns.
+  cdp::Task<cdp::Status> make_audits_durable();
   // Everything answered before the call is durable when it returns.
   cdp::Task<cdp::Status> make_durable();
 
@@ -138,6 +140,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   const journal::Vault& vault() override { return journal_->vault(); }
   std::shared_ptr<journal::BlockReader> blocks() override { return blocks_; }
   cdp::Task<cdp::Result<Newest>> newest() override;
+  cdp::Task<cdp::Result<Newest>> durable() override;
   cdp::Task<cdp::Result<journal::index::TimeIndex*>> index() override;
   bool records_activity() const override;
 
@@ -186,6 +189,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   Host& host_;
   ApplianceOptions options_;
   cdp::Sequencer sequencer_;
+  cdp::Lsn last_audit_;
   cdp::PagePool write_pages_;
   cdp::PagePool read_pages_;
   cdp::PagePool hydration_pages_;

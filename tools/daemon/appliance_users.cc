@@ -30,8 +30,15 @@ Task<Status> Appliance::record_audit(journal::AuditRecord record, bool make_dura
   const cdp::Stamp stamp = sequencer_.next();
   record.stamp = stamp;
   Status recorded = journal_->record_audit(std::move(record));
+  if (recorded) last_audit_ = stamp.lsn;
   if (recorded && make_durable) recorded = co_await journal_->flush(stamp.lsn);
   co_return recorded;
+}
+
+Task<Status> Appliance::make_audits_durable() {
+  Status durable;
+  if (journal_->durable_state().lsn < last_audit_) durable = co_await journal_->flush(last_audit_);
+  co_return durable;
 }
 
 }  // namespace tools

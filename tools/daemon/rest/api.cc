@@ -340,7 +340,6 @@ Task<Api::Answer> Api::get_readiness(Call) {
 }
 
 Task<Result<Api::Document>> Api::status_document(restore::TimeZone zone) {
-  const Document journal = journal_document();  // before we flush it ourselves
   Result<Document> document = co_await queries_.status(std::move(zone));
   if (!document) co_return std::move(document).error();
   json::array volumes;
@@ -350,7 +349,7 @@ Task<Result<Api::Document>> Api::status_document(restore::TimeZone zone) {
   json::array alerts;
   for (const Alert& alert : appliance_.alerts()) alerts.emplace_back(alert.message);
   (*document)["volumes"] = std::move(volumes);
-  (*document)["journal"] = journal;
+  (*document)["journal"] = journal_document();
   (*document)["index"] = index_document();
   (*document)["alerts"] = std::move(alerts);
   (*document)["server"] = json::object{{"version", HINDSIGHT_VERSION},

@@ -230,7 +230,7 @@ Task<Api::Answer> Api::get_audit(Call call) {
   const Result<std::size_t> limit = limit_of(call.arguments, kAuditPage);
   if (!limit) co_return limit.error();
   window.limit = *limit;
-  Status durable = co_await appliance_.make_durable();
+  Status durable = co_await appliance_.make_audits_durable();
   if (!durable) co_return std::move(durable).error();
   Result<Document> document = co_await queries_.audit(std::move(call.zone), window);
   if (!document) co_return std::move(document).error();
