@@ -169,35 +169,37 @@ Task<Status> HistoryReader::visit_frame(FrameRow row, LsnInterval interval,
 }
 
 Task<Status> HistoryReader::visit_all(std::vector<FrameRow> frames, RecordVisitor& visitor) {
+  Status all;
   std::vector<Window> windows(std::min(frames.size(), kReadsAtOnce));
   std::vector<Status> results(windows.size());
   for (std::size_t from = 0; from < frames.size();) {
     const std::uint32_t segment = frames[from].segment;
-    Result<cdp::Disk*> disk = co_await disk_of(segment);
-    if (!disk.ok()) co_return disk.error();
+    const Result<cdp::Disk*> disk = co_await disk_of(segment);
     std::size_t count = 0;
     cdp::TaskGroup reads(snapshot_->scheduler());
     for (; count < windows.size() && from + count < frames.size(); ++count) {
       const FrameRow& row = frames[from + count];
       if (row.segment != segment) break;
-      if ((row.flags & FrameRow::kDamaged) != 0) continue;
+      results[count] = disk.ok() ? Status() : Status(disk.error());
+      if (!disk.ok() || (row.flags & FrameRow::kDamaged) != 0) continue;
       reads.spawn(put(read_window(**disk, row, windows[count]), results[count]));
     }
     co_await reads.join();
     for (std::size_t i = 0; i < count; ++i) {
       const FrameRow& row = frames[from + i];
-      if ((row.flags & FrameRow::kDamaged) != 0) {
-        visitor.on_damage(damage_of(row));
-        continue;
-      }
-      if (!results[i].ok()) co_return results[i];
-      visitor.on_frame(windows[i].header.info());
-      Status visited = visit_window(windows[i], {{}, row.last_lsn}, visitor);
-      if (!visited.ok()) co_return visited;
+      const bool is_damaged = (row.flags & FrameRow::kDamaged) != 0;
+      const bool is_read = !is_damaged && results[i].ok();
+      visitor.on_frame(is_read ? windows[i].header.info() : info_of(row));
+      if (is_read) results[i] = visit_window(windows[i], {{}, row.last_lsn}, visitor);
+      if (is_read && results[i].ok()) continue;
+      Damage damage = damage_of(row);
+      if (!results[i].ok()) damage.what = results[i].error().message;
+      if (all.ok()) all = results[i];
+      visitor.on_damage(damage);
     }
     from += count;
   }
-  co_return Status();
+  co_return all;
 }
 
 Task<Status> HistoryReader::read_window(cdp::Disk& disk, FrameRow row, Window& window) {

@@ -38,8 +38,10 @@ class HistoryReader {
   // Shows what of the frames lies in the interval, until done().
   Task<Status> visit_frames(std::vector<FrameRow> frames, LsnInterval interval,
                             RecordVisitor& visitor);
-  // Shows all of the frames, and reads many of them at once: of on_frame() no answer is heeded, and
-  // done() ends nothing.
+  // Shows all of the frames, and reads many of them at once: of each on_frame(), and where not all of
+  // it can be read on_damage() behind that. No answer of on_frame() is heeded, and done() ends
+  // nothing. Fails, after all, with the first of what could not be read and was not known to be
+  // damaged.
   Task<Status> visit_all(std::vector<FrameRow> frames, RecordVisitor& visitor);
 
  private:

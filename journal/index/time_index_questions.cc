@@ -5,6 +5,7 @@
 #include <bitset>
 #include <map>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "journal/index/filter.h"
@@ -16,26 +17,35 @@ namespace {
 
 // Frames of which the pulses are held at once, beside those in the cache.
 constexpr std::size_t kPulseFramesAtOnce = 4096;
+constexpr std::size_t kAuditFramesAtOnce = 32;
 // Frames that cannot be read, after which an answer ends.
 constexpr std::size_t kLostMax = 64;
 constexpr std::uint16_t kAuditOrDamage = FrameRow::kAudit | FrameRow::kDamaged;
 
-class PulsesByFrame final : public RecordVisitor {
+// What frames have of pulses, or of audits, by frame.
+template <typename Record>
+class RecordsByFrame final : public RecordVisitor {
  public:
+  struct Frame {
+    std::vector<Record> records{};  // oldest first
+    std::optional<Damage> damage{};
+  };
+
   bool on_frame(const FrameInfo&) override {
     frames.emplace_back();
     return true;
   }
-  void on_pulse(const PulseRecord& pulse) override { frames.back().push_back(pulse); }
+  void on_pulse(const PulseRecord& pulse) override { add(pulse); }
+  void on_audit(const AuditRecord& audit) override { add(audit); }
+  void on_damage(const Damage& damage) override { frames.back().damage = damage; }
 
-  std::vector<std::vector<PulseRecord>> frames;
-};
+  std::vector<Frame> frames;
 
-class AuditsOfFrame final : public RecordVisitor {
- public:
-  void on_audit(const AuditRecord& audit) override { records.push_back(audit); }
-
-  std::vector<AuditRecord> records;  // oldest first
+ private:
+  template <typename Of>
+  void add(const Of& record) {
+    if constexpr (std::is_same_v<Of, Record>) frames.back().records.push_back(record);
+  }
 };
 
 // The frames that have AUDIT records and an LSN up to `upto`, newest first: of those that are
@@ -134,13 +144,13 @@ Task<Status> TimeIndex::visit_pulses(PulseRecord::Step step, Nanos from, Nanos u
       pulses.push_back(pulses_.find(row.last_lsn));
       if (pulses.back() == nullptr) unknown.push_back(row);
     }
-    PulsesByFrame read;
-    Status visited = co_await reader.visit_all(unknown, read);
+    RecordsByFrame<PulseRecord> read;
+    Status visited = co_await reader.visit_all(std::move(unknown), read);
     if (!visited.ok()) co_return visited;
     auto next = read.frames.begin();
     for (std::size_t i = 0; i < count; ++i) {
       if (pulses[i] == nullptr) {
-        pulses[i] = std::make_shared<const std::vector<PulseRecord>>(*std::move(next++));
+        pulses[i] = std::make_shared<const std::vector<PulseRecord>>(std::move(next++->records));
         pulses_.add(rows[i].last_lsn, pulses[i]);
       }
       for (const PulseRecord& pulse : *pulses[i])
@@ -164,26 +174,30 @@ Task<Result<TimeIndex::Audits>> TimeIndex::audits_before(Lsn before, std::size_t
   AuditFrames frames(*stored, gathered, asked.upto);
   HistoryReader reader(segments_, vault_, stored);
   Audits found;
-  for (;;) {
-    Result<std::optional<FrameRow>> row = co_await frames.next();
-    if (!row.ok()) co_return row.error();
-    if (!row->has_value()) break;
-    if (found.records.size() == limit || found.lost.size() == kLostMax) {
-      found.before = {(*row)->last_lsn.value + 1};
-      break;
+  for (bool is_end = false; !is_end && !found.before.has_value();) {
+    std::vector<FrameRow> rows;
+    const std::size_t wanted = std::min(kAuditFramesAtOnce, limit - found.records.size() + 1);
+    while (!is_end && rows.size() < wanted) {
+      Result<std::optional<FrameRow>> row = co_await frames.next();
+      if (!row.ok()) co_return row.error();
+      is_end = !row->has_value();
+      if (!is_end) rows.push_back(**row);
     }
-    AuditsOfFrame audits;
-    std::vector<FrameRow> one{**row};
-    Status visited = co_await reader.visit_frames(std::move(one), asked, audits);
-    if (!visited.ok()) {
-      found.lost.push_back(damage_of(**row));
-      found.lost.back().what = visited.error().message;
+    RecordsByFrame<AuditRecord> read;
+    static_cast<void>(co_await reader.visit_all(rows, read));  // the damage tells
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      auto& [audits, damage] = read.frames[i];
+      if (found.records.size() == limit || found.lost.size() == kLostMax) {
+        found.before = {rows[i].last_lsn.value + 1};
+      } else {
+        if (damage.has_value()) found.lost.push_back(*std::move(damage));
+        std::erase_if(audits, [asked](const AuditRecord& of) { return of.stamp.lsn > asked.upto; });
+        for (; !audits.empty() && found.records.size() < limit; audits.pop_back())
+          found.records.push_back(std::move(audits.back()));
+        if (!audits.empty()) found.before = found.records.back().stamp.lsn;
+      }
+      if (found.before.has_value()) break;
     }
-    for (; !audits.records.empty() && found.records.size() < limit; audits.records.pop_back())
-      found.records.push_back(std::move(audits.records.back()));
-    if (audits.records.empty()) continue;
-    found.before = found.records.back().stamp.lsn;
-    break;
   }
   LsnInterval told = asked;
   if (found.before.has_value()) told.after = {found.before->value - 1};
