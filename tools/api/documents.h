@@ -53,7 +53,8 @@ boost::json::object mark_document(const journal::MarkRecord& mark,
 // By LSN; those of one volume, which are those of all volumes too, or all.
 std::vector<const journal::MarkRecord*> marks_by_lsn(const journal::JournalState& state,
                                                      const journal::VolumeState* volume);
-// Part of GET /api/status: {"vault": {"id", "format_version", "created"}, "history": {"newest":
+// Part of GET /api/status: {"vault": {"id", "format_version", "created", and added to it where it
+// is known: "free_bytes"}, "history": {"newest":
 // stamp, "segments", "bytes", "crashes"}, "volumes": [volume]}
 struct SegmentTotals {
   std::uint64_t segments = 0;

@@ -113,7 +113,10 @@ Task<Result<VaultQueries::Document>> VaultQueries::status(restore::TimeZone zone
   if (!opened.ok()) co_return opened.error();
   const Result<SegmentTotals> totals = co_await segment_totals();
   if (!totals.ok()) co_return totals.error();
-  co_return with_lost(status_document(*opened, source_.vault(), *totals), *opened);
+  Document document = status_document(*opened, source_.vault(), *totals);
+  const Result<std::uint64_t> free = co_await source_.segments().free_bytes();
+  if (free.ok()) document["vault"].as_object()["free_bytes"] = *free;
+  co_return with_lost(std::move(document), *opened);
 }
 
 Task<Result<VaultQueries::Document>> VaultQueries::audit(restore::TimeZone zone,

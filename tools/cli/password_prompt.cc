@@ -81,8 +81,9 @@ Result<std::string> ask_secret(const std::string& what) {
   std::string prompt = what;
   prompt[0] =
       static_cast<char>(prompt[0] >= 'a' && prompt[0] <= 'z' ? prompt[0] - 'a' + 'A' : prompt[0]);
-  std::fprintf(stderr, "%s: ", prompt.c_str());
+  // In this order: what is typed from the prompt on is neither shown nor dropped.
   const HiddenTyping hidden;
+  std::fprintf(stderr, "%s: ", prompt.c_str());
   return read_line(what);
 }
 

@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "tools/web/page.h"
+
 namespace tools {
 namespace {
 
@@ -144,7 +146,11 @@ Status FrontEnds::open_http() {
     metrics_ = *std::move(metrics);
   }
   if (!configuration_.http_listen.empty()) {
-    OpenedHttp network = open_network(answer);
+    const HttpServer::Handler answer_browsers = [this](HttpRequest request) -> Task<HttpResponse> {
+      if (std::optional<HttpResponse> page = page_response(request)) co_return *std::move(page);
+      co_return co_await api_->answer(std::move(request));
+    };
+    OpenedHttp network = open_network(answer_browsers);
     if (!network) return std::move(network).error();
     network_ = *std::move(network);
   }

@@ -66,6 +66,7 @@ Api::Handler Api::handler_of(const Operation& operation) {
       {"getJob", &Api::get_job},
       {"cancelJob", &Api::cancel_job},
       {"testAlert", &Api::test_alert},
+      {"getSetUp", &Api::get_set_up},
       {"setUp", &Api::set_up},
       {"signIn", &Api::sign_in},
       {"getSession", &Api::get_session},

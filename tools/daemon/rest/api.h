@@ -97,6 +97,7 @@ class Api {
   cdp::Task<Answer> get_job(Call call);
   cdp::Task<Answer> cancel_job(Call call);
   cdp::Task<Answer> test_alert(Call call);
+  cdp::Task<Answer> get_set_up(Call call);
   cdp::Task<Answer> set_up(Call call);
   cdp::Task<Answer> sign_in(Call call);
   cdp::Task<Answer> get_session(Call call);

@@ -95,6 +95,10 @@ Api::Document Api::session_document(const Call& call) {
   return document;
 }
 
+Task<Api::Answer> Api::get_set_up(Call) {
+  co_return json_response({{"first_start", access_.first_start_code().has_value()}});
+}
+
 Task<Api::Answer> Api::set_up(Call call) {
   const Arguments& arguments = call.arguments;
   Result<journal::UserRecord> made = co_await access_.set_up(

@@ -48,6 +48,7 @@ struct HttpRequest {
     std::string origin;
     std::string fetch_site;  // Sec-Fetch-Site
     std::string idempotency_key;
+    std::string accept_encoding;
   } header;
   HttpPeer peer;
 };
@@ -67,6 +68,10 @@ struct HttpResponse {
   unsigned status = 200;
   std::string problem{};  // what went wrong, for the log; the body has it too
   std::string content_type = "application/json";
+  std::string content_encoding{};
+  std::string cache_control = "no-store";
+  std::string varies_by{};  // the request's fields that decide what the body is
+  std::string content_security_policy = "default-src 'none'; frame-ancestors 'none'";
   std::string body;
   std::string allow;       // the methods that there are, where the one that was asked for is not
   std::string location{};  // of what was made, or is being done

@@ -71,6 +71,7 @@ RequestReader::Refusal RequestReader::take_head(std::string_view head) {
   header_.origin = wire[http::field::origin];
   header_.fetch_site = wire["Sec-Fetch-Site"];
   header_.idempotency_key = wire["Idempotency-Key"];
+  header_.accept_encoding = wire[http::field::accept_encoding];
   keeps_alive_ = wire.keep_alive();
   parser_->wire.eager(true);
   return {};
@@ -151,7 +152,11 @@ std::string response_head(const HttpResponse& response, const ResponseFraming& f
                      std::string_view{reason.data(), reason.size()});
   add("Content-Type", response.content_type);
   add("X-Request-Id", framing.request_id);
-  add("Cache-Control", "no-store");
+  add("Content-Encoding", response.content_encoding);
+  add("Cache-Control", response.cache_control);
+  add("Vary", response.varies_by);
+  add("Content-Security-Policy", response.content_security_policy);
+  add("Referrer-Policy", "no-referrer");
   add("X-Content-Type-Options", "nosniff");
   if (framing.is_encrypted) add("Strict-Transport-Security", "max-age=31536000");
   add("Allow", response.allow);

@@ -246,6 +246,12 @@ std::vector<Operation> operations_of_access() {
   Parameter new_password = password;
   new_password.required = false;
   return {
+      {.method = "GET",
+       .path = "/api/setup",
+       .id = "getSetUp",
+       .meaning = "Whether the first user is still to be made",
+       .answer = "SetUp",
+       .needs = kAnybody},
       {.method = "POST",
        .path = "/api/setup",
        .id = "setUp",
