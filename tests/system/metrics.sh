@@ -98,6 +98,19 @@ grep -ohE 'hindsight_[a-z_]+' "$monitoring/hindsight.rules.yml" <(jq -r '.panels
 sed -n 's/^\(hindsight_[a-z_]*\).*/\1/p' "$work/metrics" | sort -u >"$work/there"
 missing=$(comm -23 "$work/asked" "$work/there")
 [ -z "$missing" ] || fail "there is no $missing"
+# What a storage administrator asks first: latencies, bytes, errors, what a crash would lose, what waits, how
+# much is kept and for how long, whether something is fenced.
+for name in volume_request_duration_seconds_bucket volume_request_duration_seconds_count volume_request_bytes_total \
+  volume_request_errors_total volume_dirty_bytes volume_up volume_fenced recovery_point_lag_seconds recorder_queued_bytes \
+  journal_client_bytes_total journal_unique_bytes_total journal_stored_bytes_total journal_appended_bytes_total \
+  journal_fenced journal_out_of_space vault_used_bytes vault_free_bytes history_oldest_timestamp_seconds \
+  history_newest_timestamp_seconds; do
+  grep -qx "hindsight_$name" "$work/there" || fail "there is no hindsight_$name"
+done
+for title in "Time to full" "Age of the chain's head" "History held"; do
+  jq -e --arg title "$title" 'any(.panels[]; .title == $title)' "$monitoring/grafana-dashboard.json" >/dev/null ||
+    fail "the dashboard does not show: $title"
+done
 
 say "nothing else is to be had there"
 assert_equal ok "$(get /healthz)" "/healthz"

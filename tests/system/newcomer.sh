@@ -15,8 +15,8 @@ disk=
 moment=
 replacements() {
   printf '%s\t%s\n' \
-    "/dev/disk/by-label/vault" "$vault_disk" `# nobody makes that link here` \
     "/dev/loop0" "$disk" `# as losetup has printed it` \
+    "/dev/disk/by-label/vault" "$vault_disk" `# nobody makes that link here; it may be a /dev/loop0` \
     '"5 minutes ago"' "$moment" `# the test does not wait for so long`
 }
 # What is not run: the BEGINNING of a command, and why.
@@ -175,7 +175,7 @@ waits_for() { # MACHINE COMMAND...
     on_machine "$1" "${@:2}" >/dev/null 2>&1 && return 0
     sleep 0.1
   done
-  fail "on $1, '${*:2}' does not come true"
+  fail "on $1, '${*:2}' does not come true: $(cat "$work/said")"
 }
 # A disk of its own for a machine's vault.
 new_vault_disk() {
@@ -233,7 +233,7 @@ sleep 1.1
 say "bob destroys it, and brings it back"
 on_machine db1 bash -c 'rm /mnt/orders && dd if=/dev/urandom of=/mnt/noise bs=1M count=16 status=none && sync'
 block db1 "sudo umount /mnt"
-attach_again() { block db1 "sudo mkdir -p /run/shop" "sudo mkdir" "sudo mkfs.ext4"; block db1 "sudo mkdir -p /run/shop" "sudo mount"; }
+attach_again() { block db1 "sudo mkdir -p /run/shop" "sudo nbdfuse" "sudo mkfs.ext4"; block db1 "sudo mkdir -p /run/shop" "sudo mount"; }
 detach() { block db1 "sudo umount /mnt" "sudo umount" "hindsight login"; }
 attach_again
 assert_equal "$digest" "$(digest_on_db1)" "the file that was destroyed, after the rollback"
