@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The appliance as it is, by /api/events. While nothing comes, what is shown is old, and the page says since when.
+import { api, ask, type Schemas } from '../api/client';
+import { session } from './session/session.svelte';
+
+export type Job = Schemas['Job'];
+export type Status = Schemas['Status'];
+export type Volume = Schemas['Volume'];
+export type Connection = 'connecting' | 'live' | 'broken';
+
+const kRetryMillis = 2000;
+// The daemon says something every 15 s; EventSource does not tell a page of comments, so that a silent stream is asked
+// about by a request of its own.
+const kSilentMillis = 20_000;
+
+class Live {
+  status = $state.raw<Status>();
+  // The newest first.
+  jobs = $state.raw<Job[]>([]);
+  connection = $state<Connection>('connecting');
+  // When something was last known to be true.
+  heardAt = $state(0);
+  #source: EventSource | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #watch: ReturnType<typeof setInterval> | undefined;
+  #jobListeners = new Set<(job: Job) => void>();
+
+  start(): void {
+    this.stop();
+    this.connection = 'connecting';
+    this.#open();
+    this.#watch = setInterval(() => void this.#lookAfter(), kSilentMillis / 4);
+  }
+
+  stop(): void {
+    this.#source?.close();
+    this.#source = undefined;
+    clearTimeout(this.#retry);
+    clearInterval(this.#watch);
+  }
+
+  // Also what another user's session must not see.
+  forget(): void {
+    this.stop();
+    this.status = undefined;
+    this.jobs = [];
+  }
+
+  onJob(listener: (job: Job) => void): () => void {
+    this.#jobListeners.add(listener);
+    return () => this.#jobListeners.delete(listener);
+  }
+
+  takeJob(job: Job): void {
+    const others = this.jobs.filter((known) => known.id !== job.id);
+    this.jobs = [...others, job].sort((a, b) => b.id - a.id).slice(0, 200);
+    for (const listener of this.#jobListeners) listener(job);
+  }
+
+  // What was just changed by this page is known at once, not at the next event.
+  async refresh(): Promise<void> {
+    this.#take(await ask(api.GET('/api/status')));
+  }
+
+  #take(status: Status): void {
+    this.status = status;
+    this.heardAt = Date.now();
+  }
+
+  #open(): void {
+    const source = new EventSource('/api/events');
+    this.#source = source;
+    source.addEventListener('status', (event) => {
+      this.#take(JSON.parse((event as MessageEvent<string>).data) as Status);
+      this.connection = 'live';
+    });
+    source.addEventListener('job', (event) => {
+      this.takeJob(JSON.parse((event as MessageEvent<string>).data) as Job);
+    });
+    source.addEventListener('open', () => {
+      this.heardAt = Date.now();
+      void this.#listJobs();
+    });
+    source.addEventListener('error', () => this.#broke(source));
+  }
+
+  // EventSource tries again by itself after a lost connection, but not after an answer that is no stream.
+  #broke(source: EventSource): void {
+    if (source !== this.#source) return;
+    this.connection = 'broken';
+    source.close();
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => void this.#again(), kRetryMillis);
+  }
+
+  async #again(): Promise<void> {
+    // Says, too, whether it is the session that has ended.
+    await session.begin();
+    if (session.current === undefined && !session.problem) return;
+    if (session.problem) this.#retry = setTimeout(() => void this.#again(), kRetryMillis);
+    else this.#open();
+  }
+
+  async #lookAfter(): Promise<void> {
+    if (this.connection !== 'live' || Date.now() - this.heardAt < kSilentMillis) return;
+    try {
+      await this.refresh();
+    } catch {
+      if (this.#source) this.#broke(this.#source);
+    }
+  }
+
+  async #listJobs(): Promise<void> {
+    try {
+      const { jobs } = await ask(api.GET('/api/jobs', { params: { query: { limit: 100 } } }));
+      const newer = this.jobs.filter((job) => !jobs.some((listed) => listed.id === job.id));
+      this.jobs = [...newer, ...jobs].sort((a, b) => b.id - a.id);
+    } catch {
+      // The next connection asks again.
+    }
+  }
+}
+
+export const live = new Live();
