@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A request that is sent again because its answer was lost is done once: the same content has the same Idempotency-Key.
+export class OnceKey {
+  #content = '';
+  #key = '';
+
+  header(body: unknown): { 'Idempotency-Key': string } {
+    const content = JSON.stringify(body);
+    if (content !== this.#content || this.#key === '') {
+      this.#content = content;
+      this.#key = crypto.randomUUID();
+    }
+    return { 'Idempotency-Key': this.#key };
+  }
+
+  // What was done is not to be answered from memory when it is wanted a second time.
+  done(): void {
+    this.#key = '';
+  }
+}

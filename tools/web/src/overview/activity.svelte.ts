@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What volumes wrote in the last hour, by their timelines: asked for those that are in sight, and again each minute.
+import { api, ask, type Schemas } from '../api/client';
+import { Queue } from '../app/queue';
+
+const kSpanMillis = 3_600_000;
+const kStepSeconds = 60;
+const kFreshMillis = 60_000;
+const kAtOnce = 4;
+const kKept = 500;
+
+export type Activity = {
+  times: number[];
+  bytes: number[];
+  // Of the newest whole step.
+  bytesPerSecond: number;
+  events: Schemas['TimelineEvent'][];
+};
+
+export function activityOf(timeline: Schemas['Timeline'], nowMillis: number): Activity {
+  const last = Math.floor(nowMillis / 1000 / kStepSeconds);
+  const first = last - kSpanMillis / 1000 / kStepSeconds;
+  const written = new Map<number, number>();
+  for (const step of timeline.steps) {
+    const at = Math.round(Date.parse(step.begin) / 1000 / kStepSeconds);
+    written.set(at, step.written_bytes + step.zeroed_bytes);
+  }
+  const times: number[] = [];
+  const bytes: number[] = [];
+  for (let at = first; at <= last; at += 1) {
+    times.push(at * kStepSeconds);
+    bytes.push(written.get(at) ?? 0);
+  }
+  return { times, bytes, bytesPerSecond: (written.get(last - 1) ?? 0) / kStepSeconds, events: timeline.events };
+}
+
+export class Activities {
+  // Replaced as a whole, so that rows take note.
+  known = $state.raw(new Map<string, Activity>());
+  #askedAt = new Map<string, number>();
+  #queue = new Queue(kAtOnce);
+  #wanted = new Set<string>();
+
+  want(ids: readonly string[]): void {
+    this.#wanted = new Set(ids);
+    const now = Date.now();
+    for (const id of ids) {
+      if (now - (this.#askedAt.get(id) ?? 0) < kFreshMillis) continue;
+      this.#askedAt.set(id, now);
+      void this.#queue.run(() => this.#ask(id));
+    }
+  }
+
+  async #ask(id: string): Promise<void> {
+    // Scrolled or paged away meanwhile.
+    if (!this.#wanted.has(id)) {
+      this.#askedAt.delete(id);
+      return;
+    }
+    const now = Date.now();
+    const query = { since: new Date(now - kSpanMillis).toISOString(), until: 'now', step: kStepSeconds };
+    try {
+      const timeline = await ask(api.GET('/api/volumes/{volume}/timeline', { params: { path: { volume: `id:${id}` }, query } }));
+      const known = new Map(this.known);
+      known.delete(id);
+      known.set(id, activityOf(timeline, now));
+      for (const oldest of known.keys()) {
+        if (known.size <= kKept) break;
+        known.delete(oldest);
+      }
+      this.known = known;
+    } catch {
+      this.#askedAt.delete(id);
+    }
+  }
+}
