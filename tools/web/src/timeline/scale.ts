@@ -19,9 +19,9 @@ export function scaleTop(bytesMax: number): number {
   return 4 ** Math.ceil(Math.log2(bytesMax) / 2);
 }
 
-// Where lines are: powers of 1024 below the top.
+// Where lines are: powers of 32 below the top, from 32 KiB on.
 export function scaleLines(top: number): number[] {
   const lines: number[] = [];
-  for (let bytes = 1 << 20; bytes < top; bytes *= 1024) lines.push(bytes);
+  for (let bytes = 32 << 10; bytes < top; bytes *= 32) lines.push(bytes);
   return lines;
 }
