@@ -39,6 +39,7 @@ export const t = messages(
     required: 'Needed',
     working: 'Working',
     chart: 'Bytes written over time',
+    refresh: 'Refresh',
   },
   {
     copy: '复制',
@@ -76,5 +77,6 @@ export const t = messages(
     required: '必填',
     working: '正在处理',
     chart: '写入字节随时间的变化',
+    refresh: '刷新',
   },
 );

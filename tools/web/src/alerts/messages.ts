@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import { messages } from '../app/i18n/messages.svelte';
+
+export const t = messages(
+  {
+    title: 'Alerts',
+    help: 'What an operator has to know now, the gravest first.',
+    now: 'Now',
+    none: 'Nothing is wrong',
+    noneHelp: 'Every volume is served, and nothing that was promised is in doubt.',
+    history: 'What there was',
+    historyHelp: 'Alerts that began, lasted another hour, or are over, from the audit.',
+    historyNone: 'There was no alert in the audit that was looked at',
+    time: 'Time',
+    state: 'State',
+    message: 'Alert',
+    firing: 'Firing',
+    resolved: 'Over',
+    test: 'Test the webhook',
+    testOperators: 'This wants the role operator',
+    told: 'The webhook has been told',
+  },
+  {
+    title: '告警',
+    help: '操作员现在必须了解的情况，最严重的在前。',
+    now: '当前',
+    none: '一切正常',
+    noneHelp: '所有卷都在提供服务，所有承诺均未受影响。',
+    history: '历史告警',
+    historyHelp: '来自审计：开始的、又持续了一小时的和已结束的告警。',
+    historyNone: '已查看的审计中没有告警',
+    time: '时间',
+    state: '状态',
+    message: '告警',
+    firing: '触发',
+    resolved: '已结束',
+    test: '测试 Webhook',
+    testOperators: '需要 operator 角色',
+    told: '已通知 Webhook',
+  },
+);

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Job } from '../app/live.svelte';
+import { bytes, clock, duration, millisOf } from '../app/time/index.svelte';
+import type { Tone } from '../ui/tone';
+import { t } from './messages';
+
+export type Outcome = { text: string; tone: Tone };
+
+export function outcomeOf(job: Job): Outcome {
+  switch (job.state) {
+    case 'running':
+      return { text: job.is_being_cancelled === true ? t('cancelling') : t('running'), tone: 'info' };
+    case 'done':
+      if (job.verification?.ok === false) return { text: t('problemsFound'), tone: 'danger' };
+      return { text: t('done'), tone: 'ok' };
+    case 'failed':
+      return { text: t('failed'), tone: 'danger' };
+    case 'cancelled':
+      return { text: t('cancelled'), tone: 'neutral' };
+    case 'interrupted':
+      return { text: t('interrupted'), tone: 'warning' };
+  }
+}
+
+export const kindText = (job: Job): string => t(job.kind);
+
+export function percentOf(job: Job): number | undefined {
+  if (job.total_bytes === undefined || job.total_bytes === 0) return undefined;
+  return Math.min(100, (100 * job.done_bytes) / job.total_bytes);
+}
+
+export function progressText(job: Job): string {
+  const done = bytes(job.done_bytes);
+  const parts = [job.total_bytes === undefined ? t('soFar', { done }) : t('ofTotal', { done, total: bytes(job.total_bytes) })];
+  if (job.state === 'running') {
+    if (job.bytes_per_second) parts.push(t('rate', { rate: bytes(job.bytes_per_second) }));
+    if (job.seconds_left !== undefined) parts.push(t('left', { span: duration(job.seconds_left * 1000) }));
+  }
+  return parts.join(', ');
+}
+
+export function spanMillis(job: Job): number {
+  return Math.max(0, (job.ended === undefined ? clock.now : millisOf(job.ended)) - millisOf(job.began));
+}
