@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How much room the vault has, and when it will have none.
+export type Capacity = { usedBytes: number; freeBytes: number };
+
+// Of the text format of Prometheus, the samples that have no labels.
+export function capacityOf(metrics: string): Capacity | undefined {
+  const value = (name: string) => {
+    const found = new RegExp(`^${name} (\\S+)`, 'm').exec(metrics)?.[1];
+    return found === undefined ? undefined : Number(found);
+  };
+  const usedBytes = value('hindsight_vault_used_bytes');
+  const freeBytes = value('hindsight_vault_free_bytes');
+  return usedBytes === undefined || freeBytes === undefined ? undefined : { usedBytes, freeBytes };
+}
+
+export type Day = { begin: number; bytes: number };
+export type Growth = { days: Day[]; bytesPerDay: number; daysMeasured: number };
+
+const kDayMillis = 86_400_000;
+const kDaysForRate = 7;
+
+// `stored` is what was stored from moments on; days without any are there, too. The rate is that of the last week, or of
+// what history there is.
+export function growthOf(stored: readonly Day[], sinceMillis: number, nowMillis: number, days: number): Growth {
+  const dayOf = (millis: number) => Math.floor(millis / kDayMillis);
+  const sums = new Map<number, number>();
+  for (const { begin, bytes } of stored) sums.set(dayOf(begin), (sums.get(dayOf(begin)) ?? 0) + bytes);
+  const last = dayOf(nowMillis);
+  const all: Day[] = [];
+  for (let day = last - days + 1; day <= last; day += 1) all.push({ begin: day * kDayMillis, bytes: sums.get(day) ?? 0 });
+  const recent = all.slice(-kDaysForRate);
+  const spanMillis = Math.min(nowMillis - Math.max(sinceMillis, recent[0]?.begin ?? sinceMillis), kDaysForRate * kDayMillis);
+  const total = recent.reduce((sum, day) => sum + day.bytes, 0);
+  const daysMeasured = spanMillis / kDayMillis;
+  return { days: all, bytesPerDay: spanMillis <= 0 ? 0 : total / daysMeasured, daysMeasured };
+}
+
+export function fullInMillis(freeBytes: number, bytesPerDay: number): number | undefined {
+  return bytesPerDay <= 0 ? undefined : (freeBytes / bytesPerDay) * kDayMillis;
+}
