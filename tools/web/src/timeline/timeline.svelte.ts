@@ -209,6 +209,17 @@ export class TimelineModel {
     );
   }
 
+  // Around a second, for who does not see the strip.
+  async lookAround(second: number): Promise<void> {
+    if (!this.bounds) await this.open();
+    if (!this.bounds) return;
+    try {
+      this.standouts = await this.#findIn(second - 600, second + 3600, new AbortController().signal);
+    } catch {
+      // The point is chosen all the same.
+    }
+  }
+
   // In what is shown once it has come to rest.
   #searchSoon(): void {
     const { begin, span } = this.view;

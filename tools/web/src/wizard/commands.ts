@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is typed on a host to have at what was recovered: each a text to be copied as it is.
+import type { Way } from './plan';
+
+export type FileSystem = 'ext4' | 'xfs' | 'btrfs' | 'other';
+
+export interface Attachment {
+  // Of the device, as the API names it.
+  uri: string;
+  // For the directory that it appears in.
+  name: string;
+  isReadOnly: boolean;
+}
+
+// Safe within single quotes of a shell.
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+function plainName(name: string): string {
+  return name.replace(/[^A-Za-z0-9._-]/g, '-');
+}
+
+function isEncrypted(uri: string): boolean {
+  return uri.startsWith('nbds');
+}
+
+function withCertificates(uri: string): string {
+  if (!isEncrypted(uri)) return uri;
+  return `${uri}${uri.includes('?') ? '&' : '?'}tls-certificates=/etc/hindsight-tls`;
+}
+
+// One that is to be reached from a host is better than one that is the appliance's alone.
+export function bestUri(uris: readonly string[]): string | undefined {
+  return uris.find(isEncrypted) ?? uris.find((uri) => !uri.includes('+unix:')) ?? uris[0];
+}
+
+export function attachCommand({ uri, name, isReadOnly }: Attachment): string {
+  const directory = `/run/hindsight-${plainName(name)}`;
+  const readOnly = isReadOnly ? '--read-only ' : '';
+  return [
+    `sudo mkdir -p ${directory}`,
+    `sudo nbdfuse ${isReadOnly ? '-r ' : ''}${directory}/disk ${quoted(withCertificates(uri))} &`,
+    `until [ -e ${directory}/disk ]; do sleep 0.1; done`,
+    `device=$(sudo losetup --find --show --partscan ${readOnly}${directory}/disk) && echo "$device"`,
+  ].join('\n');
+}
+
+// A file system of a point is one whose power failed then: its journal is replayed by a mount that may write, and
+// passed over by one that may not. A copy has the UUID of what it was copied from.
+export function mountCommand(fileSystem: FileSystem, isReadOnly: boolean, offset = 0): string {
+  const options: string[] = [];
+  if (isReadOnly) options.push('ro');
+  if (fileSystem === 'ext4' && isReadOnly) options.push('noload');
+  if (fileSystem === 'xfs') options.push(...(isReadOnly ? ['norecovery'] : []), 'nouuid');
+  if (fileSystem === 'btrfs' && isReadOnly) options.push('rescue=nologreplay');
+  if (offset > 0) options.push(`offset=${offset}`);
+  const chosen = options.length > 0 ? `-o ${options.join(',')} ` : '';
+  return `sudo mount ${chosen}"$device" /mnt`;
+}
+
+// For a copy that is to be used beside its original on one host; undefined where nothing is to be done.
+export function newIdentityCommand(fileSystem: FileSystem): string | undefined {
+  switch (fileSystem) {
+    case 'ext4':
+      return 'sudo e2fsck -f "$device" && sudo tune2fs -U random "$device"';
+    case 'xfs':
+      return 'sudo mount -o nouuid "$device" /mnt && sudo umount /mnt && sudo xfs_admin -U generate "$device"';
+    case 'btrfs':
+      return 'sudo btrfstune -u "$device"';
+    default:
+      return undefined;
+  }
+}
+
+export interface Restored {
+  server: string;
+  volume: string;
+  lsn: number;
+}
+
+const command = (server: string) => `hindsight --server ${server}`;
+
+export function imageCommands({ server, volume, lsn }: Restored): { file: string; qcow2: string; pipe: string } {
+  const restore = `${command(server)} restore ${volume} --at lsn:${lsn}`;
+  return {
+    file: `${restore} --to ${volume}.img`,
+    qcow2: `${restore} --to ${volume}.qcow2 --format qcow2`,
+    pipe: `${restore} --to - | nbdcopy - nbd://elsewhere/${volume}`,
+  };
+}
+
+export function undoCommand(way: Way, server: string, volumes: readonly string[], undo?: string): string | undefined {
+  if (way === 'rollback' && undo !== undefined) return `${command(server)} rollback ${volumes.join(' ')} --at ${undo}`;
+  if (way === 'recover') return volumes.map((name) => `${command(server)} volume remove ${name}`).join('\n');
+  if (way === 'clone') return volumes.map((name) => `${command(server)} clone remove ${name}`).join('\n');
+  return undefined;
+}
