@@ -48,7 +48,7 @@ const searches: readonly Search[] = [
   },
 ];
 
-// The largest first.
+// The largest first; of equal ones, the newest.
 export async function findStandouts(
   ask: AskSteps,
   from: number,
@@ -67,7 +67,7 @@ export async function findStandouts(
       }
     }
   }
-  return found.sort((a, b) => weightOf(b) - weightOf(a)).slice(0, kFound * 2);
+  return found.sort((a, b) => weightOf(b) - weightOf(a) || b.begin - a.begin).slice(0, kFound * 2);
 }
 
 export function weightOf({ kind, trimmed, zeroed, written }: Standout): number {
@@ -77,7 +77,7 @@ export function weightOf({ kind, trimmed, zeroed, written }: Standout): number {
 function largest(steps: readonly ApiStep[], search: Search): ApiStep[] {
   return steps
     .filter((step) => search.weight(step) >= kLeastBytes)
-    .sort((a, b) => search.weight(b) - search.weight(a))
+    .sort((a, b) => search.weight(b) - search.weight(a) || secondsOf(b.begin) - secondsOf(a.begin))
     .slice(0, kFound);
 }
 

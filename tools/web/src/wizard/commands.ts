@@ -31,13 +31,23 @@ function withCertificates(uri: string): string {
   return `${uri}${uri.includes('?') ? '&' : '?'}tls-certificates=/etc/hindsight-tls`;
 }
 
+// Where a point of a volume is served read-only, made of the volume's own address: shop@lsn:7.
+export function viewUri(uri: string, volume: string, at: string): string {
+  const begin = uri.lastIndexOf(`/${volume}`) + 1;
+  return `${uri.slice(0, begin)}${volume}@${at}${uri.slice(begin + volume.length)}`;
+}
+
 // One that is to be reached from a host is better than one that is the appliance's alone.
 export function bestUri(uris: readonly string[]): string | undefined {
   return uris.find(isEncrypted) ?? uris.find((uri) => !uri.includes('+unix:')) ?? uris[0];
 }
 
+function directoryOf(name: string): string {
+  return `/run/hindsight-${plainName(name)}`;
+}
+
 export function attachCommand({ uri, name, isReadOnly }: Attachment): string {
-  const directory = `/run/hindsight-${plainName(name)}`;
+  const directory = directoryOf(name);
   const readOnly = isReadOnly ? '--read-only ' : '';
   return [
     `sudo mkdir -p ${directory}`,
@@ -58,6 +68,19 @@ export function mountCommand(fileSystem: FileSystem, isReadOnly: boolean, offset
   if (offset > 0) options.push(`offset=${offset}`);
   const chosen = options.length > 0 ? `-o ${options.join(',')} ` : '';
   return `sudo mount ${chosen}"$device" /mnt`;
+}
+
+export function signaturesCommand(): string {
+  return 'sudo blkid -p "$device"; lsblk --fs "$device"';
+}
+
+// Changes nothing.
+export function checkCommand(fileSystem: 'ext4' | 'xfs'): string {
+  return fileSystem === 'ext4' ? 'sudo e2fsck -fn "$device"' : 'sudo xfs_repair -n "$device"';
+}
+
+export function detachCommand(name: string): string {
+  return `sudo losetup --detach "$device" && sudo umount ${directoryOf(name)}`;
 }
 
 // For a copy that is to be used beside its original on one host; undefined where nothing is to be done.

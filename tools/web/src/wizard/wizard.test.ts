@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { attachCommand, bestUri, imageCommands, mountCommand, newIdentityCommand, undoCommand } from './commands';
+import { attachCommand, bestUri, checkCommand, detachCommand, imageCommands, mountCommand, newIdentityCommand, undoCommand, viewUri } from './commands';
 import { firstWay, freeName, kRights, nameProblem } from './plan';
 
 describe('the name of what is made', () => {
@@ -63,6 +63,13 @@ describe('what is typed on a host', () => {
     expect(newIdentityCommand('xfs')).toContain('xfs_admin -U generate');
     expect(newIdentityCommand('ext4')).toContain('tune2fs -U random');
     expect(newIdentityCommand('other')).toBeUndefined();
+  });
+  it('checks a point through its view', () => {
+    expect(viewUri('nbds://vault.example:10809/shop', 'shop', 'lsn:7')).toBe('nbds://vault.example:10809/shop@lsn:7');
+    expect(viewUri('nbd+unix:///shop?socket=/srv/nbd.sock', 'shop', 'lsn:7')).toBe('nbd+unix:///shop@lsn:7?socket=/srv/nbd.sock');
+    expect(checkCommand('ext4')).toContain('e2fsck -fn');
+    const attached = attachCommand({ uri: remote, name: 'shop@lsn:7', isReadOnly: true });
+    expect(attached).toContain(detachCommand('shop@lsn:7').split('umount ')[1] ?? 'no directory');
   });
   it('brings an image, or undoes', () => {
     const at = { server: 'https://vault.example:8443', volume: 'shop', lsn: 42 };
