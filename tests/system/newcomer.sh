@@ -256,7 +256,7 @@ detach
 
 say "copies, while the service runs; then the packages are purged, and everything else stays"
 on_machine appliance mkdir /mnt/copy
-block appliance "sudo cp -au"
+block appliance "cd / && sudo cp -au"
 block appliance "sudo apt purge"
 root=$work/machines/appliance/root
 for gone in usr/sbin/hindsightd usr/bin/hindsight lib/systemd/system/hindsightd.service etc/hindsight/hindsight.toml; do
