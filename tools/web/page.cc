@@ -33,10 +33,15 @@ std::string_view content_type_of(std::string_view path) {
   return "application/octet-stream";
 }
 
-std::string path_of(const HttpRequest& request) {
-  std::string path;
-  for (const std::string& segment : request.path) path += (path.empty() ? "" : "/") + segment;
-  return path.empty() ? "index.html" : path;
+bool is_at(std::string_view path, const std::vector<std::string>& segments) {
+  std::size_t at = 0;
+  for (const std::string& segment : segments) {
+    const std::string_view next = path.substr(std::min(at, path.size()));
+    const std::string_view own = next.substr(0, next.find('/'));
+    if (at > path.size() || own != segment) return false;
+    at += own.size() + 1;
+  }
+  return at == path.size() + 1;
 }
 
 // As browsers say it; a weight of 0 is not for browsers.
@@ -50,9 +55,14 @@ bool takes_gzip(std::string_view accept_encoding) {
 std::optional<HttpResponse> page_response(const HttpRequest& request,
                                           const std::vector<PageFile>& files) {
   if (request.method != "GET") return std::nullopt;
-  const std::string path = path_of(request);
-  const auto file = std::ranges::find(files, path, &PageFile::path);
+  static const std::vector<std::string> kIndex{"index.html"};
+  const bool is_root =
+      request.path.empty() || (request.path.size() == 1 && request.path[0].empty());
+  const std::vector<std::string>& asked = is_root ? kIndex : request.path;
+  const auto file = std::ranges::find_if(
+      files, [&asked](const PageFile& of) { return is_at(of.path, asked); });
   if (file == files.end()) return std::nullopt;
+  const std::string_view path = file->path;
   HttpResponse response;
   response.content_type = content_type_of(path);
   response.content_security_policy = kPolicy;
