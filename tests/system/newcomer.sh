@@ -267,11 +267,12 @@ on_machine appliance test -e /var/lib/hindsight-vault/VAULT || fail "the vault i
 for kept in var/lib/hindsight/tls/ca.key etc/hindsight/hindsight.toml.d/network.toml; do
   [ -e "$root/$kept" ] || fail "/$kept is gone"
 done
+cp -a "$root/mnt/copy" "$work/copy"
 machine_stop appliance
 
 say "a new machine, from the copies"
 machine_start another
-cp -a "$root/mnt/copy" "$work/machines/another/root/mnt/copy"
+cp -a "$work/copy" "$work/machines/another/root/mnt/copy"
 new_vault_disk another
 packages_for another "$work/packages"
 block another "tools/setup" "sudo apt" "sudo systemctl"
