@@ -382,6 +382,9 @@ def audit():
                    ("createUser", 403, "nobody"), ("removeUser", 409, "adam"), ("createToken", 201, "carl"),
                    ("createVolume", 201, "root (uid 0)")]:
         assert wanted in found, f"{wanted} is not among {sorted(found)}"
+    first_user = min(entry["lsn"] for entry in entries if entry["act"] == "setUp" and entry["status"] == 201)
+    before_it = {entry["act"] for entry in entries if entry["lsn"] < first_user}
+    assert "getStatus" in before_it and "getSession" not in before_it, f"who asks who he is has tried nothing: {before_it}"
     for entry in entries:
         if entry["actor"] == "root (uid 0)":
             assert entry["origin"] == "the control socket", entry

@@ -174,7 +174,10 @@ Task<HttpResponse> Api::answer(HttpRequest request) {
   const boost::json::value* const name = entry.detail.if_contains("name");
   const bool has_signed_in = who.kind == Principal::Kind::kNobody && response.status < 400;
   if (has_signed_in && name != nullptr) who.name = name->as_string();
-  if (operation->is_act || !allowed) co_await audit_.record(std::move(who), std::move(entry));
+  // A page asks who it is before anybody has signed in: nothing was tried.
+  const bool asked_who_it_is = known.ok() && needed == Rights::kNone;
+  if (operation->is_act || (!allowed && !asked_who_it_is))
+    co_await audit_.record(std::move(who), std::move(entry));
   co_return response;
 }
 
