@@ -180,6 +180,7 @@ def name_of(who):
 
 call("getDescription")
 call("getSession")
+assert call("getSetUp") == {"first_start": True}
 call("setUp", body={"code": CODE, "name": "adam", "password": PASSWORD})
 
 

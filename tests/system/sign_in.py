@@ -181,7 +181,7 @@ def in_clear():
 # What each operation takes, said here once more: of these roles one is needed, and leave to see data where it says so.
 ANYBODY, ANY = "anybody", {"viewer", "operator", "restorer", "admin", "process"}
 NEEDS = {
-    "getDescription": ANYBODY, "getHealth": ANYBODY, "setUp": ANYBODY, "signIn": ANYBODY,
+    "getDescription": ANYBODY, "getHealth": ANYBODY, "getSetUp": ANYBODY, "setUp": ANYBODY, "signIn": ANYBODY,
     **dict.fromkeys(["getMetrics", "getReadiness", "getStatus", "listVolumes", "getVolume", "getPoints",
                      "getTimeline", "getDiff", "listJobs", "getEvents", "getJob", "cancelJob",
                      "listClones", "listMarks", "getSession", "signOut", "changePassword", "listTokens", "createToken",

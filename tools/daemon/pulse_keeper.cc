@@ -93,6 +93,8 @@ Task<cdp::Status> PulseKeeper::record_missing() {
   if (!pending_.empty())
     spdlog::info("activity: {} pulses that were missing are recorded", pending_.size());
   record_pending();
+  // Until who asks is told of them, he is told of the changes.
+  (void)co_await parts_.journal.flush(parts_.sequencer.last());
   co_return cdp::Status{};
 }
 
