@@ -29,7 +29,7 @@ export const t = messages(
     hostHelp: 'As it stands in nbd.clients',
     device: 'Device',
     mountPoint: 'Where to mount',
-    certificates: 'Directory of certificates on the host',
+    certificates: 'Certificates on the host',
     once: 'Once: a certificate for the host',
     attach: 'Attach',
     options: 'Options',

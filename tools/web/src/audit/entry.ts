@@ -22,7 +22,10 @@ export function detailOf(entry: Pick<AuditEntry, 'detail'>): Detail {
 function valueText(value: unknown): string {
   if (typeof value === 'string') return value;
   if (Array.isArray(value)) return value.map(valueText).join(', ');
-  return JSON.stringify(value);
+  if (typeof value === 'object' && value !== null) {
+    return Object.entries(value).map(([name, part]) => `${name} ${valueText(part)}`).join(', ');
+  }
+  return String(value);
 }
 
 // Without the request's id, which has its own place.

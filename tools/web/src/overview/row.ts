@@ -24,6 +24,6 @@ export function isChosen(row: VolumeRow, choice: Choice): boolean {
   const grave = gravity(row);
   if (choice === 'attention') return grave <= kGravity.warning;
   if (choice === 'progress') return grave === kGravity.info;
-  if (choice === 'ok') return grave > kGravity.warning;
+  if (choice === 'ok') return grave > kGravity.info;
   return true;
 }

@@ -6,7 +6,8 @@ import { concerns, detailOf, type AuditEntry } from '../audit/entry';
 
 export type Report = {
   volume: Schemas['Volume'];
-  timeline: Schemas['Timeline'];
+  // Nothing where the volume was made after the span.
+  timeline: Schemas['Timeline'] | undefined;
   // Nothing where the one who asks may not see them.
   acts: AuditEntry[] | undefined;
   actsAreCut: boolean;
@@ -63,7 +64,9 @@ export async function gather(name: string, since: number, until: number, seesAud
   const step = Math.max(1, Math.ceil((until - begin) / 1000 / kStepsMax));
   const query = { since: new Date(begin).toISOString(), until: until >= Date.now() - 1000 ? 'now' : new Date(until).toISOString(), step };
   const [timeline, audit, listed] = await Promise.all([
-    ask(api.GET('/api/volumes/{volume}/timeline', { params: { path: { volume: `id:${volume.id}` }, query } })),
+    until <= begin
+      ? undefined
+      : ask(api.GET('/api/volumes/{volume}/timeline', { params: { path: { volume: `id:${volume.id}` }, query } })),
     seesAudit ? auditOf(volume, since, until) : { acts: undefined, actsAreCut: false },
     ask(api.GET('/api/jobs', { params: { query: { limit: kJobs } } })),
   ]);

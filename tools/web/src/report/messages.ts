@@ -49,7 +49,7 @@ export const t = messages(
     noJobs: 'No job of this volume in this span.',
     job: 'Job',
     ended: 'Ended',
-    notices: 'To know about it',
+    madeLater: 'The volume was made after this span, {at}.',
   },
   {
     title: '事件报告：{name}',
@@ -98,6 +98,6 @@ export const t = messages(
     noJobs: '此时间范围内没有该卷的任务。',
     job: '任务',
     ended: '结束时间',
-    notices: '注意事项',
+    madeLater: '该卷在此时间范围之后才创建：{at}。',
   },
 );
