@@ -9,6 +9,8 @@ const kStepSeconds = 60;
 const kFreshMillis = 60_000;
 const kAtOnce = 4;
 const kKept = 500;
+// Answers that come together are shown together.
+const kTogetherMillis = 200;
 
 export type Activity = {
   times: number[];
@@ -41,6 +43,8 @@ export class Activities {
   #askedAt = new Map<string, number>();
   #queue = new Queue(kAtOnce);
   #wanted = new Set<string>();
+  #arrived = new Map<string, Activity>();
+  #publishing: ReturnType<typeof setTimeout> | undefined;
 
   want(ids: readonly string[]): void {
     this.#wanted = new Set(ids);
@@ -62,16 +66,25 @@ export class Activities {
     const query = { since: new Date(now - kSpanMillis).toISOString(), until: 'now', step: kStepSeconds };
     try {
       const timeline = await ask(api.GET('/api/volumes/{volume}/timeline', { params: { path: { volume: `id:${id}` }, query } }));
-      const known = new Map(this.known);
-      known.delete(id);
-      known.set(id, activityOf(timeline, now));
-      for (const oldest of known.keys()) {
-        if (known.size <= kKept) break;
-        known.delete(oldest);
-      }
-      this.known = known;
+      this.#arrived.set(id, activityOf(timeline, now));
+      this.#publishing ??= setTimeout(() => this.#publish(), kTogetherMillis);
     } catch {
       this.#askedAt.delete(id);
     }
+  }
+
+  #publish(): void {
+    this.#publishing = undefined;
+    const known = new Map(this.known);
+    for (const [id, activity] of this.#arrived) {
+      known.delete(id);
+      known.set(id, activity);
+    }
+    this.#arrived.clear();
+    for (const oldest of known.keys()) {
+      if (known.size <= kKept) break;
+      known.delete(oldest);
+    }
+    this.known = known;
   }
 }
