@@ -143,6 +143,19 @@ export class Appliance {
     request.end();
     return () => request.destroy();
   }
+  // Begins what nobody reads, as root at the control socket, and gives what ends it.
+  hold(path: string): () => void {
+    const request = httpRequest({ path, socketPath: join(this.state, 'control.sock'), agent: false }, (response) => response.pause());
+    request.on('error', () => undefined);
+    request.end();
+    return () => request.destroy();
+  }
+  // Adds a setting, which the daemon takes as it runs.
+  configure(section: string, setting: string): void {
+    const file = join(this.directory, 'hindsight.toml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace(section, `${section}\n${setting}`));
+    this.#daemon?.kill('SIGHUP');
+  }
   // As a machine that is too busy to answer.
   pause(): void {
     this.#daemon?.kill('SIGSTOP');
