@@ -9,7 +9,7 @@ import { burstsOf, findStandouts, nextAfter } from './standouts';
 import { ticksOf } from './ticks';
 import { Tile, tileBegin, type ApiStep } from './tile';
 import { TileCache, type Ask, type Told } from './tile_cache';
-import { around, between, endOf, everything, follows, pan, pixelAt, reveal, secondAt, zoom } from './viewport';
+import { around, between, endOf, everything, follows, newest, pan, pixelAt, reveal, secondAt, zoom } from './viewport';
 
 const kEvening = secondsOf('2020-02-23T10:56:06Z');
 
@@ -296,6 +296,15 @@ describe('a viewport', () => {
     for (let i = 0; i < 100; i++) view = zoom(view, 1.4, 0.1, bounds);
     expect(view.begin).toBeLessThanOrEqual(bounds.first);
     expect(endOf(view)).toBeGreaterThanOrEqual(bounds.last);
+  });
+  it('of everything has both ends, of the newest the last', () => {
+    const all = everything(bounds);
+    expect(all.begin).toBeLessThan(bounds.first);
+    expect(endOf(all)).toBeGreaterThan(bounds.last);
+    const hour = newest(bounds, 3600);
+    expect(hour.span).toBe(3600);
+    expect(endOf(hour)).toBeGreaterThan(bounds.last);
+    expect(newest({ first: 5, last: 5 }, Infinity).span).toBeGreaterThanOrEqual(20);
   });
   it('comes to where it goes', () => {
     const from = everything(bounds);

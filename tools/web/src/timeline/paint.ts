@@ -300,6 +300,9 @@ function paintStandouts(
     context.beginPath();
     context.arc(x, y, 9, 0, 2 * Math.PI);
     context.fill();
+    context.strokeStyle = colours.surface;
+    context.lineWidth = 1.5;
+    context.stroke();
     context.fillStyle = colours.surface;
     context.fillText(String(index + 1), x, y + 0.5);
   });

@@ -27,11 +27,12 @@ export function endOf(view: Viewport): number {
 
 // All of history, or its newest part of that length.
 export function newest(bounds: Bounds, span: number): Viewport {
-  return within({ begin: bounds.last - span * (1 - kBeside), span }, bounds);
+  const { span: shown } = within({ begin: bounds.first, span: Math.min(span, kSpanMax) }, bounds);
+  return within({ begin: bounds.last - shown * (1 - kBeside), span: shown }, bounds);
 }
 
 export function everything(bounds: Bounds): Viewport {
-  return newest(bounds, kSpanMax);
+  return newest(bounds, Infinity);
 }
 
 // The same stretch, moved and cut so that history is on the strip.

@@ -45,6 +45,15 @@ describe('a time of the API', () => {
     expect(parseInstant('2020-02-23T18:56:05.5+08:00')).toEqual({ seconds: 1582455365, nanos: 500_000_000 });
     expect(instantText(justBefore(1582455366))).toBe(text);
   });
+  it('is the same however it is written', () => {
+    for (let at = -2e9; at < 4e9; at += 7_654_321) {
+      const text = instantText({ seconds: at, nanos: 0 });
+      expect(secondsOf(text)).toBe(at);
+      expect(secondsOf(text.replace('Z', '.5Z'))).toBe(at);
+      expect(parseInstant(text)?.seconds).toBe(at);
+    }
+    expect(() => secondsOf('not a time at all, Z')).toThrow('not a time');
+  });
   it('is refused where the calendar has no such day', () => {
     expect(parseInstant('2021-02-29T00:00:00Z')).toBeUndefined();
     expect(parseInstant('2020-02-23T24:00:00Z')).toBeUndefined();

@@ -24,11 +24,30 @@ export function parseInstant(text: string): Instant | undefined {
   };
 }
 
-// Whole seconds of a time of the API, which is always one.
+// Whole seconds of a time of the API, which is always one. Times in UTC, which come by the thousand, take no pattern.
 export function secondsOf(text: string): number {
+  if (text.length >= 20 && text[4] === '-' && text[10] === 'T' && text.endsWith('Z')) {
+    const number = (at: number) => (text.charCodeAt(at) - 48) * 10 + text.charCodeAt(at + 1) - 48;
+    const year = number(0) * 100 + number(2);
+    const days = daysBefore(year, number(5)) + number(8) - 1;
+    const seconds = days * 86400 + number(11) * 3600 + number(14) * 60 + number(17);
+    if (Number.isFinite(seconds)) return seconds;
+  }
   const instant = parseInstant(text);
   if (!instant) throw new Error(`not a time: ${text}`);
   return instant.seconds;
+}
+
+let knownMonth = Number.NaN;
+let knownDays = 0;
+// From 1970 to the begin of a month; most times are of the same one as the time before.
+function daysBefore(year: number, month: number): number {
+  const key = year * 12 + month;
+  if (key !== knownMonth) {
+    knownDays = Date.UTC(year, month - 1) / 86_400_000;
+    knownMonth = key;
+  }
+  return knownDays;
 }
 
 // Wall seconds of a date; undefined where the calendar has no such.
