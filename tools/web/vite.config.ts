@@ -17,8 +17,7 @@ const https = tls
   ? { cert: readFileSync(`${tls}/server.crt`), key: readFileSync(`${tls}/server.key`) }
   : undefined;
 // The daemon compares Origin with Host, so the latter stays as the browser sent it.
-const asked = { target: api, changeOrigin: false, secure: false };
-const proxy = { '/api': asked, '/metrics': asked };
+const proxy = { '/api': { target: api, changeOrigin: false, secure: false } };
 
 export default defineConfig({
   base: './',

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From a daemon that nobody knows yet to a volume that a host can attach.
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
 import { Harness, kPassword, settled, write } from './harness.ts';
@@ -16,9 +17,14 @@ afterAll(() => harness.end());
 
 const text = (part: string | RegExp) => page.getByText(part).first();
 
+test('the page was made for this daemon', async () => {
+  const committed: unknown = JSON.parse(readFileSync(new URL('../src/api/openapi.json', import.meta.url), 'utf8'));
+  expect(JSON.parse((await harness.appliance.local('GET', '/api/openapi.json')).text)).toEqual(committed);
+});
+
 test('the first user is made with the one-time code', async () => {
   await page.goto(`${harness.url}/#/vault`);
-  await page.getByRole('button', { name: /First start/ }).click();
+  await page.getByRole('heading', { name: /First start/ }).waitFor();
   await page.getByLabel('Code').fill('22222-22222-22222');
   await page.getByLabel('Name of the first user').fill('alice');
   await page.getByLabel('New password', { exact: true }).fill('short');

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The page in Debian's Chromium, served by the daemon itself where it has the page within, else by Vite's preview with
-// the same policy. HINDSIGHT_SCREENSHOTS is a directory that pictures are kept in, HINDSIGHT_PAGE one where the page was
-// built (dist).
+// the same policy. HINDSIGHT_SCREENSHOTS is a directory that pictures are kept in, HINDSIGHT_PAGE one with a
+// page that is to be tested instead of that of the daemon.
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -44,15 +44,16 @@ export class Harness {
   }
 
   async servePage(): Promise<void> {
+    const outDir = process.env.HINDSIGHT_PAGE;
     const answer = await this.appliance.remote('GET', '/');
-    if (answer.status === 200 && String(answer.headers['content-type']).startsWith('text/html')) {
+    if (outDir === undefined && answer.status === 200 && String(answer.headers['content-type']).startsWith('text/html')) {
       this.url = this.appliance.url;
       return;
     }
     process.env.HINDSIGHT_API = this.appliance.url;
     process.env.HINDSIGHT_TLS = this.appliance.tls;
     const port = await freePort();
-    this.#preview = await preview({ root, logLevel: 'error', preview: { port, strictPort: true }, build: { outDir: process.env.HINDSIGHT_PAGE ?? 'dist' } });
+    this.#preview = await preview({ root, logLevel: 'error', preview: { port, strictPort: true }, build: { outDir: outDir ?? 'dist' } });
     this.url = `https://127.0.0.1:${port}`;
   }
 

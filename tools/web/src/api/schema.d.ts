@@ -221,7 +221,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Whether the first user is still to be made */
+        get: operations["getSetUp"];
         put?: never;
         /** Makes the first user, an administrator, while none was ever made */
         post: operations["setUp"];
@@ -719,7 +720,7 @@ export interface components {
         NearMark: {
             author: string;
             distance: string;
-            /** @description Negative: the mark is before it */
+            /** @description Negative: the point is before it */
             distance_ns: number;
             label: string;
             /** @description Place in the one sequence of the appliance */
@@ -934,6 +935,11 @@ export interface components {
             /** @description A user's name, or that of a process at the control socket */
             user: string;
         };
+        /** @description What becomes of an appliance nobody has signed in to */
+        SetUp: {
+            /** @description No user was ever made: the first one wants the code of the log */
+            first_start: boolean;
+        };
         /** @description A place in history */
         Stamp: {
             /** @description Place in the one sequence of the appliance */
@@ -1060,6 +1066,8 @@ export interface components {
             /** Format: date-time */
             created: string;
             format_version: number;
+            /** @description What its file system has room for */
+            free_bytes?: number;
             id: string;
         };
         /** @description What verify found */
@@ -1863,6 +1871,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description It did not go well, and nothing was done by halves */
+            default: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getSetUp: {
+        parameters: {
+            query?: {
+                /** @description The zone of the times in the answer, such as Europe/Berlin; UTC without it */
+                tz?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whether the first user is still to be made */
+            200: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SetUp"];
                 };
             };
             /** @description It did not go well, and nothing was done by halves */

@@ -25,6 +25,11 @@ export function stepTimeText(begin: number, seconds: number): string {
   return t('fromTo', { from: time(from, { bare: isSameDay }), to: isSameDay ? `${clockTime(until)} ${offset(until)}` : time(until) });
 }
 
+// As the language separates them.
+export function joined(parts: readonly string[]): string {
+  return parts.reduce((one, other) => t('and', { one, other }));
+}
+
 export function activityText(activity: Activity | undefined, volumeBytes: number): string {
   if (!activity) return t('nothing');
   const { written, writes, zeroed, trimmed, overwritten, entropy, p99Us, p99IsMore } = activity;
@@ -35,7 +40,7 @@ export function activityText(activity: Activity | undefined, volumeBytes: number
   if (overwritten !== undefined) parts.push(t('overData', { percent: overwritten }));
   if (entropy !== undefined) parts.push(t('looksLikeNoise', { percent: entropy }));
   if (p99Us !== undefined) parts.push(t(p99IsMore ? 'latencyMore' : 'latency', { time: duration(p99Us / 1000) }));
-  return parts.join(', ');
+  return joined(parts);
 }
 
 export function happeningText({ kind, text }: Happening): string {

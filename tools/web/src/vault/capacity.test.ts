@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from 'vitest';
-import { capacityOf, fullInMillis, growthOf } from './capacity';
+import { fullInMillis, growthOf } from './capacity';
 
 const day = 86_400_000;
 const now = Date.parse('2026-11-29T12:00:00Z');
-
-test('room is read from the figures', () => {
-  const text = '# TYPE x gauge\nhindsight_vault_used_bytes_total 1\nhindsight_vault_used_bytes 268435456\nhindsight_vault_free_bytes 7.97e+10\n';
-  expect(capacityOf(text)).toEqual({ usedBytes: 268435456, freeBytes: 7.97e10 });
-  expect(capacityOf('hindsight_vault_used_bytes 1\n')).toBeUndefined();
-});
 
 test('days without writes are there, and the rate is that of the last week', () => {
   const stored = [

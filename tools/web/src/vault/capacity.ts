@@ -1,19 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How much room the vault has, and when it will have none.
-export type Capacity = { usedBytes: number; freeBytes: number };
-
-// Of the text format of Prometheus, the samples that have no labels.
-export function capacityOf(metrics: string): Capacity | undefined {
-  const value = (name: string) => {
-    const found = new RegExp(`^${name} (\\S+)`, 'm').exec(metrics)?.[1];
-    return found === undefined ? undefined : Number(found);
-  };
-  const usedBytes = value('hindsight_vault_used_bytes');
-  const freeBytes = value('hindsight_vault_free_bytes');
-  return usedBytes === undefined || freeBytes === undefined ? undefined : { usedBytes, freeBytes };
-}
-
+// By how much the vault grows, and when it will be full.
 export type Day = { begin: number; bytes: number };
 export type Growth = { days: Day[]; bytesPerDay: number; daysMeasured: number };
 

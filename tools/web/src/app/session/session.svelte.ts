@@ -19,6 +19,8 @@ class SessionStore {
   isUnknown = $state(true);
   // Whether there was one that ended: the sign-in page says so.
   wasLost = $state(false);
+  // Whether the first user is still to be made.
+  isFirstStart = $state(false);
   problem = $state.raw<ApiError>();
 
   may(right: Right): boolean {
@@ -37,13 +39,24 @@ class SessionStore {
         this.problem = failure;
         return;
       }
+      await this.#askForFirstStart();
     }
     this.isUnknown = false;
+  }
+
+  async #askForFirstStart(): Promise<void> {
+    try {
+      this.isFirstStart = (await ask(api.GET('/api/setup'))).first_start;
+    } catch {
+      // Who signs in is told what is wrong.
+      this.isFirstStart = false;
+    }
   }
 
   async signIn(name: string, password: string): Promise<void> {
     this.current = await ask(api.POST('/api/session', { body: { name, password } }));
     this.wasLost = false;
+    this.isFirstStart = false;
     this.isUnknown = false;
   }
 
