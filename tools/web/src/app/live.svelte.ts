@@ -10,9 +10,10 @@ export type Volume = Schemas['Volume'];
 export type Connection = 'connecting' | 'live' | 'broken';
 
 const kRetryMillis = 2000;
-// The daemon says something every 15 s; EventSource does not tell a page of comments, so that a silent stream is asked
-// about by a request of its own.
+// A connection that is lost without a word looks as one on which nothing happens. EventSource does not tell a page of
+// the daemon's heartbeats, so that the daemon is asked whether it is there, in a way that keeps no session alive.
 const kSilentMillis = 20_000;
+const kAnswerMillis = 5000;
 
 class Live {
   status = $state.raw<Status>();
@@ -103,11 +104,14 @@ class Live {
   }
 
   async #lookAfter(): Promise<void> {
-    if (this.connection !== 'live' || Date.now() - this.heardAt < kSilentMillis) return;
+    const source = this.#source;
+    if (source === undefined || this.connection !== 'live' || Date.now() - this.heardAt < kSilentMillis) return;
     try {
-      await this.refresh();
+      const signal = AbortSignal.timeout(kAnswerMillis);
+      await ask(api.GET('/api/setup', { credentials: 'omit', signal }));
+      this.heardAt = Date.now();
     } catch {
-      if (this.#source) this.#broke(this.#source);
+      this.#broke(source);
     }
   }
 
