@@ -175,6 +175,31 @@ test('what is said of attaching by TLS is what works', async () => {
   expect(parsed).toBe(`${appliance.state}/nbd.sock`);
 });
 
+test('a volume gets another name and size, and its protection ends only for who types its name', async () => {
+  const { appliance } = harness;
+  await appliance.command('volume', 'create', 'scratch', '--size', '64M');
+  await go('#/');
+  await page.getByRole('button', { name: 'Change scratch' }).click();
+  await dialog().getByLabel('Name').fill('scratch2');
+  await dialog().getByLabel('Size').fill('32');
+  await dialog().getByText('It shrinks by 32 MiB').waitFor();
+  await dialog().getByLabel('Size').fill('128');
+  await dialog().getByText('It grows by 64 MiB').waitFor();
+  await dialog().getByRole('button', { name: 'Save' }).click();
+  await page.getByRole('link', { name: 'scratch2', exact: true }).waitFor();
+  expect(JSON.parse((await appliance.local('GET', '/api/volumes/scratch2')).text)).toMatchObject({ size_bytes: 128 << 20 });
+  await page.getByRole('button', { name: 'Change scratch2' }).click();
+  await dialog().getByRole('button', { name: /Stop protecting scratch2/ }).click();
+  const end = dialog().getByRole('button', { name: 'Stop protecting', exact: true });
+  expect(await end.getAttribute('aria-disabled')).toBe('true');
+  await dialog().getByLabel('Type the name').fill('scratch');
+  await page.keyboard.press('Enter');
+  await dialog().getByLabel('Type the name').fill('scratch2');
+  await end.click();
+  await page.getByRole('link', { name: 'scratch2', exact: true }).waitFor({ state: 'detached' });
+  expect((await appliance.local('GET', '/api/volumes')).text).not.toContain('scratch2');
+});
+
 test('alerts: none, and a webhook that is not there is told in the words of the daemon', async () => {
   await go('#/alerts');
   await page.getByText('Nothing is wrong').waitFor();

@@ -14,7 +14,7 @@ export class OnceKey {
     return { 'Idempotency-Key': this.#key };
   }
 
-  // What was done is not to be answered from memory when it is wanted a second time.
+  // What was answered is not to be answered from memory when it is tried again.
   done(): void {
     this.#key = '';
   }
