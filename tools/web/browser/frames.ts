@@ -12,7 +12,7 @@ interface TraceEvent {
   ts: number;
   dur?: number;
   tdur?: number;
-  args?: { name?: string };
+  args?: { data?: { type?: string } };
 }
 
 // Whatever runs script, or is run for it.
@@ -29,26 +29,36 @@ const kScript = new Set([
   'MajorGC',
 ]);
 
-// Milliseconds of script in each frame that was drawn during `act`: since the one before it was.
-export async function frameTimes(browser: Browser, page: Page, act: () => Promise<void>): Promise<number[]> {
+// What one frame took, since the one before it was drawn.
+export interface Frame {
+  millis: number;
+  // What that was, the longest first.
+  parts: { name: string; millis: number }[];
+}
+
+// Of each frame that was drawn during `act`.
+export async function recordFrames(browser: Browser, page: Page, act: () => Promise<void>): Promise<Frame[]> {
   await browser.startTracing(page, { categories: ['devtools.timeline', 'v8', '__metadata', 'toplevel'] });
   await act();
   const trace = JSON.parse((await browser.stopTracing()).toString()) as { traceEvents: TraceEvent[] };
   const thread = pageThread(trace.traceEvents);
   const events = trace.traceEvents.filter(({ pid, tid }) => `${pid}:${tid}` === thread).sort((a, b) => a.ts - b.ts);
-  const times: number[] = [];
-  let sum = 0;
+  const frames: Frame[] = [];
+  let frame: Frame = { millis: 0, parts: [] };
   let end = -Infinity;
-  for (const { name, ph, ts, dur = 0, tdur } of events) {
+  for (const { name, ph, ts, dur = 0, tdur, args } of events) {
     // What lies within another one is counted with it.
     if (ph !== 'X' || !kScript.has(name) || ts < end) continue;
     end = ts + dur;
-    sum += (tdur ?? dur) / 1000;
+    const millis = (tdur ?? dur) / 1000;
+    frame.millis += millis;
+    frame.parts.push({ name: [name, args?.data?.type].filter(Boolean).join(' '), millis });
     if (name !== 'FireAnimationFrame') continue;
-    times.push(sum);
-    sum = 0;
+    frame.parts.sort((a, b) => b.millis - a.millis);
+    frames.push(frame);
+    frame = { millis: 0, parts: [] };
   }
-  return times;
+  return frames;
 }
 
 // The main thread on which most frames were drawn: that of the page.

@@ -4,6 +4,7 @@
 // this evening. What comes back is compared byte by byte, through NBD.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
+import { violations } from './axe.ts';
 import { complaintsOfFsck, digestOf, fillWithFiles, holdWriter, mayWrite } from './content.ts';
 import { Harness, settled, write } from './harness.ts';
 
@@ -21,6 +22,16 @@ const uri = (name: string) => harness.appliance.nbd(name);
 async function destroy(volume: string): Promise<void> {
   await pause(1200);
   await write(harness.appliance, volume, `discard 0 ${kMib}M`, 'flush');
+}
+
+// Looked at by axe in a theme, and kept as a picture.
+async function looked(name: string, theme: 'light' | 'dark'): Promise<void> {
+  await page.emulateMedia({ colorScheme: theme });
+  await page.waitForFunction((dark) => document.documentElement.classList.contains('pf-v6-theme-dark') === dark, theme === 'dark');
+  await page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn))));
+  await pause(100);
+  await harness.screenshot(page, name);
+  expect(await violations(page), name).toEqual([]);
 }
 
 async function countClicks(on: Page): Promise<() => Promise<number>> {
@@ -62,17 +73,17 @@ describe('told only "shop" and "it broke this evening"', () => {
     await harness.screenshot(page, 'volume-destroyed');
     await page.getByRole('button', { name: 'Point just before it' }).click();
     await page.getByText(/1 s before a discard of 100 % of the volume/).waitFor();
-    await harness.screenshot(page, 'volume-point');
+    await looked('volume-point', 'dark');
     await page.getByRole('link', { name: 'Recover from this point…' }).click();
     await page.getByText(/1 s before a discard of 100 % of the volume/).waitFor();
     await page.getByText(/A new volume shop-recovered of 64 MiB holds shop as it was/).waitFor();
     await page.getByText(/of shop differ from now/).waitFor();
-    await harness.screenshot(page, 'recover-confirm');
+    await looked('recover-confirm', 'light');
     await page.getByRole('button', { name: 'Recover', exact: true }).click();
     await page.getByText('A new volume is served').waitFor();
     expect(await clicks()).toBeLessThanOrEqual(kClicksMost);
     console.log(`counted: ${await clicks()} clicks from the overview to a recovered volume`);
-    await harness.screenshot(page, 'recover-done');
+    await looked('recover-done', 'dark');
     expect(await digestOf(uri('shop-recovered'))).toBe(whole);
     expect(await complaintsOfFsck(harness.appliance, uri('shop-recovered'))).toBe('');
     expect(await digestOf(uri('shop'))).toBe(destroyed);
@@ -105,7 +116,7 @@ describe('rolling back', () => {
     expect(await go().getAttribute('aria-disabled')).toBe('true');
     await page.getByLabel('It is unmounted and detached on its hosts').check();
     expect(await go().getAttribute('aria-disabled')).toBe('true');
-    await harness.screenshot(page, 'rollback-writers');
+    await looked('rollback-writers', 'light');
     await writer.end();
     await page.getByRole('button', { name: 'Look again' }).click();
     await page.getByText('No client that may write is connected to shop.').waitFor();
@@ -115,7 +126,7 @@ describe('rolling back', () => {
   test('brings the bytes back under the same name', async () => {
     await go().click();
     await page.getByText('The volume is back at the point').waitFor();
-    await harness.screenshot(page, 'rollback-done');
+    await looked('rollback-done', 'dark');
     expect(await digestOf(uri('shop'))).toBe(whole);
   });
 
@@ -227,10 +238,10 @@ describe('with keys alone', () => {
     await destroy('shop');
     page = await harness.page();
     await page.goto(`${harness.url}/#/`);
-    await page.keyboard.press('Tab');
-    await tabTo(/User/);
+    await page.locator('input[autocomplete=username]').waitFor();
+    await tabTo(/^input User/);
     await page.keyboard.type('alice');
-    await tabTo(/Password/);
+    await tabTo(/^input Password/);
     await page.keyboard.type('correct horse battery staple');
     await page.keyboard.press('Enter');
     await page.locator('nav#navigation').waitFor({ state: 'attached' });

@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
-import { frameTimes } from './frames.ts';
+import { violations } from './axe.ts';
+import { recordFrames } from './frames.ts';
 import { Harness, programs, write } from './harness.ts';
 
 const run = promisify(execFile);
@@ -59,7 +60,7 @@ describe('over a million seconds', () => {
     await pause(1500);
     const { x, y, width, height } = await box();
     const middle = y + height / 2;
-    const times = await frameTimes(harness.browser, page, async () => {
+    const frames = await recordFrames(harness.browser, page, async () => {
       // From all of it to single seconds, and back.
       await page.mouse.move(x + width * 0.6, middle);
       for (const direction of [-1, 1]) {
@@ -79,11 +80,11 @@ describe('over a million seconds', () => {
         await page.mouse.up();
       }
     });
-    const sorted = times.toSorted((a, b) => a - b);
-    const at = (share: number) => (sorted[Math.floor((sorted.length - 1) * share)] ?? 0).toFixed(2);
-    console.log(`counted: ${times.length} frames, script of one ${at(0.5)} ms (median), ${at(0.99)} ms (99 of 100), ${at(1)} ms (longest)`);
-    expect(times.length).toBeGreaterThan(100);
-    expect(sorted.at(-1)).toBeLessThanOrEqual(kFrameMillis);
+    const sorted = frames.toSorted((a, b) => a.millis - b.millis);
+    const at = (share: number) => (sorted[Math.floor((sorted.length - 1) * share)]?.millis ?? 0).toFixed(2);
+    console.log(`counted: ${frames.length} frames, script of one ${at(0.5)} ms (median), ${at(0.99)} ms (99 of 100), ${at(1)} ms (longest)`);
+    expect(frames.length).toBeGreaterThan(100);
+    expect(sorted.filter(({ millis }) => millis > kFrameMillis)).toEqual([]);
   });
 
   test('one click on the largest leads to its second, from wherever one is', async () => {
@@ -145,6 +146,7 @@ describe('a point', () => {
     await changed.getByText('64 MiB (100 %)').waitFor();
     await changed.getByRole('cell', { name: 'zeroes' }).waitFor();
     await harness.screenshot(page, 'timeline-compare');
+    expect(await violations(page)).toEqual([]);
     await page.getByRole('button', { name: 'End comparing' }).click();
   });
 });

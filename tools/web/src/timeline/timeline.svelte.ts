@@ -17,6 +17,7 @@ type ApiEvent = Schemas['TimelineEvent'];
 const kDay = 86400;
 const kGlideMillis = 260;
 const kSearchAfterMillis = 350;
+const kSearchAgainSeconds = 30;
 
 export class TimelineModel {
   bounds = $state.raw<Bounds>();
@@ -224,7 +225,7 @@ export class TimelineModel {
   #searchSoon(): void {
     const { begin, span } = this.view;
     const precision = Math.max(1, span / 20);
-    const head = this.bounds && follows(this.view, this.bounds) ? Math.floor(this.bounds.last / 10) : 0;
+    const head = this.bounds && follows(this.view, this.bounds) ? Math.floor(this.bounds.last / kSearchAgainSeconds) : 0;
     const key = `${Math.round(begin / precision)}:${Math.round(span / precision)}:${head}`;
     if (key === this.#searched) return;
     this.#searched = key;

@@ -37,6 +37,11 @@ export function viewUri(uri: string, volume: string, at: string): string {
   return `${uri.slice(0, begin)}${volume}@${at}${uri.slice(begin + volume.length)}`;
 }
 
+// Where it leads: a host, or nothing for a socket of the appliance's own.
+export function hostOf(uri: string): string | undefined {
+  return /^nbds?:\/\/([^/?]+)/.exec(uri)?.[1];
+}
+
 // One that is to be reached from a host is better than one that is the appliance's alone.
 export function bestUri(uris: readonly string[]): string | undefined {
   return uris.find(isEncrypted) ?? uris.find((uri) => !uri.includes('+unix:')) ?? uris[0];

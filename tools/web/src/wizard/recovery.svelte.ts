@@ -30,6 +30,15 @@ export interface Outcome {
   readonly refusesWriters?: boolean;
 }
 
+export type Hindrance =
+  | 'noVolume'
+  | 'notYet'
+  | 'notAllowed'
+  | 'wrongName'
+  | 'looking'
+  | 'stillMounted'
+  | 'stillConnected';
+
 export class Recovery {
   volumes = $state.raw<readonly string[]>([]);
   way = $state<Way>('recover');
@@ -87,10 +96,16 @@ export class Recovery {
   get writers(): number {
     return this.dryRun?.volumes.reduce((sum, volume) => sum + volume.writers, 0) ?? 0;
   }
-  get isReady(): boolean {
-    if (this.volumes.length === 0 || !this.point.lsnText || !this.mayGo || this.way === 'image') return false;
-    if (this.way !== 'rollback') return this.volumes.every((volume) => this.nameProblemOf(volume) === undefined);
-    return this.dryRun !== undefined && this.isUnmounted && (this.writers === 0 || this.disconnect);
+  // What has to be done before it can be begun.
+  get hindrance(): Hindrance | undefined {
+    if (this.volumes.length === 0) return 'noVolume';
+    if (!this.point.lsnText) return 'notYet';
+    if (!this.mayGo) return 'notAllowed';
+    if (this.volumes.some((volume) => this.nameProblemOf(volume) !== undefined)) return 'wrongName';
+    if (this.way !== 'rollback') return undefined;
+    if (this.dryRun === undefined) return 'looking';
+    if (!this.isUnmounted) return 'stillMounted';
+    return this.writers > 0 && !this.disconnect ? 'stillConnected' : undefined;
   }
 
   // What differs between the point and now, and who is connected; asked once for each plan.

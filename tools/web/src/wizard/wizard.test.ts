@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
-import { attachCommand, bestUri, checkCommand, detachCommand, imageCommands, mountCommand, newIdentityCommand, undoCommand, viewUri } from './commands';
+import { attachCommand, bestUri, checkCommand, detachCommand, hostOf, imageCommands, mountCommand, newIdentityCommand, undoCommand, viewUri } from './commands';
 import { firstWay, freeName, kRights, nameProblem } from './plan';
 
 describe('the name of what is made', () => {
@@ -40,6 +40,7 @@ describe('what is typed on a host', () => {
     expect(bestUri([local, remote])).toBe(remote);
     expect(bestUri([local])).toBe(local);
     expect(bestUri([])).toBeUndefined();
+    expect([hostOf(remote), hostOf(local)]).toEqual(['vault.example:10809', undefined]);
   });
   it('attaches the device, with a certificate where it is encrypted', () => {
     const command = attachCommand({ uri: remote, name: 'shop@lsn:7', isReadOnly: true });
