@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
+import { violations } from './axe.ts';
 import { Harness, kPassword, settled, write } from './harness.ts';
 
 const harness = new Harness();
@@ -25,6 +26,8 @@ test('the page was made for this daemon', async () => {
 test('the first user is made with the one-time code', async () => {
   await page.goto(`${harness.url}/#/vault`);
   await page.getByRole('heading', { name: /First start/ }).waitFor();
+  expect(await violations(page)).toEqual([]);
+  await harness.screenshot(page, 'first-start');
   await page.getByLabel('Code').fill('22222-22222-22222');
   await page.getByLabel('Name of the first user').fill('alice');
   await page.getByLabel('New password', { exact: true }).fill('short');

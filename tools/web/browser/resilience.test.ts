@@ -3,6 +3,7 @@
 // The page when something is wrong: the session ends, the stream breaks, the daemon is slow, away, or answers nonsense.
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
+import { violations } from './axe.ts';
 import { Harness, kPassword, settled, type Answer } from './harness.ts';
 
 const harness = new Harness();
@@ -34,6 +35,20 @@ test('a stream that is ended is opened again', async () => {
   await visible('The connection is back');
   await visible('Live');
   for (const end of streams) end();
+});
+
+test('what was missed while the stream was broken is asked for when it is back', async () => {
+  await page.goto(`${harness.url}/#/copies`);
+  await visible('There is no clone');
+  await page.route('**/api/events', (route) => route.abort());
+  const signedIn = await harness.appliance.remote('POST', '/api/session', { name: 'alice', password: kPassword });
+  const streams = Array.from({ length: 8 }, () => harness.appliance.stream('/api/events', headersOf(signedIn)));
+  await visible(/No connection to the appliance since/);
+  for (const end of streams) end();
+  await harness.appliance.command('clone', 'shop', '--at', 'now', '--as', 'meanwhile');
+  await page.unrouteAll();
+  await page.getByRole('cell', { name: 'meanwhile', exact: true }).waitFor({ timeout: 20_000 });
+  await harness.appliance.local('DELETE', '/api/clones/meanwhile');
 });
 
 test('an answer that takes long is said to take long, and comes', async () => {
@@ -102,6 +117,8 @@ test('a lost session leads to sign-in, and back to where one was', async () => {
   const changed = await harness.appliance.remote('POST', '/api/password', { current: kPassword, new: `${kPassword} 2` }, headersOf(signedIn));
   expect(changed.status, changed.text).toBe(200);
   await visible('The session has ended');
+  expect(await violations(page)).toEqual([]);
+  await harness.screenshot(page, 'session-lost');
   await harness.signIn(page, 'alice', `${kPassword} 2`);
   await page.getByRole('heading', { level: 1, name: 'Incident report: shop' }).waitFor();
   expect(page.url()).toContain('since=2026-01-01T00:00:00.000Z');
@@ -112,6 +129,8 @@ test('a daemon that is away is said to be away; when it is back, so is the page'
   await page.getByRole('row', { name: /shop/ }).waitFor();
   await harness.appliance.stop();
   await visible(/No connection to the appliance since/);
+  expect(await violations(page)).toEqual([]);
+  await harness.screenshot(page, 'connection-lost');
   // What was known stays in sight.
   expect(await page.getByRole('row', { name: /shop/ }).isVisible()).toBe(true);
   await page.reload();

@@ -20,6 +20,8 @@ class Live {
   // The newest first.
   jobs = $state.raw<Job[]>([]);
   connection = $state<Connection>('connecting');
+  // How often a broken connection came back: what was missed meanwhile is asked for again.
+  heals = $state(0);
   // When something was last known to be true.
   heardAt = $state(0);
   #source: EventSource | undefined;
@@ -74,6 +76,7 @@ class Live {
     this.#source = source;
     source.addEventListener('status', (event) => {
       this.#take(JSON.parse((event as MessageEvent<string>).data) as Status);
+      if (this.connection === 'broken') this.heals += 1;
       this.connection = 'live';
     });
     source.addEventListener('job', (event) => {
