@@ -23,13 +23,13 @@ test('cells of the volume have the share of them that changed', () => {
 });
 
 test('a share is never rounded to all or nothing', () => {
-  expect([shareText(1, 1e12), shareText(999, 1000), shareText(1000, 1000), shareText(0, 5), shareText(55, 1000)]).toEqual([
-    '< 0.1 %',
-    '99 %',
-    '100 %',
-    '0 %',
-    '5.5 %',
-  ]);
+  expect([
+    shareText(1, 1e12),
+    shareText(999, 1000),
+    shareText(1000, 1000),
+    shareText(0, 5),
+    shareText(55, 1000),
+  ]).toEqual(['< 0.1 %', '99 %', '100 %', '0 %', '5.5 %']);
 });
 
 test('a point is told by what comes after it', () => {

@@ -419,7 +419,12 @@ describe('what stands out', () => {
       return { steps: history(step, from, until), until };
     };
     const found = await findStandouts(ask, kEvening - 9 * 86400, kEvening + 3600, signal);
-    expect(found[0]).toMatchObject({ kind: 'destroyed', begin: kEvening, end: kEvening + 4, trimmed: (260 << 20) + (64 << 10) });
+    expect(found[0]).toMatchObject({
+      kind: 'destroyed',
+      begin: kEvening,
+      end: kEvening + 4,
+      trimmed: (260 << 20) + (64 << 10),
+    });
     expect(questions).toBeLessThanOrEqual(8);
   });
   it('is nothing where nothing was', async () => {

@@ -86,7 +86,13 @@ export function paint(
   paintStandouts(context, scene, width, lanes, colours);
 }
 
-function paintBeside(context: CanvasRenderingContext2D, scene: Scene, width: number, lanes: Lanes, colours: Colours): void {
+function paintBeside(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  width: number,
+  lanes: Lanes,
+  colours: Colours,
+): void {
   const { view, bounds, words } = scene;
   const first = Math.round(pixelAt(view, bounds.first, width));
   const last = Math.round(pixelAt(view, bounds.last + 1, width));
@@ -102,7 +108,13 @@ function paintBeside(context: CanvasRenderingContext2D, scene: Scene, width: num
   }
 }
 
-function paintTicks(context: CanvasRenderingContext2D, scene: Scene, width: number, lanes: Lanes, colours: Colours): void {
+function paintTicks(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  width: number,
+  lanes: Lanes,
+  colours: Colours,
+): void {
   const middle = lanes.axis.top + lanes.axis.height / 2 + 2;
   context.textAlign = 'center';
   let free = -Infinity;
@@ -170,7 +182,7 @@ function paintColumns(
   const bytesBars = (values: Float64Array, lane: Lane, colour: string, beneath?: Float64Array): void => {
     const { top: laneTop, height } = scaled(lane);
     context.fillStyle = colour;
-    for (let x = 0; x < columns.width; ) {
+    for (let x = 0; x < columns.width;) {
       const value = values[x] as number;
       const below = beneath ? (beneath[x] as number) : 0;
       const made = columns.made[x] as number;
@@ -256,7 +268,13 @@ function hatchOf(context: CanvasRenderingContext2D, colour: string): CanvasPatte
   return pattern;
 }
 
-function paintGaps(context: CanvasRenderingContext2D, scene: Scene, width: number, lanes: Lanes, colours: Colours): void {
+function paintGaps(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  width: number,
+  lanes: Lanes,
+  colours: Colours,
+): void {
   const top = lanes.writes.top;
   const height = lanes.axis.top - top;
   context.textAlign = 'left';
@@ -308,7 +326,13 @@ function paintStandouts(
   });
 }
 
-function paintFlags(context: CanvasRenderingContext2D, scene: Scene, width: number, lanes: Lanes, colours: Colours): void {
+function paintFlags(
+  context: CanvasRenderingContext2D,
+  scene: Scene,
+  width: number,
+  lanes: Lanes,
+  colours: Colours,
+): void {
   const flags = flagsOf(scene.happenings, scene.view, width);
   flags.forEach((flag, index) => {
     const kind = flag.of[0]?.kind ?? '';
@@ -323,14 +347,9 @@ function paintFlags(context: CanvasRenderingContext2D, scene: Scene, width: numb
   });
 }
 
-function paintFlagText(
-  context: CanvasRenderingContext2D,
-  flag: Flag,
-  room: number,
-  y: number,
-  colours: Colours,
-): void {
-  const text = flag.of.length > 1 ? String(flag.of.length) : flag.of[0]?.kind === 'mark' ? (flag.of[0]?.text ?? '') : '';
+function paintFlagText(context: CanvasRenderingContext2D, flag: Flag, room: number, y: number, colours: Colours): void {
+  const text =
+    flag.of.length > 1 ? String(flag.of.length) : flag.of[0]?.kind === 'mark' ? (flag.of[0]?.text ?? '') : '';
   if (text === '' || room < context.measureText(text).width) return;
   context.fillStyle = colours.text;
   context.textAlign = 'left';

@@ -153,7 +153,8 @@ export class TimelineModel {
   }
 
   pointAt(share: number | undefined): void {
-    this.cursor = share === undefined || !this.bounds ? undefined : this.#clamped(this.view.begin + share * this.view.span);
+    this.cursor =
+      share === undefined || !this.bounds ? undefined : this.#clamped(this.view.begin + share * this.view.span);
   }
 
   moveCursor(steps: number): void {
@@ -225,7 +226,8 @@ export class TimelineModel {
   #searchSoon(): void {
     const { begin, span } = this.view;
     const precision = Math.max(1, span / 20);
-    const head = this.bounds && follows(this.view, this.bounds) ? Math.floor(this.bounds.last / kSearchAgainSeconds) : 0;
+    const head =
+      this.bounds && follows(this.view, this.bounds) ? Math.floor(this.bounds.last / kSearchAgainSeconds) : 0;
     const key = `${Math.round(begin / precision)}:${Math.round(span / precision)}:${head}`;
     if (key === this.#searched) return;
     this.#searched = key;

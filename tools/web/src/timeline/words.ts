@@ -22,7 +22,10 @@ export function stepTimeText(begin: number, seconds: number): string {
   if (seconds <= 1) return time(from);
   const until = (begin + seconds) * 1000;
   const isSameDay = date(from) === date(until) && offset(from) === offset(until);
-  return t('fromTo', { from: time(from, { bare: isSameDay }), to: isSameDay ? `${clockTime(until)} ${offset(until)}` : time(until) });
+  return t('fromTo', {
+    from: time(from, { bare: isSameDay }),
+    to: isSameDay ? `${clockTime(until)} ${offset(until)}` : time(until),
+  });
 }
 
 // As the language separates them.

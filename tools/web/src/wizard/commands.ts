@@ -3,7 +3,18 @@
 // What is typed on a host to have at what was recovered: each a text to be copied as it is.
 import type { Way } from './plan';
 
-export type FileSystem = 'ext4' | 'xfs' | 'btrfs' | 'other';
+export type FileSystem = 'ext4' | 'xfs';
+
+export interface Mounting {
+  isReadOnly: boolean;
+  // Whether there is an original beside it.
+  isCopy: boolean;
+}
+
+const kWithoutJournal: Record<FileSystem, readonly string[]> = {
+  ext4: ['noload'],
+  xfs: ['norecovery'],
+};
 
 export interface Attachment {
   // Of the device, as the API names it.
@@ -64,13 +75,11 @@ export function attachCommand({ uri, name, isReadOnly }: Attachment): string {
 
 // A file system of a point is one whose power failed then: its journal is replayed by a mount that may write, and
 // passed over by one that may not. A copy has the UUID of what it was copied from.
-export function mountCommand(fileSystem: FileSystem, isReadOnly: boolean, offset = 0): string {
+export function mountCommand(fileSystem: FileSystem, { isReadOnly, isCopy }: Mounting): string {
   const options: string[] = [];
-  if (isReadOnly) options.push('ro');
-  if (fileSystem === 'ext4' && isReadOnly) options.push('noload');
-  if (fileSystem === 'xfs') options.push(...(isReadOnly ? ['norecovery'] : []), 'nouuid');
-  if (fileSystem === 'btrfs' && isReadOnly) options.push('rescue=nologreplay');
-  if (offset > 0) options.push(`offset=${offset}`);
+  if (isReadOnly) options.push('ro', ...kWithoutJournal[fileSystem]);
+  // XFS mounts no second one of the same UUID.
+  if (fileSystem === 'xfs' && isCopy) options.push('nouuid');
   const chosen = options.length > 0 ? `-o ${options.join(',')} ` : '';
   return `sudo mount ${chosen}"$device" /mnt`;
 }
@@ -80,7 +89,7 @@ export function signaturesCommand(): string {
 }
 
 // Changes nothing.
-export function checkCommand(fileSystem: 'ext4' | 'xfs'): string {
+export function checkCommand(fileSystem: FileSystem): string {
   return fileSystem === 'ext4' ? 'sudo e2fsck -fn "$device"' : 'sudo xfs_repair -n "$device"';
 }
 
@@ -88,18 +97,10 @@ export function detachCommand(name: string): string {
   return `sudo losetup --detach "$device" && sudo umount ${directoryOf(name)}`;
 }
 
-// For a copy that is to be used beside its original on one host; undefined where nothing is to be done.
-export function newIdentityCommand(fileSystem: FileSystem): string | undefined {
-  switch (fileSystem) {
-    case 'ext4':
-      return 'sudo e2fsck -f "$device" && sudo tune2fs -U random "$device"';
-    case 'xfs':
-      return 'sudo mount -o nouuid "$device" /mnt && sudo umount /mnt && sudo xfs_admin -U generate "$device"';
-    case 'btrfs':
-      return 'sudo btrfstune -u "$device"';
-    default:
-      return undefined;
-  }
+// For a copy that is to be used beside its original on one host.
+export function newIdentityCommand(fileSystem: FileSystem): string {
+  if (fileSystem === 'ext4') return 'sudo e2fsck -f "$device" && sudo tune2fs -U random "$device"';
+  return 'sudo mount -o nouuid "$device" /mnt && sudo umount /mnt && sudo xfs_admin -U generate "$device"';
 }
 
 export interface Restored {

@@ -51,13 +51,17 @@ export const t = messages(
     stillConnected: 'Clients that may write are still connected.',
     looking: 'Comparing the point with the present',
     differs: '{changed} of {volume} differ from now ({share}).',
-    recoverSays: 'A new volume {name} of {size} holds {volume} as it was at {time}, and is served at once; it is copied to its backing store behind. {volume} stays as it is, and nobody is disconnected.',
-    cloneSays: 'A writable clone {name} of {size} holds {volume} as it was at {time}. It is not protected, and what is written to it is kept aside. {volume} stays as it is.',
+    recoverSays:
+      'A new volume {name} of {size} holds {volume} as it was at {time}, and is served at once; it is copied to its backing store behind. {volume} stays as it is, and nobody is disconnected.',
+    cloneSays:
+      'A writable clone {name} of {size} holds {volume} as it was at {time}. It is not protected, and what is written to it is kept aside. {volume} stays as it is.',
     viewSays: '{volume} as it was at {time} is served read-only while a client is connected. Nothing is changed.',
-    rollbackSays: '{volume} goes back to {time}: {changed} change. What was written since stays in history, and one rollback undoes this.',
+    rollbackSays:
+      '{volume} goes back to {time}: {changed} change. What was written since stays in history, and one rollback undoes this.',
     rollbackNobody: 'No client that may write is connected to {volume}.',
     rollbackWriters: '{count} {count:client|clients} that may write {count:is|are} connected to {volume}.',
-    rollbackMust: 'On the hosts: stop what uses the volume, unmount it, and detach it. A file system that stays mounted writes its old cache over what comes back.',
+    rollbackMust:
+      'On the hosts: stop what uses the volume, unmount it, and detach it. A file system that stays mounted writes its old cache over what comes back.',
     lookAgain: 'Look again',
     isUnmounted: 'It is unmounted and detached on its hosts',
     disconnect: 'Cut off those that are still connected; no client may write then until writers are let in again',
@@ -83,7 +87,8 @@ export const t = messages(
     attach: 'Attach {name}',
     mountOf: 'Mount it, where it is {fileSystem}',
     otherWays: 'Other ways to attach it',
-    duplicate: 'It has the same UUID and label as the original. On a host that has both, mount it by its device, never by UUID. To use both there, give the copy a UUID of its own:',
+    duplicate:
+      'It has the same UUID and label as the original. On a host that has both, mount it by its device, never by UUID. To use both there, give the copy a UUID of its own:',
     identityOf: 'A UUID of its own, for {fileSystem}',
     lvm: 'Of LVM, import the copy under another name:',
     openVolume: 'Open {name}',
@@ -92,7 +97,8 @@ export const t = messages(
     undoNow: 'Roll back to before this',
     undoMade: 'When it is no longer needed:',
     undoCommand: 'The command that undoes it',
-    refused: 'Writers are refused until they are let in again: when nothing is mounted any more, let them in on the page of the volume.',
+    refused:
+      'Writers are refused until they are let in again: when nothing is mounted any more, let them in on the page of the volume.',
     report: 'Report of the incident',
     failed: 'Not all of it was done. What was made stays; trying again goes on from there.',
     again: 'Try again',
@@ -133,7 +139,8 @@ export const t = messages(
     checkSignatures: '2. 其中的内容：分区表、文件系统',
     checkExt4: '3. 若为 ext4，检查它',
     checkXfs: '3. 若为 XFS，检查它',
-    checkJournal: '当时正在使用的文件系统带有尚未重放的日志，不写入的检查可能会报告重放即可修复的问题。为确保无误，请检查可写入的克隆。',
+    checkJournal:
+      '当时正在使用的文件系统带有尚未重放的日志，不写入的检查可能会报告重放即可修复的问题。为确保无误，请检查可写入的克隆。',
     checkDetach: '4. 断开它',
     confirm: '确认',
     notYet: '请先选择时间点。',
@@ -144,8 +151,10 @@ export const t = messages(
     stillConnected: '仍有可写入的客户端连接。',
     looking: '正在将时间点与现在比较',
     differs: '{volume} 有 {changed} 与现在不同（{share}）。',
-    recoverSays: '大小为 {size} 的新卷 {name} 将包含 {volume} 在 {time} 的内容，并立即提供服务；随后在后台复制到后备存储。{volume} 保持不变，不会断开任何客户端。',
-    cloneSays: '大小为 {size} 的可写克隆 {name} 将包含 {volume} 在 {time} 的内容。它不受保护，写入内容单独保存。{volume} 保持不变。',
+    recoverSays:
+      '大小为 {size} 的新卷 {name} 将包含 {volume} 在 {time} 的内容，并立即提供服务；随后在后台复制到后备存储。{volume} 保持不变，不会断开任何客户端。',
+    cloneSays:
+      '大小为 {size} 的可写克隆 {name} 将包含 {volume} 在 {time} 的内容。它不受保护，写入内容单独保存。{volume} 保持不变。',
     viewSays: '{volume} 在 {time} 的内容将在有客户端连接期间以只读方式提供。不会更改任何内容。',
     rollbackSays: '{volume} 将回到 {time}：变更 {changed}。此后写入的内容仍保留在历史中，一次回滚即可撤销。',
     rollbackNobody: '没有可写入的客户端连接到 {volume}。',
@@ -176,7 +185,8 @@ export const t = messages(
     attach: '挂接 {name}',
     mountOf: '若为 {fileSystem}，挂载它',
     otherWays: '其他挂接方式',
-    duplicate: '它与原卷的 UUID 和标签相同。在同时有两者的主机上，请按设备挂载，切勿按 UUID。如需同时使用，请为副本指定新的 UUID：',
+    duplicate:
+      '它与原卷的 UUID 和标签相同。在同时有两者的主机上，请按设备挂载，切勿按 UUID。如需同时使用，请为副本指定新的 UUID：',
     identityOf: '{fileSystem} 的新 UUID',
     lvm: '若为 LVM，请以其他名称导入副本：',
     openVolume: '打开 {name}',

@@ -33,7 +33,11 @@ const kName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
 export type NameProblem = 'empty' | 'wrong' | 'taken' | 'twice';
 
-export function nameProblem(name: string, taken: ReadonlySet<string>, others: readonly string[]): NameProblem | undefined {
+export function nameProblem(
+  name: string,
+  taken: ReadonlySet<string>,
+  others: readonly string[],
+): NameProblem | undefined {
   if (name === '') return 'empty';
   if (!kName.test(name)) return 'wrong';
   if (taken.has(name)) return 'taken';

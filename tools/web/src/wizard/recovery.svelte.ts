@@ -25,19 +25,15 @@ export interface Outcome {
   readonly lsn: number;
   readonly made: readonly Made[];
   readonly tookMillis: number;
+  // When it was done, by this browser's clock.
+  readonly at: number;
   // Of a rollback.
   readonly undo?: string;
   readonly refusesWriters?: boolean;
 }
 
 export type Hindrance =
-  | 'noVolume'
-  | 'notYet'
-  | 'notAllowed'
-  | 'wrongName'
-  | 'looking'
-  | 'stillMounted'
-  | 'stillConnected';
+  'noVolume' | 'notYet' | 'notAllowed' | 'wrongName' | 'looking' | 'stillMounted' | 'stillConnected';
 
 export class Recovery {
   volumes = $state.raw<readonly string[]>([]);
@@ -134,14 +130,12 @@ export class Recovery {
     this.error = undefined;
     const since = performance.now();
     try {
-      if (this.way === 'rollback') await this.#rollBack(lsn, since);
-      else {
-        for (const volume of this.volumes) await this.#make(volume);
-        const made = this.volumes.map((volume) => this.#made.get(this.#keyOf(volume)) as Made);
-        this.outcome = { way: this.way, lsn, made, tookMillis: performance.now() - since };
-      }
+      const done = this.way === 'rollback' ? await this.#rollBack() : await this.#makeAll();
       for (const key of this.#keys.values()) key.done();
+      const ended = { tookMillis: performance.now() - since, at: Date.now() };
+      // What was known of the volumes before is not so any more.
       await live.refresh().catch(() => undefined);
+      this.outcome = { way: this.way, lsn, ...ended, ...done };
     } catch (problem) {
       this.error = asApiError(problem);
     } finally {
@@ -156,6 +150,11 @@ export class Recovery {
     const once = this.#keys.get(key) ?? new OnceKey();
     this.#keys.set(key, once);
     return once.header(body);
+  }
+
+  async #makeAll(): Promise<Pick<Outcome, 'made'>> {
+    for (const volume of this.volumes) await this.#make(volume);
+    return { made: this.volumes.map((volume) => this.#made.get(this.#keyOf(volume)) as Made) };
   }
 
   async #make(volume: string): Promise<void> {
@@ -178,15 +177,18 @@ export class Recovery {
     }
   }
 
-  async #rollBack(lsn: number, since: number): Promise<void> {
+  async #rollBack(): Promise<Pick<Outcome, 'made' | 'undo' | 'refusesWriters'>> {
     const body = { volumes: [...this.volumes], at: this.point.lsnText as string, disconnect: this.disconnect };
     const done = await ask(api.POST('/api/rollbacks', { body, headers: this.#once('rollback', body) }));
     const uris = (name: string) => live.status?.volumes.find((volume) => volume.name === name)?.uris ?? [];
-    this.outcome = {
-      way: 'rollback',
-      lsn,
-      made: done.volumes.map(({ name, id, size_bytes }) => ({ volume: name, name, id, uris: uris(name), sizeBytes: size_bytes })),
-      tookMillis: performance.now() - since,
+    return {
+      made: done.volumes.map(({ name, id, size_bytes }) => ({
+        volume: name,
+        name,
+        id,
+        uris: uris(name),
+        sizeBytes: size_bytes,
+      })),
       undo: done.undo,
       refusesWriters: done.writers_refused,
     };
