@@ -7,7 +7,7 @@ export type Growth = { days: Day[]; bytesPerDay: number; daysMeasured: number };
 const kDayMillis = 86_400_000;
 const kDaysForRate = 7;
 
-// `stored` is what was stored from moments on; days without any are there, too. The rate is that of the last week, or of
+// `stored` is what was stored from moments on; days without any are there, too, but none before the vault was. The rate is that of the last week, or of
 // what history there is.
 export function growthOf(stored: readonly Day[], sinceMillis: number, nowMillis: number, days: number): Growth {
   const dayOf = (millis: number) => Math.floor(millis / kDayMillis);
@@ -15,7 +15,7 @@ export function growthOf(stored: readonly Day[], sinceMillis: number, nowMillis:
   for (const { begin, bytes } of stored) sums.set(dayOf(begin), (sums.get(dayOf(begin)) ?? 0) + bytes);
   const last = dayOf(nowMillis);
   const all: Day[] = [];
-  for (let day = last - days + 1; day <= last; day += 1) all.push({ begin: day * kDayMillis, bytes: sums.get(day) ?? 0 });
+  for (let day = Math.max(last - days + 1, dayOf(sinceMillis)); day <= last; day += 1) all.push({ begin: day * kDayMillis, bytes: sums.get(day) ?? 0 });
   const recent = all.slice(-kDaysForRate);
   const spanMillis = Math.min(nowMillis - Math.max(sinceMillis, recent[0]?.begin ?? sinceMillis), kDaysForRate * kDayMillis);
   const total = recent.reduce((sum, day) => sum + day.bytes, 0);
