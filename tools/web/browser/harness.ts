@@ -57,6 +57,10 @@ export class Harness {
     this.url = `https://127.0.0.1:${port}`;
   }
 
+  get isServedByDaemon(): boolean {
+    return this.url === this.appliance.url;
+  }
+
   async end(): Promise<void> {
     for (const context of this.#contexts) await context.close().catch(() => undefined);
     await this.browser?.close().catch(() => undefined);
@@ -78,7 +82,8 @@ export class Harness {
     await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: this.url });
     this.#contexts.push(context);
     await context.addInitScript((chosen) => {
-      if (localStorage.getItem('hindsight.preferences') === null)
+      // Chromium's own page for what cannot be reached has no storage.
+      if (location.protocol === 'https:' && localStorage.getItem('hindsight.preferences') === null)
         localStorage.setItem('hindsight.preferences', JSON.stringify(chosen));
     }, { zone });
     const page = await context.newPage();

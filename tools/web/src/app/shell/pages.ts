@@ -22,6 +22,11 @@ const kLoaders: Record<Exclude<Route['page'], 'missing'>, Loader> = {
   vault: () => import('../../vault/VaultPage.svelte'),
 };
 
+// An outage of the daemon, which serves these files, is not to keep one from the page that is wanted in it.
+export async function fetchAll(): Promise<void> {
+  for (const loader of Object.values(kLoaders)) await loader().catch(() => undefined);
+}
+
 export async function load(page: Exclude<Route['page'], 'missing'>): Promise<Page> {
   return (await kLoaders[page]()).default as Page;
 }
