@@ -64,9 +64,11 @@ afterAll(() => harness.end());
 async function widthIsEnough(page: Page): Promise<void> {
   const wider = await page.evaluate(() => {
     const main = document.querySelector('main') ?? document.body;
-    return { page: document.documentElement.scrollWidth - innerWidth, main: main.scrollWidth - main.clientWidth };
+    const panels = [...document.querySelectorAll('main section')].map((panel) => panel.scrollWidth - panel.clientWidth);
+    return { panel: Math.max(0, ...panels), page: document.documentElement.scrollWidth - innerWidth, main: main.scrollWidth - main.clientWidth };
   });
   expect(wider.page, 'the document is wider than the window').toBeLessThanOrEqual(0);
+  expect(wider.panel, 'a part of the page is wider than its frame').toBeLessThanOrEqual(0);
   expect(wider.main, 'the content is wider than its place').toBeLessThanOrEqual(0);
 }
 
