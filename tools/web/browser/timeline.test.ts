@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The timeline over a real history of a million seconds, which make_history writes as the daemon would have: zoom and
+// The timeline over a real history of a million seconds, one in forty of them with writes, which make_history writes as
+// the daemon would have: zoom and
 // pan by wheel, drag, fingers and keys, what a frame costs, and what hovering and typing say.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -14,8 +15,8 @@ import { Harness, programs, write } from './harness.ts';
 
 const run = promisify(execFile);
 const harness = new Harness();
-const kActive = 50_000;
-const kEvery = 20;
+const kActive = 25_000;
+const kEvery = 40;
 const kSizeMib = 64;
 const kFrameMillis = 8;
 let page: Page;
@@ -45,7 +46,7 @@ beforeAll(async () => {
   const { directory, state } = harness.appliance;
   const places = ['--vault', join(directory, 'vault'), '--state', state];
   const length = ['--seconds', String(kActive), '--every', String(kEvery), '--writes', '2', '--size-mib', String(kSizeMib)];
-  await run(make, [...places, ...length, '--gap', `${kActive - 1500}:${kActive - 1000}`]);
+  await run(make, [...places, ...length, '--gap', `${kActive - 800}:${kActive - 500}`]);
   await harness.start();
   await harness.appliance.setUp('alice');
   await write(harness.appliance, 'vol', `discard 0 ${kSizeMib}M`, 'flush');
@@ -64,8 +65,8 @@ describe('over a million seconds', () => {
       // From all of it to single seconds, and back.
       await page.mouse.move(x + width * 0.6, middle);
       for (const direction of [-1, 1]) {
-        for (let i = 0; i < 70; i++) {
-          await page.mouse.wheel(0, direction * 90);
+        for (let i = 0; i < 45; i++) {
+          await page.mouse.wheel(0, direction * 140);
           await pause(12);
         }
       }

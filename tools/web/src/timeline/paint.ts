@@ -8,7 +8,7 @@ import { scaleTop } from './scale';
 import type { Colours, Scene } from './scene';
 import { pixelAt, type Viewport } from './viewport';
 
-const kFont = '12px "Red Hat Text", RedHatText, sans-serif';
+const kFont = '12px "Red Hat Text", sans-serif';
 
 // `width` and `height` are CSS pixels; the columns have one for each pixel of the device.
 export function paint(
