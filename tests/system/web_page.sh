@@ -6,7 +6,7 @@
 needs chromium nbdcopy python3 jq
 web=$tools/web
 [ -e "$web/dist/index.html" ] || skip "the page was left out of the build"
-PATH=$("$web/build" --node):$PATH
+export NO_COLOR=1 PATH=$("$web/build" --node):$PATH
 
 say "the page knows the API as the daemon describes it"
 start
