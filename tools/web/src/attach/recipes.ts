@@ -11,10 +11,10 @@ export type Target = { endpoint: Endpoint; device: string; mountPoint: string; c
 const bracket = (host: string) => (host.includes(':') ? `[${host}]` : host);
 const lines = (...each: (string | false)[]) => each.filter((line): line is string => line !== false).join('\n');
 
-function nbdUri({ endpoint, certificates }: Target): string {
+function nbdUri({ endpoint }: Target): string {
   if (endpoint.kind === 'unix') return `nbd+unix:///${endpoint.name}?socket=${endpoint.socket}`;
   const at = `${bracket(endpoint.host)}:${endpoint.port}/${endpoint.name}`;
-  return endpoint.kind === 'tls' ? `nbds://${at}?tls-certificates=${certificates}` : `nbd://${at}`;
+  return `${endpoint.kind === 'tls' ? 'nbds' : 'nbd'}://${at}`;
 }
 
 // As QEMU takes them; a comma in a value is doubled.
@@ -84,7 +84,9 @@ function nbdfuse(target: Target): Recipe[] {
       part: 'attach',
       text: lines(
         `sudo mkdir -p ${place}`,
+        endpoint.kind === 'tls' && `sudo mkdir -p /etc/pki && sudo ln -sfn ${target.certificates} /etc/pki/libnbd     # where nbdfuse looks for them`,
         `sudo nbdfuse ${place}/disk '${nbdUri(target)}' &`,
+        `until sudo test -e ${place}/disk; do sleep 0.1; done`,
         `sudo losetup --find --show ${place}/disk     # prints the disk's name`,
       ),
     },

@@ -37,11 +37,6 @@ function isEncrypted(uri: string): boolean {
   return uri.startsWith('nbds');
 }
 
-function withCertificates(uri: string): string {
-  if (!isEncrypted(uri)) return uri;
-  return `${uri}${uri.includes('?') ? '&' : '?'}tls-certificates=/etc/hindsight-tls`;
-}
-
 // Where a point of a volume is served read-only, made of the volume's own address: shop@lsn:7.
 export function viewUri(uri: string, volume: string, at: string): string {
   const begin = uri.lastIndexOf(`/${volume}`) + 1;
@@ -67,8 +62,10 @@ export function attachCommand({ uri, name, isReadOnly }: Attachment): string {
   const readOnly = isReadOnly ? '--read-only ' : '';
   return [
     `sudo mkdir -p ${directory}`,
-    `sudo nbdfuse ${isReadOnly ? '-r ' : ''}${directory}/disk ${quoted(withCertificates(uri))} &`,
-    `until [ -e ${directory}/disk ]; do sleep 0.1; done`,
+    // Where nbdfuse looks for them: it takes none by its URI.
+    ...(isEncrypted(uri) ? ['sudo mkdir -p /etc/pki && sudo ln -sfn /etc/hindsight-tls /etc/pki/libnbd'] : []),
+    `sudo nbdfuse ${isReadOnly ? '-r ' : ''}${directory}/disk ${quoted(uri)} &`,
+    `until sudo test -e ${directory}/disk; do sleep 0.1; done`,
     `device=$(sudo losetup --find --show --partscan ${readOnly}${directory}/disk) && echo "$device"`,
   ].join('\n');
 }
