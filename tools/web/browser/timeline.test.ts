@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The timeline over a real history of a million seconds, one in forty of them with writes, which make_history writes as
-// the daemon would have: zoom and
-// pan by wheel, drag, fingers and keys, what a frame costs, and what hovering and typing say.
+// the daemon would have: zoom and pan by wheel, drag, fingers and keys, what a frame costs, and what hovering and typing
+// say.
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
