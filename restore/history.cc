@@ -78,19 +78,6 @@ std::string damage_sentence(const journal::Damage& damage) {
                      damage.after.value, damage.before.value, damage.what);
 }
 
-// What the frames that could not be read would have changed is not known.
-class DamageSentences final : public journal::RecordVisitor {
- public:
-  bool on_frame(const journal::FrameInfo&) override { return false; }
-  void on_damage(const journal::Damage& damage) override {
-    sentences_.push_back(damage_sentence(damage));
-  }
-  std::vector<std::string> take() { return std::move(sentences_); }
-
- private:
-  std::vector<std::string> sentences_;
-};
-
 }  // namespace
 
 Task<Result<ResolvedPoint>> History::resolve(TimeIndex& index, std::string volume,
@@ -216,11 +203,12 @@ Task<Result<std::vector<std::string>>> History::damage(TimeIndex& index,
                                                        journal::LsnInterval interval) {
   auto snapshot = co_await index.snapshot(interval.upto);
   if (!snapshot.ok()) co_return std::move(snapshot).error();
-  journal::index::HistoryReader reader{index.segments(), index.vault(), *std::move(snapshot)};
-  DamageSentences damage;
-  Status visited = co_await reader.visit_control(interval, damage);
-  if (!visited.ok()) co_return std::move(visited).error();
-  co_return damage.take();
+  auto damaged = co_await (*snapshot)->damaged_frames(interval);
+  if (!damaged.ok()) co_return std::move(damaged).error();
+  std::vector<std::string> sentences;
+  for (const journal::index::FrameRow& row : *damaged)
+    sentences.push_back(damage_sentence(journal::index::damage_of(row)));
+  co_return sentences;
 }
 
 Task<Error> History::ambiguous(TimeIndex& index, Nanos time, std::vector<Lsn> candidates) const {

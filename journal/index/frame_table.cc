@@ -243,6 +243,11 @@ Task<Status> control_frames(PageReader& pages, const Run& run, LsnInterval inter
   return flagged_frames(pages, run, interval, kOfInterest, into);
 }
 
+Task<Status> damaged_frames(PageReader& pages, const Run& run, LsnInterval interval,
+                            std::vector<FrameRow>& into) {
+  return flagged_frames(pages, run, interval, FrameRow::kDamaged, into);
+}
+
 Task<Status> frames_in(PageReader& pages, const Run& run, LsnInterval interval,
                        std::vector<FrameRow>& into) {
   return flagged_frames(pages, run, interval, kAny, into);

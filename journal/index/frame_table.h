@@ -31,6 +31,10 @@ Task<Status> deciding_frames(PageReader& pages, const Run& run, Nanos time,
 Task<Status> control_frames(PageReader& pages, const Run& run, LsnInterval interval,
                             std::vector<FrameRow>& into);
 
+// Appends those that are damaged.
+Task<Status> damaged_frames(PageReader& pages, const Run& run, LsnInterval interval,
+                            std::vector<FrameRow>& into);
+
 // Appends the frames that have pulses of the step and were recorded at a time in [from, until], and
 // those that have pulses of another time than their own (FrameRow::kPulseOfOtherTime); in LSN
 // order.

@@ -51,11 +51,8 @@ Task<Result<std::unique_ptr<RunHistory>>> RunHistory::open(cdp::Scheduler& sched
   auto first = co_await frame_at(pages, run, {history->covers_.after.value + 1});
   if (first.ok() && first->has_value()) from = (*first)->segment;
   std::vector<FrameRow> frames;
-  Status known = co_await control_frames(pages, run, history->covers_, frames);
-  if (known.ok()) {
-    std::erase_if(frames, [](const FrameRow& row) { return (row.flags & FrameRow::kDamaged) == 0; });
-    history->known_damage_ = std::move(frames);
-  }
+  Status known = co_await damaged_frames(pages, run, history->covers_, frames);
+  if (known.ok()) history->known_damage_ = std::move(frames);
   Result<std::unique_ptr<VaultReader>> reader =
       co_await VaultReader::open(scheduler, segments, vault, from);
   if (!reader.ok()) co_return reader.error();

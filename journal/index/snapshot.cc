@@ -103,6 +103,10 @@ Task<Result<std::vector<FrameRow>>> Snapshot::control_frames(LsnInterval interva
   return find_in(interval, &index::control_frames);
 }
 
+Task<Result<std::vector<FrameRow>>> Snapshot::damaged_frames(LsnInterval interval) const {
+  return find_in(interval, &index::damaged_frames);
+}
+
 Task<Result<std::vector<FrameRow>>> Snapshot::frames_in(LsnInterval interval) const {
   return find_in(interval, &index::frames_in);
 }

@@ -52,6 +52,7 @@ class Snapshot final : public BlockMap {
   Task<Result<std::optional<FrameRow>>> frame_at(Lsn lsn) const;
   Task<Result<std::vector<FrameRow>>> deciding_frames(Nanos time) const;
   Task<Result<std::vector<FrameRow>>> control_frames(LsnInterval interval) const;
+  Task<Result<std::vector<FrameRow>>> damaged_frames(LsnInterval interval) const;
   Task<Result<std::vector<FrameRow>>> pulse_frames(PulseRecord::Step step, Nanos from,
                                                    Nanos until) const;
   Task<Result<std::vector<FrameRow>>> frames_in(LsnInterval interval) const;

@@ -201,10 +201,10 @@ Task<Result<TimeIndex::Audits>> TimeIndex::audits_before(Lsn before, std::size_t
   }
   LsnInterval told = asked;
   if (found.before.has_value()) told.after = {found.before->value - 1};
-  Result<std::vector<FrameRow>> control = co_await stored->control_frames(told);
-  if (!control.ok()) co_return control.error();
-  control->insert(control->end(), gathered.begin(), gathered.end());
-  for (const FrameRow& row : *control)
+  Result<std::vector<FrameRow>> damaged = co_await stored->damaged_frames(told);
+  if (!damaged.ok()) co_return damaged.error();
+  damaged->insert(damaged->end(), gathered.begin(), gathered.end());
+  for (const FrameRow& row : *damaged)
     if ((row.flags & FrameRow::kDamaged) != 0 && row.last_lsn > told.after)
       found.lost.push_back(damage_of(row));
   co_return found;

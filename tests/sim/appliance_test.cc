@@ -57,6 +57,8 @@ TEST_F(ApplianceLives, SeedsThatOnceFoundSomething) {
   LifeCounts counts;
   // A segment that was not born yet was taken for a vault without room.
   expect_well(1527, {.faults = FaultMode::kSecondCopy}, counts);
+  // An index that was made anew passed over a frame with rot, and a view showed what was before it.
+  expect_well(11, {.faults = FaultMode::kAnywhere}, counts);
   // The check of the check itself: rot behind the end of a segment that was cut.
   expect_well(81, {.faults = FaultMode::kAnywhere}, counts);
 }

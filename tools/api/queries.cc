@@ -178,6 +178,17 @@ Task<Result<VaultQueries::PointOfVolume>> VaultQueries::open_point(const History
                           {source_.scheduler(), *std::move(snapshot), source_.blocks()}};
 }
 
+Task<Result<std::vector<std::string>>> VaultQueries::damage_of(const PointOfVolume& at) {
+  Result<journal::index::TimeIndex*> index = co_await source_.index();
+  if (!index.ok()) co_return std::move(index).error();
+  cdp::Lsn oldest = at.point.at.lsn;
+  for (const journal::VisibleLayer& layer : at.visible)
+    for (const journal::LsnInterval& interval : layer.intervals)
+      oldest = std::min(oldest, interval.after);
+  const journal::LsnInterval made_of{oldest, at.point.at.lsn};
+  co_return co_await History::damage(**index, made_of);
+}
+
 Task<Result<VaultQueries::Document>> VaultQueries::diff(restore::TimeZone zone, std::string volume,
                                                         restore::Point from, restore::Point to) {
   std::vector<restore::Point> asked{from, to};

@@ -94,6 +94,9 @@ class VaultQueries {
   };
   cdp::Task<cdp::Result<PointOfVolume>> open_point(const restore::History& history,
                                                    std::string volume, restore::Point point);
+  // Sentences about what could not be read of the history that the point is made of: where that
+  // changed a block, an older content would be taken for it.
+  cdp::Task<cdp::Result<std::vector<std::string>>> damage_of(const PointOfVolume& at);
   // What a rollback from the newest state to the point would change.
   cdp::Task<cdp::Result<restore::Difference>> difference_from_now(
       const journal::JournalState& newest, restore::ResolvedPoint point);

@@ -112,9 +112,17 @@ Task<Result<DevicePtr>> PointExports::open_view(std::string volume, std::string 
   if (!parsed) co_return std::move(parsed).error();
   Result<restore::History> history = co_await queries_.history(restore::TimeZone::utc());
   if (!history) co_return std::move(history).error();
+  const bool is_forced = parsed->force;
   Result<api::VaultQueries::PointOfVolume> opened =
       co_await queries_.open_point(*history, volume, *std::move(parsed));
   if (!opened) co_return std::move(opened).error();
+  // A reader of an export is told nothing but its bytes.
+  const Result<std::vector<std::string>> damage = co_await queries_.damage_of(*opened);
+  if (!damage) co_return damage.error();
+  if (!damage->empty() && !is_forced) {
+    co_return make_error(EIO, "{}@{} is not known to be what it was: {}; force:{} gives what is",
+                         volume, point, damage->front(), point);
+  }
   Result<std::shared_ptr<restore::View>> view =
       co_await view_of(opened->point.volume.id, opened->point.at.lsn,
                        opened->point.volume.size_bytes, opened->point.volume.name);

@@ -80,6 +80,10 @@ Task<Result<Api::ResolvedVolume>> Api::resolve(VolumeAt wanted, restore::TimeZon
   Result<api::VaultQueries::PointOfVolume> found =
       co_await queries_.open_point(*history, std::move(wanted.volume), std::move(wanted.at));
   if (!found) co_return std::move(found).error();
+  Result<std::vector<std::string>> damage = co_await queries_.damage_of(*found);
+  if (!damage) co_return std::move(damage).error();
+  for (std::string& sentence : *damage)
+    found->point.notices.push_back({"damage", std::move(sentence)});
   co_return ResolvedVolume{std::move(found->point), history->newest(), std::move(zone)};
 }
 
@@ -131,7 +135,9 @@ Task<Api::Answer> Api::create_view(Call call) {
   const restore::ResolvedPoint& point = resolved->point;
   Document document = api::point_document(point, resolved->newest, resolved->zone);
   restore::Point same = restore::Point::at_lsn(point.at.lsn);
-  same.force = point.is_in_gap;
+  same.force = point.is_in_gap || std::ranges::any_of(point.notices, [](const auto& notice) {
+                 return notice.kind == "damage";
+               });
   const std::string at = restore::point_text(same, resolved->zone);
   // The name that it has now may be another one.
   document["uris"] = uris_of(fmt::format("id:{}@{}", point.volume.uuid.to_string(), at));
