@@ -49,7 +49,7 @@ test('the first load is small', async () => {
     sizes.push([path, path.endsWith('.woff2') ? bytes.length : gzipSync(bytes, { level: 9 }).length]);
   }
   const total = sizes.reduce((sum, [, size]) => sum + size, 0);
-  console.log(`counted: ${total} bytes of the first load, gzipped`, Object.fromEntries(sizes));
+  console.log(`measured: ${total} bytes of the first load, gzipped`, Object.fromEntries(sizes));
   expect(total).toBeLessThanOrEqual(kFirstLoadBytesMax);
 });
 
@@ -63,7 +63,7 @@ test('how soon the overview can be used is counted', async () => {
     await page.getByRole('link', { name: 'vol0000', exact: true }).click({ trial: true });
     took.push(performance.now() - began);
   }
-  console.log(`counted: ${Math.round(Math.min(...took))} ms until the overview can be used (goal 1,000), at best of`, took.map(Math.round));
+  console.log(`measured: ${Math.round(Math.min(...took))} ms until the overview can be used (goal 1,000), at best of`, took.map(Math.round));
 });
 
 test('1,000 volumes are listed, filtered and sorted at once', async () => {
@@ -95,7 +95,7 @@ test('1,000 volumes are listed, filtered and sorted at once', async () => {
   took.up = await drawn('sort');
   took.down = await drawn('sort');
   await page.getByRole('link', { name: 'vol0999', exact: true }).waitFor();
-  console.log('counted: ms with 1,000 volumes', took);
+  console.log('measured: ms with 1,000 volumes', took);
   await page.getByRole('button', { name: 'Next page' }).click();
   await page.getByRole('link', { name: 'vol0949', exact: true }).waitFor();
   await harness.screenshot(page, 'overview-1000-volumes');
@@ -147,7 +147,7 @@ test('memory stays flat over eight hours of events', async () => {
   };
   const after: { heap: number; nodes: number }[] = [];
   for (let at = 0; at < kHours; at += 1) after.push(await hour(1 + at * 3600));
-  console.log('counted: bytes of heap after each hour', after.map(({ heap }) => heap), 'nodes', after.map(({ nodes }) => nodes));
+  console.log('measured: bytes of heap after each hour', after.map(({ heap }) => heap), 'nodes', after.map(({ nodes }) => nodes));
   const [, second, last] = [after[0], after[1], after.at(-1)];
   if (second === undefined || last === undefined) throw new Error('no hours');
   expect(last.heap).toBeLessThan(second.heap * 1.1 + 1e6);

@@ -184,7 +184,7 @@ describe('columns', () => {
       }
     }
     expect(Math.max(...columns.written)).toBeGreaterThan(4096);
-    console.log(`counted: ${Math.max(...shortest).toFixed(2)} ms for columns of a million seconds, at worst (goal 8)`);
+    console.log(`measured: ${Math.max(...shortest).toFixed(2)} ms for columns of a million seconds, at worst (goal 8)`);
   });
 });
 
