@@ -15,6 +15,8 @@ using restore::History;
 
 namespace {
 
+constexpr cdp::Nanos kTotalsKept = cdp::seconds(1);
+
 History history_of(VaultSource::Newest newest, restore::TimeZone zone) {
   return {std::move(newest.state),
           {newest.complete_until, std::move(zone), std::move(newest.lost)}};
@@ -133,6 +135,8 @@ Task<Result<VaultQueries::Document>> VaultQueries::audit(restore::TimeZone zone,
 }
 
 Task<Result<SegmentTotals>> VaultQueries::segment_totals() {
+  const cdp::Nanos now = source_.scheduler().now();
+  if (totals_taken_ && now - *totals_taken_ < kTotalsKept) co_return totals_;
   Result<std::vector<std::string>> names = co_await source_.segments().list();
   if (!names.ok()) co_return std::move(names).error();
   std::erase_if(*names, [](const std::string& name) { return !journal::segment_number(name); });
@@ -151,6 +155,8 @@ Task<Result<SegmentTotals>> VaultQueries::segment_totals() {
     ++totals.segments;
     totals.bytes += bytes;
   }
+  totals_ = totals;
+  totals_taken_ = now;
   co_return totals;
 }
 

@@ -100,6 +100,7 @@ class VaultQueries {
   // What a rollback from the newest state to the point would change.
   cdp::Task<cdp::Result<restore::Difference>> difference_from_now(
       const journal::JournalState& newest, restore::ResolvedPoint point);
+  // As they were a second ago at most: a directory is not read for each who watches.
   cdp::Task<cdp::Result<SegmentTotals>> segment_totals();
 
  private:
@@ -108,6 +109,8 @@ class VaultQueries {
 
   VaultSource& source_;
   std::map<std::string, std::uint64_t> ended_segments_;  // their bytes do not change any more
+  SegmentTotals totals_;
+  std::optional<cdp::Nanos> totals_taken_{};  // by the scheduler's time
 };
 
 }  // namespace tools::api
