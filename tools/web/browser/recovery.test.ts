@@ -21,7 +21,9 @@ const uri = (name: string) => harness.appliance.nbd(name);
 // A second that passes between what must not be in the same one.
 async function destroy(volume: string): Promise<void> {
   await pause(1200);
+  const begun = new Date().toISOString();
   await write(harness.appliance, volume, `discard 0 ${kMib}M`, 'flush');
+  await recorded(volume, begun);
 }
 
 // Looked at by axe in a theme, and kept as a picture.
@@ -41,6 +43,17 @@ async function countClicks(on: Page): Promise<() => Promise<number>> {
     addEventListener('click', (event) => event.isTrusted && counted.clicks++, { capture: true });
   });
   return () => on.evaluate(() => (window as unknown as { clicks: number }).clicks);
+}
+
+// The daemon records a second when it is over: until then an earlier destruction is the newest on the strip.
+async function recorded(volume: string, since: string): Promise<void> {
+  for (let i = 0; i < 100; i++) {
+    const { text } = await harness.appliance.local('GET', `/api/volumes/${volume}/timeline?step=1&since=${encodeURIComponent(since)}`);
+    const { steps = [] } = JSON.parse(text) as { steps?: { trimmed_bytes: number }[] };
+    if (steps.some(({ trimmed_bytes: trimmed }) => trimmed === kMib << 20)) return;
+    await pause(100);
+  }
+  throw new Error(`no discard of ${volume} is recorded`);
 }
 
 beforeAll(async () => {
