@@ -184,13 +184,17 @@ Task<Result<VaultQueries::PointOfVolume>> VaultQueries::open_point(const History
                           {source_.scheduler(), *std::move(snapshot), source_.blocks()}};
 }
 
-Task<Result<std::vector<std::string>>> VaultQueries::damage_of(const PointOfVolume& at) {
+Task<Result<std::vector<std::string>>> VaultQueries::damage_of(const History& history,
+                                                                     const PointOfVolume& at) {
   Result<journal::index::TimeIndex*> index = co_await source_.index();
   if (!index.ok()) co_return std::move(index).error();
   cdp::Lsn oldest = at.point.at.lsn;
-  for (const journal::VisibleLayer& layer : at.visible)
+  for (const journal::VisibleLayer& layer : at.visible) {
+    const journal::VolumeState* const made = history.newest().find(layer.volume);
+    const cdp::Lsn before_it{made == nullptr ? 0 : made->created.lsn.value - 1};
     for (const journal::LsnInterval& interval : layer.intervals)
-      oldest = std::min(oldest, interval.after);
+      oldest = std::min(oldest, std::max(interval.after, before_it));
+  }
   const journal::LsnInterval made_of{oldest, at.point.at.lsn};
   co_return co_await History::damage(**index, made_of);
 }

@@ -96,7 +96,8 @@ class VaultQueries {
                                                    std::string volume, restore::Point point);
   // Sentences about what could not be read of the history that the point is made of: where that
   // changed a block, an older content would be taken for it.
-  cdp::Task<cdp::Result<std::vector<std::string>>> damage_of(const PointOfVolume& at);
+  cdp::Task<cdp::Result<std::vector<std::string>>> damage_of(const restore::History& history,
+                                                             const PointOfVolume& at);
   // What a rollback from the newest state to the point would change.
   cdp::Task<cdp::Result<restore::Difference>> difference_from_now(
       const journal::JournalState& newest, restore::ResolvedPoint point);

@@ -117,7 +117,7 @@ Task<Result<DevicePtr>> PointExports::open_view(std::string volume, std::string 
       co_await queries_.open_point(*history, volume, *std::move(parsed));
   if (!opened) co_return std::move(opened).error();
   // A reader of an export is told nothing but its bytes.
-  const Result<std::vector<std::string>> damage = co_await queries_.damage_of(*opened);
+  const Result<std::vector<std::string>> damage = co_await queries_.damage_of(*history, *opened);
   if (!damage) co_return damage.error();
   if (!damage->empty() && !is_forced) {
     co_return make_error(EIO, "{}@{} is not known to be what it was: {}; force:{} gives what is",

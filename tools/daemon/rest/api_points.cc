@@ -80,7 +80,7 @@ Task<Result<Api::ResolvedVolume>> Api::resolve(VolumeAt wanted, restore::TimeZon
   Result<api::VaultQueries::PointOfVolume> found =
       co_await queries_.open_point(*history, std::move(wanted.volume), std::move(wanted.at));
   if (!found) co_return std::move(found).error();
-  Result<std::vector<std::string>> damage = co_await queries_.damage_of(*found);
+  Result<std::vector<std::string>> damage = co_await queries_.damage_of(*history, *found);
   if (!damage) co_return std::move(damage).error();
   for (std::string& sentence : *damage)
     found->point.notices.push_back({"damage", std::move(sentence)});
