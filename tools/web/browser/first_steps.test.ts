@@ -20,7 +20,8 @@ const text = (part: string | RegExp) => page.getByText(part).first();
 
 test('the page was made for this daemon', async () => {
   const committed: unknown = JSON.parse(readFileSync(new URL('../src/api/openapi.json', import.meta.url), 'utf8'));
-  expect(JSON.parse((await harness.appliance.local('GET', '/api/openapi.json')).text)).toEqual(committed);
+  const renew = 'src/api/openapi.json is not the daemon\'s: npm run openapi SOCKET, and npm run types';
+  expect(JSON.parse((await harness.appliance.local('GET', '/api/openapi.json')).text), renew).toEqual(committed);
 });
 
 test('the first user is made with the one-time code', async () => {
