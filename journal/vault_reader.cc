@@ -26,6 +26,7 @@ struct VaultReader::Impl {
   cdp::Directory& directory;
   const Vault vault;
   const std::uint32_t first_number;
+  const std::uint32_t last_number;
   std::vector<SegmentInfo> infos{};
   std::vector<LoadedSegmentHeader> headers{};
 
@@ -84,8 +85,9 @@ const Vault& VaultReader::vault() const { return impl_->vault; }
 
 Task<Result<std::unique_ptr<VaultReader>>> VaultReader::open(cdp::Scheduler& scheduler,
                                                              cdp::Directory& segments,
-                                                             Vault vault, std::uint32_t from) {
-  auto impl = std::make_unique<Impl>(scheduler, segments, vault, from);
+                                                             Vault vault, std::uint32_t from,
+                                                             std::uint32_t upto) {
+  auto impl = std::make_unique<Impl>(scheduler, segments, vault, from, upto);
   std::unique_ptr<VaultReader> reader(new VaultReader(std::move(impl)));
   Status loaded = co_await reader->refresh();
   if (!loaded.ok()) co_return loaded.error();
@@ -99,7 +101,7 @@ Task<Status> VaultReader::refresh() {
     const std::optional<std::uint32_t> number = segment_number(name);
     if (!number.has_value()) continue;
     const std::uint32_t expected = impl_->infos.empty() ? impl_->first_number : impl_->infos.back().number + 1;
-    if (*number < expected) continue;
+    if (*number < expected || *number > impl_->last_number) continue;
     if (*number > expected)
       co_return make_error(EIO,
                            "segments {} to {} of the vault are missing: bring the files back from "

@@ -96,12 +96,13 @@ class RecordVisitor {
 
 class VaultReader {
  public:
-  // Reads the headers of all segments from number `from` on; older ones are as if they were not
+  // Reads the headers of the segments with numbers `from` to `upto`; others are as if they were not
   // there. Errors: a segment is missing between two others, is of another vault or format version,
   // or its header is damaged.
   static Task<Result<std::unique_ptr<VaultReader>>> open(cdp::Scheduler& scheduler,
                                                          cdp::Directory& segments, Vault vault,
-                                                         std::uint32_t from = 1);
+                                                         std::uint32_t from = 1,
+                                                         std::uint32_t upto = UINT32_MAX);
   ~VaultReader();
 
   // Oldest first. Empty: nothing has been recorded yet.

@@ -19,8 +19,9 @@ constexpr std::uint64_t kLongBlocks = 65536;
 
 class Finder {
  public:
-  Finder(const journal::index::BlockMap& map, VolumeAtPoint from, VolumeAtPoint to)
-      : map_(map), from_(std::move(from)), to_(std::move(to)) {}
+  Finder(const journal::index::BlockMap& map, VolumeAtPoint from, VolumeAtPoint to,
+         std::size_t extents_max)
+      : map_(map), from_(std::move(from)), to_(std::move(to)), extents_max_(extents_max) {}
 
   Task<Result<Difference>> find() {
     const std::uint64_t smaller = cdp::blocks_for(std::min(from_.size_bytes, to_.size_bytes));
@@ -83,26 +84,34 @@ class Finder {
     const std::uint64_t offset = first * kBlockBytes;
     const std::uint64_t bytes = std::min(count * kBlockBytes, size - offset);
     difference_.bytes += bytes;
+    if (zeroes) difference_.zeroed_bytes += bytes;
     std::vector<Difference::Extent>& extents = difference_.extents;
-    if (!extents.empty() && extents.back().zeroes == zeroes &&
-        extents.back().offset + extents.back().bytes == offset) {
-      extents.back().bytes += bytes;
-    } else {
+    const bool goes_on = difference_.bytes > bytes && zeroes_of_last_ == zeroes && end_of_last_ == offset;
+    end_of_last_ = offset + bytes;
+    zeroes_of_last_ = zeroes;
+    if (goes_on) {
+      if (difference_.extents_left_out == 0 && !extents.empty()) extents.back().bytes += bytes;
+    } else if (extents.size() < extents_max_) {
       extents.push_back({offset, bytes, zeroes});
+    } else {
+      ++difference_.extents_left_out;
     }
   }
 
   const journal::index::BlockMap& map_;
   const VolumeAtPoint from_;
   const VolumeAtPoint to_;
+  const std::size_t extents_max_;
+  std::uint64_t end_of_last_ = 0;  // of the extent that was found last, told or not
+  bool zeroes_of_last_ = false;
   Difference difference_;
 };
 
 }  // namespace
 
 Task<Result<Difference>> find_difference(const journal::index::BlockMap& map, VolumeAtPoint from,
-                                         VolumeAtPoint to) {
-  Finder finder{map, std::move(from), std::move(to)};
+                                         VolumeAtPoint to, std::size_t extents_max) {
+  Finder finder{map, std::move(from), std::move(to), extents_max};
   Result<Difference> found = co_await finder.find();
   co_return found;
 }

@@ -30,11 +30,14 @@ struct Difference {
   // In order; neighbours of one kind are joined. Those of the end that only the larger of the two
   // has are among them.
   std::vector<Extent> extents;
-  std::uint64_t bytes = 0;  // of all extents
+  std::uint64_t extents_left_out = 0;  // behind them
+  std::uint64_t bytes = 0;             // of all extents, those that were left out too
+  std::uint64_t zeroed_bytes = 0;      // of these
 };
 
-// `map` covers both points.
+// `map` covers both points. The first `extents_max` extents are told.
 cdp::Task<cdp::Result<Difference>> find_difference(const journal::index::BlockMap& map,
-                                                   VolumeAtPoint from, VolumeAtPoint to);
+                                                   VolumeAtPoint from, VolumeAtPoint to,
+                                                   std::size_t extents_max);
 
 }  // namespace restore

@@ -21,6 +21,12 @@ void add_distance(json::object& document, cdp::Nanos distance, std::string_view 
 
 }  // namespace
 
+std::string hex(std::span<const std::byte> bytes) {
+  std::string text;
+  for (const std::byte byte : bytes) text += fmt::format("{:02x}", std::to_integer<unsigned>(byte));
+  return text;
+}
+
 json::object stamp_document(cdp::Stamp stamp, const TimeZone& zone) {
   return {{"lsn", stamp.lsn.value},
           {"time", restore::format_time(stamp.time, zone)},
@@ -188,8 +194,30 @@ json::object diff_document(const restore::ResolvedPoint& from, const restore::Re
           {"from_size_bytes", from.volume.size_bytes},
           {"to_size_bytes", to.volume.size_bytes},
           {"changed_bytes", difference.bytes},
+          {"zeroed_bytes", difference.zeroed_bytes},
           {"extents", std::move(extents)},
+          {"extents_left_out", difference.extents_left_out},
           {"notices", notices_document(notices)}};
+}
+
+json::object segments_document(const std::vector<journal::SegmentInfo>& segments,
+                               SegmentWindow window, const TimeZone& zone) {
+  static constexpr std::string_view kStates[] = {"open", "sealed", "cut"};
+  json::array listed;
+  std::uint64_t oldest = 1;
+  for (auto at = segments.rbegin(); at != segments.rend() && listed.size() < window.limit; ++at) {
+    if (window.before && at->number >= *window.before) continue;
+    oldest = at->number;
+    listed.push_back({{"number", at->number},
+                      {"epoch", at->epoch},
+                      {"base_lsn", at->base_lsn.value},
+                      {"created", restore::format_time(at->created, zone)},
+                      {"bytes", at->length_bytes},
+                      {"state", kStates[static_cast<std::size_t>(at->end)]}});
+  }
+  json::object document{{"segments", std::move(listed)}};
+  if (oldest > 1) document["before"] = oldest;
+  return document;
 }
 
 json::object verify_document(const journal::VerifyReport& report, bool deep) {

@@ -13,7 +13,10 @@
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <cstddef>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "journal/index/time_index.h"
@@ -25,6 +28,9 @@
 #include "restore/time_zone.h"
 
 namespace tools::api {
+
+// Lower-case digits.
+std::string hex(std::span<const std::byte> bytes);
 
 boost::json::object stamp_document(cdp::Stamp stamp, const restore::TimeZone& zone);
 boost::json::object volume_document(const journal::VolumeState& volume,
@@ -72,12 +78,21 @@ struct AuditWindow {
 boost::json::object audit_document(const journal::index::TimeIndex::Audits& page,
                                    AuditWindow window, const restore::History& history);
 // GET /api/volumes/NAME/diff?from=POINT&to=POINT: {"volume", "from": stamp, "to": stamp,
-// "from_size_bytes", "to_size_bytes", "changed_bytes", "extents": [{"offset", "bytes", "becomes":
-// "data" | "zeroes"}], "notices"}
+// "from_size_bytes", "to_size_bytes", "changed_bytes", "zeroed_bytes", "extents": [{"offset", "bytes",
+// "becomes": "data" | "zeroes"}], "extents_left_out", "notices"}
 boost::json::object diff_document(const restore::ResolvedPoint& from,
                                   const restore::ResolvedPoint& to,
                                   const restore::Difference& difference,
                                   const restore::TimeZone& zone);
+// GET /api/segments: {"segments": [{"number", "epoch", "base_lsn", "created", "bytes", "state":
+// "open" | "sealed" | "cut"}], newest first; "before": a number, absent where there are no older
+// ones}
+struct SegmentWindow {
+  std::optional<std::uint64_t> before{};  // segments older than this; none: the newest
+  std::size_t limit = 100;                // at least 1
+};
+boost::json::object segments_document(const std::vector<journal::SegmentInfo>& segments,
+                                      SegmentWindow window, const restore::TimeZone& zone);
 // POST /api/verify: {"ok", "deep", "segments", "frames", "records", ..., "problems": [sentence]}
 boost::json::object verify_document(const journal::VerifyReport& report, bool deep);
 

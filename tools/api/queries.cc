@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "journal/format.h"
+#include "journal/vault_reader.h"
 
 namespace tools::api {
 
@@ -160,6 +161,21 @@ Task<Result<SegmentTotals>> VaultQueries::segment_totals() {
   co_return totals;
 }
 
+Task<Result<VaultQueries::Document>> VaultQueries::segments(restore::TimeZone zone,
+                                                            SegmentWindow window) {
+  const Result<SegmentTotals> totals = co_await segment_totals();
+  if (!totals.ok()) co_return totals.error();
+  // They have numbers from 1 on, and a newer one says how the one before it ended.
+  const std::uint64_t newest = totals->segments + 1;
+  const std::uint64_t upto = std::clamp<std::uint64_t>(window.before.value_or(newest), 1, newest);
+  const std::uint64_t from = upto > window.limit ? upto - window.limit : 1;
+  const auto reader = co_await journal::VaultReader::open(
+      source_.scheduler(), source_.segments(), source_.vault(), static_cast<std::uint32_t>(from),
+      static_cast<std::uint32_t>(upto));
+  if (!reader.ok()) co_return reader.error();
+  co_return segments_document((*reader)->segments(), window, zone);
+}
+
 Task<Result<VaultQueries::Document>> VaultQueries::verify(journal::VerifyOptions options) {
   const bool deep = options.deep;
   const Result<journal::VerifyReport> report = co_await journal::verify(
@@ -200,7 +216,8 @@ Task<Result<std::vector<std::string>>> VaultQueries::damage_of(const History& hi
 }
 
 Task<Result<VaultQueries::Document>> VaultQueries::diff(restore::TimeZone zone, std::string volume,
-                                                        restore::Point from, restore::Point to) {
+                                                        restore::Point from, restore::Point to,
+                                                        std::size_t extents_max) {
   std::vector<restore::Point> asked{from, to};
   const Result<History> opened = co_await history_for(std::move(zone), std::move(asked));
   if (!opened.ok()) co_return opened.error();
@@ -220,7 +237,7 @@ Task<Result<VaultQueries::Document>> VaultQueries::diff(restore::TimeZone zone, 
   restore::VolumeAtPoint then{one->visible, one->point.volume.size_bytes};
   restore::VolumeAtPoint now{other->visible, other->point.volume.size_bytes};
   Result<restore::Difference> difference =
-      co_await restore::find_difference(*map, std::move(then), std::move(now));
+      co_await restore::find_difference(*map, std::move(then), std::move(now), extents_max);
   if (!difference.ok()) co_return std::move(difference).error();
   co_return diff_document(one->point, other->point, *difference, opened->zone());
 }
@@ -237,7 +254,7 @@ Task<Result<restore::Difference>> VaultQueries::difference_from_now(
   restore::VolumeAtPoint then{journal::visible_at(newest, id, point.at.lsn),
                               point.volume.size_bytes};
   Result<restore::Difference> found =
-      co_await restore::find_difference(**map, std::move(now), std::move(then));
+      co_await restore::find_difference(**map, std::move(now), std::move(then), 0);
   co_return found;
 }
 

@@ -74,9 +74,13 @@ class VaultQueries {
   cdp::Task<cdp::Result<Document>> status(restore::TimeZone zone);
   // A page of who did what, newest first.
   cdp::Task<cdp::Result<Document>> audit(restore::TimeZone zone, AuditWindow window);
+  // A page of the vault's segments, newest first.
+  cdp::Task<cdp::Result<Document>> segments(restore::TimeZone zone, SegmentWindow window);
   cdp::Task<cdp::Result<Document>> verify(journal::VerifyOptions options);
+  static constexpr std::size_t kDiffExtentsMax = 100'000;
   cdp::Task<cdp::Result<Document>> diff(restore::TimeZone zone, std::string volume,
-                                        restore::Point from, restore::Point to);
+                                        restore::Point from, restore::Point to,
+                                        std::size_t extents_max = kDiffExtentsMax);
   // For restore: see image_stream.h for the wire, restore::write_image for a target.
   cdp::Task<cdp::Result<std::unique_ptr<restore::ImageSource>>> image(
       restore::TimeZone zone, std::string volume, restore::Point point);
@@ -98,7 +102,7 @@ class VaultQueries {
   // changed a block, an older content would be taken for it.
   cdp::Task<cdp::Result<std::vector<std::string>>> damage_of(const restore::History& history,
                                                              const PointOfVolume& at);
-  // What a rollback from the newest state to the point would change.
+  // What a rollback from the newest state to the point would change, without the extents.
   cdp::Task<cdp::Result<restore::Difference>> difference_from_now(
       const journal::JournalState& newest, restore::ResolvedPoint point);
   // As they were a second ago at most: a directory is not read for each who watches.

@@ -198,8 +198,14 @@ int show_difference(const CommandLine& line, const TimeZone& zone, Backend& back
                std::to_string(number_of(extent, "bytes")), text_of(extent, "becomes")});
   }
   print(table.text());
-  say(fmt::format("{} in {} extents", format_bytes(number_of(*reply, "changed_bytes")),
-                  extents->size()));
+  const std::uint64_t left_out = number_of(*reply, "extents_left_out");
+  say(fmt::format("{} in {} extents, {} of it zeroes now",
+                  format_bytes(number_of(*reply, "changed_bytes")), extents->size() + left_out,
+                  format_bytes(number_of(*reply, "zeroed_bytes"))));
+  if (left_out > 0) {
+    say(fmt::format("{} more extents are not listed: an image of each point has them all", left_out));
+    return kSomethingToKnow;
+  }
   return with_notices(*reply);
 }
 

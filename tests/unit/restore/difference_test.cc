@@ -54,11 +54,11 @@ class DifferenceSeeds : public testing::TestWithParam<std::uint64_t> {
     return {journal::visible_at(world_.newest(), id_, lsn), world_.image(id_, lsn).size()};
   }
 
-  Difference difference(Lsn from, Lsn to) {
+  Difference difference(Lsn from, Lsn to, std::size_t extents_max = SIZE_MAX) {
     const Lsn newest = std::max(from, to);
     const auto map =
         cdp::value_or_throw(world_.scheduler.run(world_.index().snapshot(newest)));
-    return cdp::value_or_throw(world_.scheduler.run(find_difference(*map, at(from), at(to))));
+    return cdp::value_or_throw(world_.scheduler.run(find_difference(*map, at(from), at(to), extents_max)));
   }
 
   // Whoever has the one point and copies the extents of the other has the other; what was not
@@ -137,16 +137,39 @@ TEST_P(DifferenceSeeds, LongStretchesAreToldByExtents) {
   const auto blocks = [](std::uint64_t first, std::uint64_t end, bool zeroes) {
     return Difference::Extent{first * kBlockBytes, (end - first) * kBlockBytes, zeroes};
   };
-  const Difference forth = cdp::value_or_throw(world_.scheduler.run(find_difference(*map, from, to)));
+  const Difference forth = cdp::value_or_throw(world_.scheduler.run(find_difference(*map, from, to, SIZE_MAX)));
   EXPECT_EQ(forth.extents,
             (std::vector{blocks(1, 300'000, true), blocks(300'000, 300'001, false),
                          blocks(300'001, 300'002, true), blocks(300'002, 300'003, false),
                          blocks(300'003, kMany, true)}));
-  const Difference back = cdp::value_or_throw(world_.scheduler.run(find_difference(*map, to, from)));
+  const Difference back = cdp::value_or_throw(world_.scheduler.run(find_difference(*map, to, from, SIZE_MAX)));
   EXPECT_EQ(back.extents,
             (std::vector{blocks(1, 5, true), blocks(5, 7, false), blocks(7, kMany - 3, true),
                          blocks(kMany - 3, kMany, false)}));
   EXPECT_EQ(back.bytes, forth.bytes);
+}
+
+// However many are told, the sums are of all.
+TEST_P(DifferenceSeeds, TellsOfAsManyExtentsAsAreWanted) {
+  id_ = world_.create("shop", kBlocks * kBlockBytes);
+  const Lsn first = world_.last();
+  for (int i = 0; i < 40; ++i) change();
+  world_.flush();
+  const Lsn last = world_.last();
+  const Difference whole = difference(first, last);
+  EXPECT_EQ(whole.extents_left_out, 0u);
+  std::uint64_t zeroed = 0;
+  for (const Difference::Extent& extent : whole.extents) zeroed += extent.zeroes ? extent.bytes : 0;
+  EXPECT_EQ(whole.zeroed_bytes, zeroed);
+  for (std::size_t most = 0; most <= whole.extents.size() + 1; ++most) {
+    const Difference found = difference(first, last, most);
+    std::vector<Difference::Extent> told = whole.extents;
+    told.resize(std::min(most, told.size()));
+    EXPECT_EQ(found.extents, told) << most;
+    EXPECT_EQ(found.extents_left_out, whole.extents.size() - told.size()) << most;
+    EXPECT_EQ(found.bytes, whole.bytes) << most;
+    EXPECT_EQ(found.zeroed_bytes, zeroed) << most;
+  }
 }
 
 // What cannot be looked up is an error, not a difference that is too small.
@@ -167,7 +190,7 @@ TEST_P(DifferenceSeeds, AnIndexThatCannotBeReadIsAnError) {
         cdp::value_or_throw(world_.scheduler.run(world_.index().snapshot(world_.last())));
     world_.store().inject({.path_contains = "vault/", .skip = skip, .sticky = true});
     const Result<Difference> found =
-        world_.scheduler.run(find_difference(*map, from, to));
+        world_.scheduler.run(find_difference(*map, from, to, SIZE_MAX));
     if (found.ok()) {
       EXPECT_EQ(found->extents, whole.extents) << "after " << skip << " I/Os";
     }

@@ -96,5 +96,39 @@ TEST_F(QueriesTest, WhatIsNowhereIsLookedForInAllThereIs) {
   EXPECT_EQ(waits_for_point(Point::at_lsn({last_.lsn.value + 100}), false), 1u);
 }
 
+TEST_F(QueriesTest, SegmentsComeInPagesTheNewestFirst) {
+  for (int i = 0; i < 6; ++i) {
+    world_.stop();
+    world_.start();
+  }
+  VaultQueries queries{source_};
+  const auto page = [&](SegmentWindow window) {
+    return cdp::value_or_throw(world_.scheduler.run(queries.segments(kUtc, window)));
+  };
+  const json::object all = page({});
+  const json::array& segments = all.at("segments").as_array();
+  ASSERT_GE(segments.size(), 7u);
+  EXPECT_FALSE(all.contains("before"));
+  EXPECT_EQ(segments.front().at("state").as_string(), "open");
+  EXPECT_EQ(segments[1].at("state").as_string(), "sealed");
+  EXPECT_EQ(segments.back().at("number").to_number<std::uint64_t>(), 1u);
+  for (const std::size_t limit : {1u, 2u, 3u, 7u, 100u}) {
+    json::array seen;
+    SegmentWindow window{.limit = limit};
+    for (;;) {
+      const json::object next = page(window);
+      const json::array& some = next.at("segments").as_array();
+      EXPECT_LE(some.size(), limit);
+      seen.insert(seen.end(), some.begin(), some.end());
+      if (!next.contains("before")) break;
+      window.before = next.at("before").to_number<std::uint64_t>();
+    }
+    EXPECT_EQ(seen, segments) << "by " << limit;
+  }
+  EXPECT_EQ(page({.before = 1, .limit = 5}).at("segments").as_array().size(), 0u);
+  EXPECT_EQ(page({.before = 1u << 30, .limit = 1}).at("segments").as_array().front(),
+            segments.front());
+}
+
 }  // namespace
 }  // namespace tools::api
