@@ -80,6 +80,14 @@ struct JournalStatistics {
   std::uint64_t resends = 0;           // times that rule 13 found a fresh segment
 };
 
+// The newest durable frame: it stands for all of history before it.
+struct ChainHead {
+  std::uint32_t segment = 0;
+  std::uint64_t sequence = 0;
+  Digest digest{};
+  Stamp newest{};  // change up to there
+};
+
 // What is true right now, for status.
 struct JournalHealth {
   std::optional<Error> fenced{};       // the cause, once fenced
@@ -91,6 +99,7 @@ struct JournalHealth {
   Lsn recorded{};  // newest LSN recorded; recorded - durable is what a crash loses
   Lsn durable{};
   Nanos oldest_undurable{};  // wall-clock time of the oldest record not durable; 0: none
+  ChainHead head{};
 };
 
 class Journal : public cdp::Recorder {

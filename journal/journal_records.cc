@@ -507,6 +507,10 @@ JournalHealth JournalImpl::health() const {
   health.queued_blocks = queued_blocks_;
   health.recorded = recorded_;
   health.durable = durable_;
+  health.head = {.segment = tail_.next.segment,
+                 .sequence = tail_.next.sequence - 1,
+                 .digest = tail_.next.previous_digest,
+                 .newest = tail_.newest};
   const OpenFrame* oldest = nullptr;
   if (in_flight_.has_value())
     oldest = &in_flight_->frame;

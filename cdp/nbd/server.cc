@@ -121,6 +121,11 @@ Task<void> Server::disconnect(std::shared_ptr<const BlockDevice> device) {
   }
 }
 
+std::size_t Server::connections_to(const BlockDevice& device) const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      sessions_, [&](const Session* session) { return session->device() == &device; }));
+}
+
 std::vector<Server::Connection> Server::connections() const {
   std::vector<Connection> all;
   for (const Session* session : sessions_) {
@@ -128,7 +133,9 @@ std::vector<Server::Connection> Server::connections() const {
     all.push_back({.peer = session->peer(),
                    .export_name = session->export_name(),
                    .device = device,
-                   .read_only = device != nullptr && device->read_only()});
+                   .read_only = device != nullptr && device->read_only(),
+                   .encrypted = session->is_secure(),
+                   .began = session->began()});
   }
   return all;
 }

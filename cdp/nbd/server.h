@@ -32,6 +32,8 @@ class Server {
     std::string export_name;              // as the client named it; "" while it negotiates
     const BlockDevice* device = nullptr;  // what it serves; null while it negotiates
     bool read_only = false;
+    bool encrypted = false;
+    Nanos began{};  // scheduler's time
   };
 
   // `exports` must outlive the server.
@@ -56,6 +58,8 @@ class Server {
   Task<void> disconnect(std::shared_ptr<const BlockDevice> device);
 
   std::vector<Connection> connections() const;
+  // How many serve it.
+  std::size_t connections_to(const BlockDevice& device) const;
 
  private:
   Task<void> run_session(std::unique_ptr<Stream> stream, TlsTerms tls);

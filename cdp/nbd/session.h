@@ -56,6 +56,7 @@ class Session {
   // Neither has it agreed on an export yet, nor is it about to end.
   bool negotiates() const { return !transmitting_ && !stopping_ && device() == nullptr; }
   const std::string& peer() const { return channel_.peer(); }
+  bool is_secure() const { return channel_.is_secure(); }
   // Null and "" until an export was agreed on.
   const BlockDevice* device() const { return agreement_.device.get(); }
   const std::string& export_name() const { return agreement_.export_name; }
