@@ -7,6 +7,7 @@
 
 #include "cdp/base/check.h"
 #include "journal/block_reader.h"
+#include "restore/time_zone.h"
 
 namespace tools {
 namespace {
@@ -14,10 +15,14 @@ namespace {
 using cdp::Error;
 using cdp::Lsn;
 using cdp::make_error;
+using cdp::Nanos;
 using cdp::Result;
 using cdp::Status;
 using cdp::Task;
 using cdp::VolumeId;
+
+constexpr Alert::Severity kCritical = Alert::Severity::kCritical;
+constexpr Alert::Severity kWarning = Alert::Severity::kWarning;
 
 constexpr Host::DirectoryUse kMadeIfMissing{.create = true};
 constexpr std::size_t kReadPoolBytes = 64u << 20;
@@ -234,19 +239,44 @@ std::vector<Alert> Appliance::outages() const {
   if (health.no_space) outages.push_back({{"vault-full", ""}, health.no_space->message});
   for (const auto& [id, live] : live_) {
     if (live.problem) {
-      outages.push_back({{"volume-not-served", number(id)}, not_served(id, live)});
+      outages.push_back({.key = {"volume-not-served", number(id)},
+                         .message = not_served(id, live),
+                         .volume = id});
     } else if (live.volume->fence_reason()) {
-      outages.push_back({{"volume-fenced", number(id)}, live.volume->fence_reason()->message});
+      outages.push_back({.key = {"volume-fenced", number(id)},
+                         .message = live.volume->fence_reason()->message,
+                         .volume = id});
     }
   }
   return outages;
 }
 
+cdp::Nanos Appliance::lag() const {
+  const Nanos oldest = journal_->health().oldest_undurable;
+  return oldest.value != 0 ? clock_.realtime() - oldest : Nanos{};
+}
+
+cdp::Nanos Appliance::lag_of(const cdp::Volume& volume) const {
+  return volume.statistics().last > journal_->health().durable ? lag() : Nanos{};
+}
+
+std::string Appliance::rpo_missed() const {
+  const Nanos late = lag();
+  if (options_.rpo_objective.value == 0 || late <= options_.rpo_objective) return {};
+  return fmt::format(
+      "the newest writes are not durable for {}, and alerts.rpo_seconds wants {}: a crash now would "
+      "lose them; the vault's disk is slow, or stands still",
+      restore::format_duration(late), restore::format_duration(options_.rpo_objective));
+}
+
 std::vector<Alert> Appliance::alerts() const {
   std::vector<Alert> alerts = outages();
-  const auto add = [&alerts](std::string kind, std::string object, std::string message) {
-    alerts.push_back({{std::move(kind), std::move(object)}, std::move(message)});
+  const auto add = [&alerts](std::string kind, std::string object, std::string message,
+                             Alert::Severity severity = kWarning,
+                             std::optional<VolumeId> volume = {}) {
+    alerts.push_back({{std::move(kind), std::move(object)}, std::move(message), severity, volume});
   };
+  if (const std::string late = rpo_missed(); !late.empty()) add("rpo-missed", "", late);
   if (index_ != nullptr) {
     const journal::index::TimeIndexStatistics index = index_->statistics();
     if (index.problem) {
@@ -262,13 +292,15 @@ std::vector<Alert> Appliance::alerts() const {
       add("writes-lost", std::to_string(crash.stamp.lsn.value),
           fmt::format("the journal ended at LSN {} after a crash, but LSN {} had been answered as "
                       "durable: the vault has lost acknowledged writes",
-                      crash.last_lsn.value, crash.remembered_lsn.value));
+                      crash.last_lsn.value, crash.remembered_lsn.value),
+          kCritical);
     }
     if (crash.corrupt()) {
       add("segment-damaged", std::to_string(crash.segment),
           fmt::format("segment {} is damaged before its end: run hindsight verify --deep to see "
                       "what of history cannot be read",
-                      crash.segment));
+                      crash.segment),
+          kCritical);
     }
   }
   if (point_exports_ != nullptr && point_exports_->problem())
@@ -277,7 +309,8 @@ std::vector<Alert> Appliance::alerts() const {
     if (live.problem || live.volume->fence_reason() || !live.volume->hydration_problem()) continue;
     add("hydration-problem", number(id),
         fmt::format("volume {} does not hydrate for now: {}", journal_->state().find(id)->name,
-                    live.volume->hydration_problem()->message));
+                    live.volume->hydration_problem()->message),
+        kWarning, id);
   }
   return alerts;
 }

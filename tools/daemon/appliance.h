@@ -50,6 +50,9 @@ struct ApplianceOptions {
   std::string state_path;
   std::uint64_t dirty_bytes = 128u << 20;        // of all volumes together
   std::uint64_t hydration_bytes_per_second = 0;  // of each volume; 0: no limit
+  // Older than so, nothing that was answered may be without being durable: then there is an alert.
+  // 0: none.
+  cdp::Nanos rpo_objective = cdp::seconds(5);
   // Where backing stores may lie that an operator names: see backing_place.h.
   std::vector<std::string> allowed_paths = {"/"};
   journal::JournalOptions journal;
@@ -126,7 +129,12 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   void set_allowed_paths(std::vector<std::string> paths) {
     options_.allowed_paths = std::move(paths);
   }
-  // What an operator has to know now, the gravest first.
+  void set_rpo_objective(cdp::Nanos objective) { options_.rpo_objective = objective; }
+  // How old the oldest change is that a crash of the appliance would lose now; 0: none would be.
+  cdp::Nanos lag() const;
+  // At most, of one volume.
+  cdp::Nanos lag_of(const cdp::Volume& volume) const;
+  // What an operator has to know now.
   std::vector<Alert> alerts() const;
   // Of the alerts, why a volume, or all, take no writes.
   std::vector<Alert> outages() const;
@@ -180,6 +188,8 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
       std::shared_ptr<const journal::index::BlockMap> map);
   std::string default_backing_path(const journal::Uuid& uuid) const;
   cdp::Result<LiveVolume*> served_volume(cdp::VolumeId id);
+  // A sentence where it is.
+  std::string rpo_missed() const;
   // Why the volume is not, where it is not.
   std::string not_served(cdp::VolumeId id, const LiveVolume& live) const;
   void warn_of_shared_storage(const std::string& name, const std::string& backing_path) const;

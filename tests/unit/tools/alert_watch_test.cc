@@ -144,6 +144,47 @@ TEST_F(AlertWatchTest, WhatIsOverForAMinuteIsToldAndMayBeginAnew) {
                             "firing the index has a problem"}));
 }
 
+TEST_F(AlertWatchTest, WhatHoldsIsListedBeforeWhatIsOver) {
+  const auto listed = [this] {
+    Told lines;
+    for (const AlertWatch::Entry& entry : watch.entries())
+      lines.push_back((entry.ended ? "over: " : "") + entry.alert.message);
+    return lines;
+  };
+  const cdp::Nanos began = clock.realtime();
+  alerts.push_back({kIndex, "the index has a problem", Alert::Severity::kWarning});
+  scheduler.run_for(seconds(2));
+  raise({"volume-fenced", "2"}, "stock is fenced");
+  scheduler.run_for(seconds(2));
+  raise({"volume-fenced", "1"}, "shop is fenced");
+  scheduler.run_for(seconds(2));
+  EXPECT_EQ(listed(), (Told{"stock is fenced", "shop is fenced", "the index has a problem"}))
+      << "the gravest first, and of these the oldest";
+  EXPECT_LE(watch.entries().back().since - began, seconds(1));
+  alerts.erase(alerts.begin());
+  scheduler.run_for(seconds(70));
+  alerts.erase(alerts.begin());
+  scheduler.run_for(seconds(70));
+  EXPECT_EQ(listed(), (Told{"shop is fenced", "over: stock is fenced",
+                            "over: the index has a problem"}))
+      << "the newest of those that are over first";
+  const AlertWatch::Entry over = watch.entries()[1];
+  EXPECT_GE(*over.ended - over.since, seconds(60));
+}
+
+TEST_F(AlertWatchTest, OfThoseThatAreOverTheNewestAreListed) {
+  constexpr int kMany = int{AlertWatch::kEndedMax} + 7;
+  for (int i = 0; i < kMany; ++i) {
+    raise({"volume-fenced", std::to_string(i)}, std::to_string(i));
+    scheduler.run_for(seconds(2));
+    alerts.clear();
+  }
+  scheduler.run_for(seconds(70));
+  const std::vector<AlertWatch::Entry> entries = watch.entries();
+  ASSERT_EQ(entries.size(), AlertWatch::kEndedMax);
+  EXPECT_EQ(entries.front().alert.message, std::to_string(kMany - 1));
+}
+
 TEST_F(AlertWatchTest, AWebhookThatFailsIsTriedThreeTimesAndHoldsUpNothing) {
   failures = 2;
   raise(kIndex, "the index has a problem");

@@ -5,7 +5,10 @@
 #pragma once
 
 #include <compare>
+#include <optional>
 #include <string>
+
+#include "cdp/base/types.h"
 
 namespace tools {
 
@@ -15,8 +18,14 @@ struct Alert {
     std::string object;  // a volume's number, say; "" where there is one of the kind at most
     auto operator<=>(const Key&) const = default;
   };
+  enum class Severity : std::uint8_t {
+    kCritical,  // writes are refused, or something is lost
+    kWarning,   // nothing is, yet
+  };
   Key key;
   std::string message;  // a sentence
+  Severity severity = Severity::kCritical;
+  std::optional<cdp::VolumeId> volume{};  // that it is about
 };
 
 }  // namespace tools

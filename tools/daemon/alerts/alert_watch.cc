@@ -4,8 +4,10 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/json/serialize.hpp>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -48,24 +50,37 @@ Task<void> AlertWatch::look() {
   };
   std::vector<Change> changes;
   for (Alert& alert : parts_.alerts()) {
-    const auto [at, is_new] = known_.try_emplace(std::move(alert.key));
+    const auto [at, is_new] = known_.try_emplace(alert.key);
     Known& known = at->second;
-    known.message = std::move(alert.message);
+    known.alert = std::move(alert);
     if (is_new) known.raised = parts_.clock.realtime();
     if (is_new || known.told + kToldAgainAfter <= now) {
       known.told = now;
-      changes.push_back({"firing", known.message, known.raised});
+      changes.push_back({"firing", known.alert.message, known.raised});
     }
     known.seen = now;
   }
   std::erase_if(known_, [&](const auto& each) {
     if (each.second.seen + kOverAfter > now) return false;
-    changes.push_back({"resolved", each.second.message, each.second.raised});
+    changes.push_back({"resolved", each.second.alert.message, each.second.raised});
+    ended_.push_front({each.second.alert, each.second.raised, parts_.clock.realtime()});
     return true;
   });
+  if (ended_.size() > kEndedMax) ended_.resize(kEndedMax);
   for (Change& change : changes) {
     co_await tell(change.state, std::move(change.message), change.raised);
   }
+}
+
+std::vector<AlertWatch::Entry> AlertWatch::entries() const {
+  std::vector<Entry> entries;
+  for (const auto& [key, known] : known_)
+    entries.push_back({.alert = known.alert, .since = known.raised});
+  std::ranges::stable_sort(entries, {}, [](const Entry& entry) {
+    return std::tuple{entry.alert.severity, entry.since};
+  });
+  entries.insert(entries.end(), ended_.begin(), ended_.end());
+  return entries;
 }
 
 boost::json::object AlertWatch::document(std::string_view state, std::string_view message,

@@ -10,8 +10,11 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <cstddef>
+#include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -41,9 +44,21 @@ class AlertWatch {
   };
   explicit AlertWatch(Parts parts);
 
+  // An alert, and how long it has been so.
+  struct Entry {
+    Alert alert;  // as it was seen last
+    cdp::Nanos since{};  // wall clock, as the next
+    std::optional<cdp::Nanos> ended{};
+  };
+  // How many of those that are over are remembered; the journal has them all.
+  static constexpr std::size_t kEndedMax = 200;
+
   // Begins it.
   void start() { running_.spawn(run()); }
   cdp::Task<void> stop();
+  // Those that hold, the gravest first and the older of two before the newer; then those that are
+  // over, the newest first.
+  std::vector<Entry> entries() const;
   // Has the webhook told of a test, as it would be of an alert.
   cdp::Task<cdp::Status> test(const std::string& who);
 
@@ -52,7 +67,7 @@ class AlertWatch {
     cdp::Nanos raised{};  // wall clock
     cdp::Nanos told{};    // clock since boot, as the next
     cdp::Nanos seen{};
-    std::string message;  // when it was seen last
+    Alert alert;  // when it was seen last
   };
 
   cdp::Task<void> run();
@@ -65,6 +80,7 @@ class AlertWatch {
   cdp::Signal stop_;
   bool stopping_ = false;
   std::map<Alert::Key, Known> known_;
+  std::deque<Entry> ended_;  // the newest first
   cdp::TaskGroup running_;
 };
 

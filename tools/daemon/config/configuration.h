@@ -30,6 +30,7 @@ struct Configuration {
   std::string metrics_listen;  // empty: nowhere but in the API
   bool metrics_insecure = false;
   std::string alerts_webhook;  // a URL; empty: nobody is told
+  std::uint64_t rpo_seconds = 5;  // 0: no objective
   std::uint64_t dirty_budget_bytes = 128u << 20;
   std::uint64_t dedup_bytes = 128u << 20;
   std::uint64_t segment_bytes = 256u << 20;

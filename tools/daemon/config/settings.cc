@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <filesystem>
 #include <numeric>
 #include <utility>
@@ -24,6 +25,7 @@ using cdp::Status;
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
+constexpr std::uint64_t kRpoSecondsMax = 86'400;
 constexpr std::string_view kTcpPrefix = "tcp:";
 
 // --- What is possible ---------------------------------------------------------------------------
@@ -172,6 +174,24 @@ Setting size(std::string_view key, std::uint64_t Configuration::*field, Bounds b
   return {.key = key, .set = set, .get = get, .in_force = get};
 }
 
+Setting seconds(std::string_view key, std::uint64_t Configuration::*field, std::uint64_t most) {
+  const auto set = [field, most](Configuration& into, const SettingValue& value) -> Status {
+    const std::string said = to_text(value);
+    std::uint64_t count = 0;
+    const auto [end, error] = std::from_chars(said.data(), said.data() + said.size(), count);
+    const bool is_number = error == std::errc{} && end == said.data() + said.size();
+    if (!is_number || count > most) {
+      return make_error(EINVAL, "it wants a whole number of seconds, 0 to {}, not {}", most, said);
+    }
+    into.*field = count;
+    return {};
+  };
+  const auto get = [field](const Configuration& of) {
+    return SettingValue{static_cast<std::int64_t>(of.*field)};
+  };
+  return {.key = key, .set = set, .get = get, .in_force = get};
+}
+
 struct Description {
   std::string_view option{};
   std::string_view value_name{};
@@ -292,6 +312,10 @@ std::vector<Setting> make_settings() {
                             "no log shows it.",
                  .change = kLive,
                  .is_secret = true}),
+      described(seconds("alerts.rpo_seconds", &Configuration::rpo_seconds, kRpoSecondsMax),
+                {.meaning = "The recovery point objective: there is an alert where a crash of the "
+                            "appliance would lose writes older than so; 0 is none.",
+                 .change = kLive}),
       described(size("memory.dirty_budget", &Configuration::dirty_budget_bytes,
                      {.least = 16 * kMiB, .most = kTiB}),
                 {.option = "--dirty-budget",
