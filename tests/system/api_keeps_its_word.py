@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Holds the REST API to its OpenAPI document: api_keeps_its_word.py CONTROL_SOCKET VAULT BLANK_BACKING_FILE CODE"""
+"""Holds the REST API to its OpenAPI document:
+api_keeps_its_word.py CONTROL_SOCKET VAULT BLANK_BACKING_FILE CODE NBD_SOCKET"""
 import http.client
 import json
 import os
@@ -9,8 +10,9 @@ import sys
 import time
 
 import jsonschema
+import nbd
 
-SOCKET, VAULT, BACKING, CODE = sys.argv[1:]
+SOCKET, VAULT, BACKING, CODE, NBD_SOCKET = sys.argv[1:]
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"]
 signed_in = {}  # the header's fields that say who asks, once there is a user
 
@@ -238,7 +240,31 @@ call("changeVolume", volume="handed", body={"name": "over"})
 call("createVolume", body={"name": "shop2", "origin": {"volume": "shop", "at": "mark:begin"}})
 call("createClone", body={"volume": "shop", "at": "now", "name": "try"})
 call("listClones")
-call("createView", "?tz=Europe/Berlin", body={"volume": "shop", "at": "mark:begin"})
+view = call("createView", "?tz=Europe/Berlin", body={"volume": "shop", "at": "mark:begin"})
+assert call("listViews") == {"views": []} and call("listClients") == {"clients": []}
+clients = {}
+for export in "shop", "try", f"shop@lsn:{view['point']['lsn']}":
+    clients[export] = nbd.NBD()
+    clients[export].connect_uri(f"nbd+unix:///{export}?socket={NBD_SOCKET}")
+
+
+def connected_to(volume=None):
+    """What listClients tells, but for when they came."""
+    connected = call("listClients", f"?volume={volume}" if volume else "")["clients"]
+    return [{key: value for key, value in each.items() if key != "since"} for each in connected]
+
+
+connected = connected_to("shop")
+assert {(each["export"], each["kind"], each["read_only"]) for each in connected} == {
+    ("shop", "volume", False), ("try", "clone", False), (f"shop@lsn:{view['point']['lsn']}", "view", True)}, connected
+assert all(each["volume"] == "shop" and f"pid={os.getpid()}" in each["peer"] for each in connected), connected
+assert connected_to("shop2") == [] and connected_to() == connected
+[shown] = call("listViews", "?tz=Asia/Shanghai")["views"]
+assert (shown["lsn"], shown["clients"], shown["volume"]) == (view["point"]["lsn"], 1, "shop"), shown
+call("closeView", view=shown["id"])
+assert call("listViews") == {"views": []}, "the view has been closed"
+assert {each["kind"] for each in connected_to()} == {"volume", "clone"}
+clients.clear()
 call("getVolume", volume="shop")
 shop = call("getVolume", "?tz=UTC", volume="shop")
 call("getVolume", volume="id:" + shop["id"])
@@ -247,6 +273,7 @@ call("getPoints", "?at=now", volume="shop")
 call("getPoints", "?at=mark:begin", volume="shop")
 call("getPoints", "?at=" + shop["created"]["time_utc"], volume="shop")
 call("getDiff", "?from=mark:begin&to=now", volume="shop")
+call("getDiff", "?from=mark:begin&to=now&limit=1", volume="shop")
 call("getTimeline", volume="shop")
 call("getTimeline", "?since=mark:begin&until=now&step=1", volume="shop")
 call("getTimeline", "?since=first&step=86400", volume="shop")
@@ -263,6 +290,9 @@ for body in {}, {"deep": True}:
         job = call("getJob", job=job["id"])
     assert job["state"] == "done" and job["verification"]["ok"], job
 call("listJobs")
+assert call("listSegments")["segments"][0]["state"] == "open"
+assert call("listSegments", "?before=1&limit=1") == {"segments": []}
+call("listAlerts", "?tz=Europe/Berlin")
 # It has no end: tests/system/events reads some of it.
 connection = UnixConnection()
 connection.request("GET", "/api/events", headers=signed_in)
@@ -272,7 +302,8 @@ fields = {}
 while "data" not in fields:
     name, _, value = response.readline().decode().rstrip("\n").partition(": ")
     fields[name] = value
-check(json.loads(fields["data"]), {"$ref": "#/components/schemas/Status"}, "the event status")
+assert fields["event"] == "volume", fields
+check(json.loads(fields["data"]), {"$ref": "#/components/schemas/Volume"}, "the event volume")
 connection.close()
 done.add("getEvents")
 assert [each["id"] for each in call("listJobs", f"?limit=1&before={job['id']}")["jobs"]] == [job["id"] - 1]
@@ -334,7 +365,7 @@ WRONG = [None, True, 7, -1, 1.5, 1e30, "", "text", [], ["text"], {}, {"volume": 
 def state():
     status = call("getStatus")
     for volume in status["volumes"]:
-        for key in ("checkpoint_lsn", "dirty_bytes", "last_lsn", "hydration", "state"):
+        for key in ("checkpoint_lsn", "dirty_bytes", "last_lsn", "lag_ns", "hydration", "state"):
             volume.pop(key, None)
     return status["volumes"], call("listMarks"), call("listClones"), call("listUsers"), call("listTokens")
 
@@ -385,7 +416,7 @@ TOO_LONG = b" " * ((1 << 20) + 1)
 files_before = files()
 
 for operation_id, (method, path, operation) in operations.items():
-    target = path.format(volume="shop", clone="none", user="none", token="none", job="0")
+    target = path.format(volume="shop", clone="none", view="none", user="none", token="none", job="0")
     query = {p["name"]: p for p in operation["parameters"] if p["in"] == "query"}
     schema = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
     fields = schema.get("properties", {})
@@ -420,7 +451,7 @@ for operation_id, (method, path, operation) in operations.items():
                        body={**good_body, name: value})
 
 for path in description["paths"]:
-    target = path.format(volume="shop", clone="none", user="none", token="none", job="0")
+    target = path.format(volume="shop", clone="none", view="none", user="none", token="none", job="0")
     known = {m.upper() for m in description["paths"][path]}
     for method in METHODS:
         if method not in known:

@@ -9,6 +9,6 @@ python3 -c 'import jsonschema' 2>/dev/null || fail "no python3-jsonschema here; 
 start --http "127.0.0.1:$(free_port)"
 code=$(grep -oE '[2-9A-Z]{5}-[2-9A-Z]{5}-[2-9A-Z]{5}' "$daemon_log" | head -n 1)
 truncate -s 8M "$work/backing"
-PYTHONWARNINGS=ignore python3 "$tests/api_keeps_its_word.py" "$state/control.sock" "$vault" "$work/backing" "$code" ||
+PYTHONWARNINGS=ignore python3 "$tests/api_keeps_its_word.py" "$state/control.sock" "$vault" "$work/backing" "$code" "$nbd_socket" ||
   fail "the API and its description differ"
 stop

@@ -67,6 +67,17 @@ class Stream:
                 return event[1]
         sys.exit(f"{what} was not told in 15 s")
 
+    def beginning(self):
+        """The names of the volumes that a new stream tells before its first status."""
+        names = []
+        while True:
+            event, document = self.next()
+            if event == "status":
+                assert "volumes" not in document, document
+                return names
+            assert event == "volume", f"{event} came before the status: {document}"
+            names.append(document["name"])
+
     def to_the_end(self):
         while self.next() is not None:
             pass
@@ -82,16 +93,29 @@ if len(sys.argv) == 2:
 print("- what changes is told, to everybody")
 one, other = Stream(), Stream()
 for stream in one, other:
-    first = stream.until(lambda event, document: event == "status", "the status at first")
-    assert [volume["name"] for volume in first["volumes"]] == ["shop"], first
+    names = stream.beginning()
+    assert names == ["shop"], names
 ask("POST", "/api/volumes", {"name": "new", "size_bytes": 1 << 20})
 for stream in one, other:
-    stream.until(lambda event, document: event == "status" and len(document["volumes"]) == 2, "the new volume")
+    stream.until(lambda event, document: event == "volume" and document["name"] == "new", "the new volume")
 job, _ = ask("POST", "/api/verify", {"deep": True})
 for stream in one, other:
     told = stream.until(lambda event, document: event == "job" and document["id"] == job["id"] and document["state"] == "done", "the end of the job")
     assert told["verification"]["ok"], told
 other.close()
+
+print("- a volume is told when it has changed, and the others are not")
+told = []
+ask("PATCH", "/api/volumes/new", {"name": "renamed"})
+one.until(lambda event, document: event == "volume" and (told.append(document["name"]) or document["name"] == "renamed"), "the new name")
+ask("DELETE", "/api/volumes/renamed")
+gone = one.until(lambda event, document: event == "volume" and (told.append(document["name"]) or "removed" in document), "the volume that has gone")
+assert gone["name"] == "renamed" and "state" not in gone, gone
+assert set(told) == {"renamed"}, told
+late = Stream()
+assert "shop" in late.beginning(), "who comes later is not told of all volumes"
+late.close()
+ask("POST", "/api/volumes", {"name": "another", "size_bytes": 1 << 20})
 
 print("- who reads slowly gets the newest, not all that was")
 slow = Stream()
@@ -115,7 +139,7 @@ before.to_the_end()
 for stream in many[1:]:
     stream.close()
 ask("POST", "/api/volumes", {"name": "newer", "size_bytes": 1 << 20})
-many[0].until(lambda event, document: event == "status" and len(document["volumes"]) == 3, "the newer volume")
+many[0].until(lambda event, document: event == "volume" and document["name"] == "newer", "the newer volume")
 many[0].close()
 # Longer than it takes to notice that nobody listens, so that the next one finds nothing that was left.
 time.sleep(1)
@@ -127,8 +151,8 @@ job, _ = ask("POST", "/api/verify", {})
 while ask("GET", f"/api/jobs/{job['id']}")[0]["state"] == "running":
     time.sleep(0.1)
 fresh = Stream()
-event, document = fresh.next()
-assert event == "status" and len(document["volumes"]) == 2, f"the first event is old: {event} {document}"
+names = fresh.beginning()
+assert sorted(names) == ["another", "shop"], f"what the stream begins with is old: {names}"
 ask("POST", "/api/marks", {"label": "news", "all": True})
 event, document = fresh.next()
 assert event == "status", f"a job that had ended is told: {document}"

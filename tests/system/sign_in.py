@@ -184,9 +184,9 @@ NEEDS = {
     "getDescription": ANYBODY, "getHealth": ANYBODY, "getSetUp": ANYBODY, "setUp": ANYBODY, "signIn": ANYBODY,
     **dict.fromkeys(["getMetrics", "getReadiness", "getStatus", "listVolumes", "getVolume", "getPoints",
                      "getTimeline", "getDiff", "listJobs", "getEvents", "getJob", "cancelJob",
-                     "listClones", "listMarks", "getSession", "signOut", "changePassword", "listTokens", "createToken",
+                     "listClones", "listMarks", "listClients", "listViews", "listAlerts", "listSegments", "getSession", "signOut", "changePassword", "listTokens", "createToken",
                      "revokeToken"], ANY),
-    **dict.fromkeys(["createVolume", "changeVolume", "removeVolume", "removeClone", "createMark", "verify", "testAlert"], {"operator", "process"}),
+    **dict.fromkeys(["createVolume", "changeVolume", "removeVolume", "removeClone", "closeView", "createMark", "verify", "testAlert"], {"operator", "process"}),
     **dict.fromkeys(["resumeVolume", "rollBack"], {"restorer", "process"}),
     **dict.fromkeys(["createView", "createClone"], {"operator+data", "process"}),
     "getImage": {"restorer+data", "process"},
@@ -227,7 +227,7 @@ def described():
 
 def refusable(path):
     """A request that is refused for what it says, but only to whom may say it."""
-    return path.format(volume="shop", clone="none", user="nobody", token="none", job="0") + "?frob=1"
+    return path.format(volume="shop", clone="none", view="none", user="nobody", token="none", job="0") + "?frob=1"
 
 
 def status_for(name, operation_id):

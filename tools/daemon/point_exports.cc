@@ -83,12 +83,21 @@ Task<Result<DevicePtr>> PointExports::find(std::string name) {
 // ---------------------------------------------------------------- views
 
 void PointExports::forget_closed_views() {
-  std::erase_if(views_, [](const auto& view) { return view.second.expired(); });
+  std::erase_if(views_, [](const auto& view) { return view.second.device.expired(); });
 }
 
-std::optional<cdp::VolumeId> PointExports::volume_of(const cdp::BlockDevice& view) const {
-  for (const auto& [key, open] : views_) {
-    if (open.lock().get() == &view) return key.volume;
+std::vector<PointExports::OpenView> PointExports::views() const {
+  std::vector<OpenView> open;
+  for (const auto& [key, view] : views_) {
+    if (auto device = view.device.lock())
+      open.push_back({key.volume, view.at, view.opened, std::move(device)});
+  }
+  return open;
+}
+
+std::optional<PointExports::OpenView> PointExports::view_of(const cdp::BlockDevice& device) const {
+  for (OpenView& view : views()) {
+    if (view.device.get() == &device) return std::move(view);
   }
   return std::nullopt;
 }
@@ -99,7 +108,7 @@ PointExports::Leases PointExports::leases() const {
     if (!leases.oldest || lsn < *leases.oldest) leases.oldest = lsn;
   };
   for (const auto& [key, view] : views_) {
-    if (view.expired()) continue;
+    if (view.device.expired()) continue;
     ++leases.views;
     needs(key.lsn);
   }
@@ -124,20 +133,23 @@ Task<Result<DevicePtr>> PointExports::open_view(std::string volume, std::string 
                          volume, point, damage->front(), point);
   }
   Result<std::shared_ptr<restore::View>> view =
-      co_await view_of(opened->point.volume.id, opened->point.at.lsn,
-                       opened->point.volume.size_bytes, opened->point.volume.name);
+      co_await shared_view(opened->point.volume.id, opened->point.at,
+                           opened->point.volume.size_bytes, opened->point.volume.name);
   if (!view) co_return std::move(view).error();
   co_return DevicePtr{*std::move(view)};
 }
 
 // Views of one point are one device, and share what it has learnt of its readers.
-Task<Result<std::shared_ptr<restore::View>>> PointExports::view_of(cdp::VolumeId volume,
-                                                                   cdp::Lsn lsn,
-                                                                   std::uint64_t size_bytes,
-                                                                   std::string name) {
+Task<Result<std::shared_ptr<restore::View>>> PointExports::shared_view(cdp::VolumeId volume,
+                                                                       cdp::Stamp at,
+                                                                       std::uint64_t size_bytes,
+                                                                       std::string name) {
+  const cdp::Lsn lsn = at.lsn;
   const ViewKey key{volume, lsn};
   if (const auto open = views_.find(key); open != views_.end()) {
-    if (auto view = open->second.lock()) co_return view;
+    KnownView& known = open->second;
+    if (known.at.time == cdp::Nanos{}) known.at = at;
+    if (auto view = known.device.lock()) co_return view;
   }
   forget_closed_views();
   if (views_.size() >= kViewsMax) {
@@ -158,7 +170,7 @@ Task<Result<std::shared_ptr<restore::View>>> PointExports::view_of(cdp::VolumeId
                             fmt::format("{}@lsn:{}", name, lsn.value)});
   auto view = std::make_shared<restore::View>(
       std::move(reader), restore::ViewParts{view_pages_, reading_ahead_});
-  views_[key] = view;
+  views_[key] = {at, clock_.realtime(), view};
   co_return view;
 }
 
@@ -199,7 +211,7 @@ Task<Result<DevicePtr>> PointExports::open_clone(restore::CloneEntry entry) {
 
 Task<Result<std::shared_ptr<restore::Clone>>> PointExports::open_files(restore::CloneEntry entry) {
   Result<std::shared_ptr<restore::View>> base =
-      co_await view_of(entry.volume, entry.lsn, entry.size_bytes, entry.name);
+      co_await shared_view(entry.volume, {entry.lsn, {}}, entry.size_bytes, entry.name);
   if (!base) co_return std::move(base).error();
   auto data = co_await host_.open_backing(file_of(entry, "data"),
                                           restore::Clone::data_bytes(entry.size_bytes));

@@ -51,8 +51,17 @@ class PointExports {
   // A clone, or a view NAME@POINT (lsn:N, a time with its offset, or mark:LABEL). Null: neither.
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> find(std::string name);
 
-  // The volume that a view shows; none where it is no view that is open.
-  std::optional<cdp::VolumeId> volume_of(const cdp::BlockDevice& view) const;
+  // A view that is open.
+  struct OpenView {
+    cdp::VolumeId volume;
+    cdp::Stamp at;      // without its time where a clone alone has asked for it
+    cdp::Nanos opened;  // wall clock
+    std::shared_ptr<const restore::View> device;
+  };
+  // By volume and place.
+  std::vector<OpenView> views() const;
+  // That of the device; none where it is no view that is open.
+  std::optional<OpenView> view_of(const cdp::BlockDevice& device) const;
 
   // Why no clone is served, and none can be made, if so.
   const std::optional<cdp::Error>& problem() const { return problem_; }
@@ -88,9 +97,16 @@ class PointExports {
   PointExports(const cdp::Clock& clock, Host& host, api::VaultSource& source,
                std::string clones_path);
 
-  cdp::Task<cdp::Result<std::shared_ptr<restore::View>>> view_of(cdp::VolumeId volume, cdp::Lsn lsn,
-                                                                 std::uint64_t size_bytes,
-                                                                 std::string name);
+  // What is kept of a view, which lives as long as somebody has its device.
+  struct KnownView {
+    cdp::Stamp at;
+    cdp::Nanos opened;
+    std::weak_ptr<restore::View> device;
+  };
+  cdp::Task<cdp::Result<std::shared_ptr<restore::View>>> shared_view(cdp::VolumeId volume,
+                                                                     cdp::Stamp at,
+                                                                     std::uint64_t size_bytes,
+                                                                     std::string name);
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> open_view(std::string volume,
                                                                       std::string point);
   cdp::Task<cdp::Result<std::shared_ptr<cdp::BlockDevice>>> open_clone(restore::CloneEntry entry);
@@ -115,7 +131,7 @@ class PointExports {
   cdp::PagePool view_pages_;
   cdp::PagePool clone_pages_;
   cdp::TaskGroup reading_ahead_;
-  std::map<ViewKey, std::weak_ptr<restore::View>> views_;
+  std::map<ViewKey, KnownView> views_;
   std::map<std::string, std::shared_ptr<restore::Clone>, std::less<>> open_clones_;
   std::set<std::string> creating_;
   std::set<std::string> opening_;

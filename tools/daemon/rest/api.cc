@@ -53,18 +53,23 @@ Api::Handler Api::handler_of(const Operation& operation) {
       {"getTimeline", &Api::get_timeline},
       {"getImage", &Api::get_image},
       {"getDiff", &Api::get_diff},
+      {"listClients", &Api::list_clients},
+      {"listViews", &Api::list_views},
       {"createView", &Api::create_view},
+      {"closeView", &Api::close_view},
       {"listClones", &Api::list_clones},
       {"createClone", &Api::create_clone},
       {"removeClone", &Api::remove_clone},
       {"rollBack", &Api::roll_back},
       {"listMarks", &Api::list_marks},
       {"createMark", &Api::create_mark},
+      {"listSegments", &Api::list_segments},
       {"verify", &Api::verify},
       {"getEvents", &Api::get_events},
       {"listJobs", &Api::list_jobs},
       {"getJob", &Api::get_job},
       {"cancelJob", &Api::cancel_job},
+      {"listAlerts", &Api::list_alerts},
       {"testAlert", &Api::test_alert},
       {"getSetUp", &Api::get_set_up},
       {"setUp", &Api::set_up},
@@ -103,7 +108,7 @@ Api::Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& applianc
       nbd_addresses_(std::move(nbd_addresses)),
       queries_(appliance),
       events_(scheduler, jobs,
-              {.status = [this] { return status_text(); },
+              {.status = [this] { return status_for_events(); },
                .job = [](const Job& job) { return job_text(job); }}),
       background_(scheduler) {
   for (const Operation& operation : operations()) CHECK(handler_of(operation) != nullptr);
@@ -232,6 +237,16 @@ boost::json::array Api::uris_of(const std::string& export_name) const {
   return uris;
 }
 
+Api::Document Api::head_document(const journal::ChainHead& head) {
+  Document document{{"segment", head.segment},
+                    {"sequence", head.sequence},
+                    {"lsn", head.newest.lsn.value},
+                    {"digest", api::hex(head.digest)}};
+  if (head.newest.time != cdp::Nanos{})
+    document["time_utc"] = restore::format_time(head.newest.time, restore::TimeZone::utc());
+  return document;
+}
+
 Api::Document Api::journal_document() const {
   const journal::JournalStatistics& s = appliance_.journal().statistics();
   const journal::JournalHealth health = appliance_.journal().health();
@@ -249,12 +264,8 @@ Api::Document Api::journal_document() const {
           {"queued_blocks", health.queued_blocks},
           {"recorded_lsn", health.recorded.value},
           {"durable_lsn", health.durable.value},
-          {"lag_ns", lag_of(health).value}};
-}
-
-cdp::Nanos Api::lag_of(const journal::JournalHealth& health) const {
-  return health.oldest_undurable.value != 0 ? clock_.realtime() - health.oldest_undurable
-                                            : cdp::Nanos{};
+          {"lag_ns", appliance_.lag().value},
+          {"head", head_document(health.head)}};
 }
 
 Api::Document Api::index_document() const {
@@ -296,7 +307,7 @@ Task<Result<Figures>> Api::figures() {
   figures.crashes = state.crashes.size();
   figures.journal = appliance_.journal().statistics();
   figures.health = appliance_.journal().health();
-  figures.lag = lag_of(figures.health);
+  figures.lag = appliance_.lag();
   figures.index = appliance_.time_index().statistics();
   figures.alerts = appliance_.alerts().size();
   figures.open_views = appliance_.point_exports().leases().views;
@@ -346,13 +357,10 @@ Task<Api::Answer> Api::get_readiness(Call) {
 Task<Result<Api::Document>> Api::status_document(restore::TimeZone zone) {
   Result<Document> document = co_await queries_.status(std::move(zone));
   if (!document) co_return std::move(document).error();
-  json::array volumes;
-  for (const auto& [id, live] : appliance_.live_volumes()) {
-    volumes.push_back(volume_document(*appliance_.journal().state().find(id)));
-  }
+  document->erase("volumes");
   json::array alerts;
   for (const Alert& alert : appliance_.alerts()) alerts.emplace_back(alert.message);
-  (*document)["volumes"] = std::move(volumes);
+  (*document)["rpo_objective_ns"] = appliance_.options().rpo_objective.value;
   (*document)["journal"] = journal_document();
   (*document)["index"] = index_document();
   (*document)["alerts"] = std::move(alerts);
@@ -365,13 +373,22 @@ Task<Result<Api::Document>> Api::status_document(restore::TimeZone zone) {
 Task<Api::Answer> Api::get_status(Call call) {
   Result<Document> document = co_await status_document(std::move(call.zone));
   if (!document) co_return std::move(document).error();
+  json::array volumes;
+  for (const auto& [id, live] : appliance_.live_volumes())
+    volumes.push_back(volume_document(*appliance_.journal().state().find(id)));
+  (*document)["volumes"] = std::move(volumes);
   co_return json_response(*document);
 }
 
-Task<Result<std::string>> Api::status_text() {
+Task<Result<Events::Status>> Api::status_for_events() {
   Result<Document> document = co_await status_document(restore::TimeZone::utc());
   if (!document) co_return std::move(document).error();
-  co_return json::serialize(*document);
+  Events::Status status{.appliance = json::serialize(*document)};
+  for (const auto& [id, volume] : appliance_.journal().state().volumes) {
+    if (!volume.removed || events_.has_volume(id))
+      status.volumes.emplace(id, json::serialize(volume_document(volume)));
+  }
+  co_return status;
 }
 
 Task<Api::Answer> Api::list_marks(Call call) {
@@ -410,12 +427,6 @@ Task<Api::Answer> Api::create_mark(Call call) {
   document["label"] = label;
   document["author"] = call.who.name;
   co_return json_response(document);
-}
-
-Task<Api::Answer> Api::test_alert(Call call) {
-  Status told = co_await alerts_.test(call.who.name);
-  if (!told) co_return std::move(told).error();
-  co_return json_response({{"told", true}});
 }
 
 }  // namespace tools

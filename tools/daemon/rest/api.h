@@ -6,13 +6,15 @@
 // the appliance alone knows is added to them; schemas.h describes them whole.
 //
 // api.cc answers requests, api_volumes.cc has the operations of volumes, api_points.cc those
-// that bring a point back (differences, images, views, clones, rollback), api_jobs.cc those of
-// long work, and api_access.cc those of users, tokens and the audit.
+// that bring a point back (differences, images, views, clones, rollback), api_clients.cc those of
+// who is connected, api_jobs.cc those of long work, api_alerts.cc those of alerts, and
+// api_access.cc those of users, tokens and the audit.
 #pragma once
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -84,18 +86,23 @@ class Api {
   cdp::Task<Answer> get_timeline(Call call);
   cdp::Task<Answer> get_image(Call call);
   cdp::Task<Answer> get_diff(Call call);
+  cdp::Task<Answer> list_clients(Call call);
+  cdp::Task<Answer> list_views(Call call);
   cdp::Task<Answer> create_view(Call call);
+  cdp::Task<Answer> close_view(Call call);
   cdp::Task<Answer> list_clones(Call call);
   cdp::Task<Answer> create_clone(Call call);
   cdp::Task<Answer> remove_clone(Call call);
   cdp::Task<Answer> roll_back(Call call);
   cdp::Task<Answer> list_marks(Call call);
   cdp::Task<Answer> create_mark(Call call);
+  cdp::Task<Answer> list_segments(Call call);
   cdp::Task<Answer> verify(Call call);
   cdp::Task<Answer> get_events(Call call);
   cdp::Task<Answer> list_jobs(Call call);
   cdp::Task<Answer> get_job(Call call);
   cdp::Task<Answer> cancel_job(Call call);
+  cdp::Task<Answer> list_alerts(Call call);
   cdp::Task<Answer> test_alert(Call call);
   cdp::Task<Answer> get_set_up(Call call);
   cdp::Task<Answer> set_up(Call call);
@@ -118,6 +125,12 @@ class Api {
     restore::TimeZone zone;
   };
   cdp::Task<cdp::Result<ResolvedVolume>> resolve(VolumeAt wanted, restore::TimeZone zone);
+  // The volume's name now, and its id.
+  void add_volume(Document& document, cdp::VolumeId id) const;
+  // What it shows, of what is served; and of which volume that is.
+  std::optional<cdp::VolumeId> describe_device(const cdp::BlockDevice& device,
+                                               Document& document) const;
+  std::string view_name(const PointExports::OpenView& view) const;
   Document rolled_back_document(const journal::VolumeState& now,
                                 const restore::ResolvedPoint& point) const;
   // EBUSY where a client that may write is connected to one of the volumes.
@@ -132,12 +145,13 @@ class Api {
   cdp::Task<void> run_verify(std::uint64_t id, bool deep);
   cdp::Result<const journal::VolumeState*> named_volume(const std::string& name) const;
   Document volume_document(const journal::VolumeState& volume) const;
+  // Without the volumes.
   cdp::Task<cdp::Result<Document>> status_document(restore::TimeZone zone);
-  cdp::Task<cdp::Result<std::string>> status_text();
+  cdp::Task<cdp::Result<Events::Status>> status_for_events();
   static std::string job_text(const Job& job);
   cdp::Task<cdp::Result<Figures>> figures();
-  cdp::Nanos lag_of(const journal::JournalHealth& health) const;
   Document session_document(const Call& call);
+  static Document head_document(const journal::ChainHead& head);
   Document journal_document() const;
   Document index_document() const;
   Document clone_document(const restore::CloneEntry& clone) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Operations of jobs, that which begins one by itself (verify), and the events that tell of them.
+// Operations of jobs, that which begins one by itself (verify), with the segments that it reads, and
+// the events that tell of them.
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
@@ -22,6 +23,7 @@ using cdp::Task;
 namespace {
 
 constexpr PageSize kJobsInPage{.without = 100, .most = 1000};
+constexpr PageSize kSegmentsInPage{.without = 100, .most = 1000};
 
 // What it takes to begin one takes it to end it.
 Rights right_to_cancel(Job::Kind kind) {
@@ -90,6 +92,16 @@ Task<Api::Answer> Api::get_events(Call call) {
   response.content_type = "text/event-stream";
   response.source = *std::move(opened);
   co_return response;
+}
+
+Task<Api::Answer> Api::list_segments(Call call) {
+  const Result<std::size_t> limit = limit_of(call.arguments, kSegmentsInPage);
+  if (!limit) co_return limit.error();
+  api::SegmentWindow window{.limit = *limit};
+  if (call.arguments.has("before")) window.before = call.arguments.get<std::uint64_t>("before");
+  Result<Document> document = co_await queries_.segments(std::move(call.zone), window);
+  if (!document) co_return std::move(document).error();
+  co_return json_response(*document);
 }
 
 Task<Api::Answer> Api::verify(Call call) {

@@ -13,6 +13,7 @@
 #include "tools/api/extent_stream.h"
 #include "tools/api/image_stream.h"
 #include "tools/daemon/rest/api.h"
+#include "tools/daemon/rest/paging.h"
 
 namespace tools {
 
@@ -23,6 +24,9 @@ using cdp::Status;
 using cdp::Task;
 
 namespace {
+
+constexpr PageSize kExtentsInDiff{.without = api::VaultQueries::kDiffExtentsMax,
+                                  .most = api::VaultQueries::kDiffExtentsMax};
 
 // The pieces of an image as an HTTP body, and the job of it.
 class ImageBody final : public BodySource {
@@ -120,9 +124,11 @@ Task<Api::Answer> Api::get_image(Call call) {
 }
 
 Task<Api::Answer> Api::get_diff(Call call) {
+  const Result<std::size_t> limit = limit_of(call.arguments, kExtentsInDiff);
+  if (!limit) co_return limit.error();
   Result<Document> document = co_await queries_.diff(
       std::move(call.zone), call.arguments.text("volume"),
-      call.arguments.get<restore::Point>("from"), call.arguments.get<restore::Point>("to"));
+      call.arguments.get<restore::Point>("from"), call.arguments.get<restore::Point>("to"), *limit);
   if (!document) co_return std::move(document).error();
   co_return json_response(*document);
 }

@@ -30,6 +30,12 @@ Api::Document Api::volume_document(const journal::VolumeState& volume) const {
   if (live.volume == nullptr) {
     document["state"] = "unavailable";
     document["problem"] = live.problem->message;
+    if (volume.is_in_gap()) {
+      const auto& gap = volume.gaps.back();
+      document["gap"] = Document{
+          {"cause", gap.cause},
+          {"begin", api::stamp_document(gap.begin, restore::TimeZone::utc())}};
+    }
     return document;
   }
   const auto& fenced = live.volume->fence_reason();
@@ -50,7 +56,11 @@ Api::Document Api::volume_document(const journal::VolumeState& volume) const {
   document["writers_refused"] = volume.writers_refused;
   document["dirty_bytes"] = statistics.dirty_bytes;
   document["last_lsn"] = statistics.last.value;
-  document["connections"] = connections_of(volume.id).size();
+  document["lag_ns"] = appliance_.lag_of(*live.volume).value;
+  const cdp::IoStatistics& io = live.volume->io_statistics();
+  document["written_bytes"] = io.of(cdp::IoStatistics::Kind::kWrite).bytes;
+  document["read_bytes"] = io.of(cdp::IoStatistics::Kind::kRead).bytes;
+  document["connections"] = nbd_.connections_to(*live.volume);
   return document;
 }
 

@@ -48,6 +48,7 @@ struct Events::Board {
   cdp::Scheduler& scheduler;
   std::uint64_t version = 0;
   Note status{};
+  std::map<cdp::VolumeId, Note> volumes{};
   std::map<std::uint64_t, Note> jobs{};
   std::vector<Stream*> streams{};  // in the order in which they were opened
   bool stopping = false;
@@ -88,6 +89,8 @@ class Events::Stream final : public BodySource {
 
   std::string news() {
     std::string text;
+    for (const auto& [id, note] : board_->volumes)
+      if (note.version > seen_) text += note.text;
     if (board_->status.version > seen_) text += board_->status.text;
     for (const auto& [id, note] : board_->jobs)
       if (note.version > seen_) text += note.text;
@@ -130,6 +133,8 @@ Result<std::shared_ptr<BodySource>> Events::open(std::string who,
   return std::shared_ptr<BodySource>{std::move(stream)};
 }
 
+bool Events::has_volume(cdp::VolumeId id) const { return board_->volumes.contains(id); }
+
 Task<void> Events::stop() {
   board_->stopping = true;
   board_->changed.notify_all();
@@ -150,15 +155,20 @@ Task<void> Events::publish() {
   }
   // Who comes next is not told what is old by then.
   board_->status = {};
+  board_->volumes.clear();
   board_->jobs.clear();
   publishing_ = false;
 }
 
 Task<void> Events::look() {
   bool is_news = false;
-  Result<std::string> status = co_await sources_.status();
+  Result<Status> status = co_await sources_.status();
   // What cannot be told now, is told when it can.
-  if (status) is_news = board_->put(board_->status, "status", *std::move(status));
+  if (status) {
+    for (auto& [id, volume] : status->volumes)
+      is_news = board_->put(board_->volumes[id], "volume", std::move(volume)) || is_news;
+    is_news = board_->put(board_->status, "status", std::move(status->appliance)) || is_news;
+  }
   if (jobs_.version() != jobs_version_) {
     jobs_version_ = jobs_.version();
     std::erase_if(board_->jobs, [this](const auto& of) { return jobs_.find(of.first) == nullptr; });

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Events: server-sent events (HTML living standard, "Server-sent events") of what goes on:
-// `status`, the document of GET /api/status, and `job`, that of GET /api/jobs/{job}, each when it
-// has changed, at most once a second.
+// `volume`, the document of GET /api/volumes/{volume}, `status`, that of GET /api/status without the
+// volumes, and `job`, that of GET /api/jobs/{job}, each when it has changed, at most once a second.
+// A stream begins with all volumes, and then the status. A volume that was removed meanwhile is told
+// once more, as one that is.
 //
 // A document is made and serialised once for all who listen, and none while nobody does. Who reads
 // slowly misses what was replaced meanwhile, and gets the newest: nothing is queued for him. Of
@@ -16,12 +18,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 
 #include "cdp/base/result.h"
+#include "cdp/base/types.h"
 #include "cdp/io/scheduler.h"
 #include "cdp/io/signal.h"
 #include "cdp/io/task.h"
@@ -37,8 +41,12 @@ class Events {
   static constexpr std::size_t kStreamsMax = 32;
   static constexpr std::size_t kStreamsOfOneMax = 8;
 
+  struct Status {
+    std::string appliance;
+    std::map<cdp::VolumeId, std::string> volumes{};
+  };
   struct Sources {
-    std::function<cdp::Task<cdp::Result<std::string>>()> status;
+    std::function<cdp::Task<cdp::Result<Status>>()> status;
     std::function<std::string(const Job&)> job;
   };
   Events(cdp::Scheduler& scheduler, Jobs& jobs, Sources sources);
@@ -48,6 +56,8 @@ class Events {
   // of his ends: what listened there may be gone without a word. ESHUTDOWN where there are too many
   // of others, or it stops.
   cdp::Result<std::shared_ptr<BodySource>> open(std::string who, std::function<bool()> is_allowed);
+  // Whether streams were told of it.
+  bool has_volume(cdp::VolumeId id) const;
   // Ends every stream.
   cdp::Task<void> stop();
 
