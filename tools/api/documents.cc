@@ -137,7 +137,7 @@ json::object point_document(const restore::ResolvedPoint& resolved,
 }
 
 json::object status_document(const restore::History& history, const journal::Vault& vault,
-                             SegmentTotals totals) {
+                             const VaultUsage& usage) {
   const TimeZone& zone = history.zone();
   const journal::JournalState& newest = history.newest();
   json::object document{{"vault",
@@ -146,9 +146,10 @@ json::object status_document(const restore::History& history, const journal::Vau
                           {"created", restore::format_time(vault.created, zone)}}},
                         {"history",
                          {{"newest", stamp_document({newest.lsn, newest.time}, zone)},
-                          {"segments", totals.segments},
-                          {"bytes", totals.bytes},
+                          {"segments", usage.segments},
+                          {"bytes", usage.bytes},
                           {"crashes", newest.crashes.size()}}}};
+  if (usage.free_bytes) document["vault"].as_object()["free_bytes"] = *usage.free_bytes;
   document["volumes"] = volume_list_document(newest, false, zone).at("volumes");
   return document;
 }

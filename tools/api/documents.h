@@ -26,6 +26,7 @@
 #include "restore/difference.h"
 #include "restore/history.h"
 #include "restore/time_zone.h"
+#include "tools/api/vault_usage.h"
 
 namespace tools::api {
 
@@ -59,15 +60,10 @@ boost::json::object mark_document(const journal::MarkRecord& mark,
 // By LSN; those of one volume, which are those of all volumes too, or all.
 std::vector<const journal::MarkRecord*> marks_by_lsn(const journal::JournalState& state,
                                                      const journal::VolumeState* volume);
-// Part of GET /api/status: {"vault": {"id", "format_version", "created", and added to it where it
-// is known: "free_bytes"}, "history": {"newest":
-// stamp, "segments", "bytes", "crashes"}, "volumes": [volume]}
-struct SegmentTotals {
-  std::uint64_t segments = 0;
-  std::uint64_t bytes = 0;
-};
+// Part of GET /api/status: {"vault": {"id", "format_version", "created", and where it is known
+// "free_bytes"}, "history": {"newest": stamp, "segments", "bytes", "crashes"}, "volumes": [volume]}
 boost::json::object status_document(const restore::History& history, const journal::Vault& vault,
-                                    SegmentTotals totals);
+                                    const VaultUsage& usage);
 // GET /api/audit: {"audit": [{"lsn", "time", "time_utc", "actor", "origin", "act", "detail",
 // "status"}], newest first; "before": LSN, absent where there are no older ones; "notices"}. What
 // is lost of the LSNs between `window.before` and "before" is among the notices.

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "journal/format.h"
 #include "journal/vault_reader.h"
 
 namespace tools::api {
@@ -15,8 +14,6 @@ using cdp::Task;
 using restore::History;
 
 namespace {
-
-constexpr cdp::Nanos kTotalsKept = cdp::seconds(1);
 
 History history_of(VaultSource::Newest newest, restore::TimeZone zone) {
   return {std::move(newest.state),
@@ -114,12 +111,9 @@ Task<Result<VaultQueries::Document>> VaultQueries::timeline(restore::TimeZone zo
 Task<Result<VaultQueries::Document>> VaultQueries::status(restore::TimeZone zone) {
   const Result<History> opened = co_await history_for(std::move(zone), {});
   if (!opened.ok()) co_return opened.error();
-  const Result<SegmentTotals> totals = co_await segment_totals();
-  if (!totals.ok()) co_return totals.error();
-  Document document = status_document(*opened, source_.vault(), *totals);
-  const Result<std::uint64_t> free = co_await source_.segments().free_bytes();
-  if (free.ok()) document["vault"].as_object()["free_bytes"] = *free;
-  co_return with_lost(std::move(document), *opened);
+  const Result<VaultUsage> usage = co_await source_.usage();
+  if (!usage.ok()) co_return usage.error();
+  co_return with_lost(status_document(*opened, source_.vault(), *usage), *opened);
 }
 
 Task<Result<VaultQueries::Document>> VaultQueries::audit(restore::TimeZone zone,
@@ -135,38 +129,13 @@ Task<Result<VaultQueries::Document>> VaultQueries::audit(restore::TimeZone zone,
   co_return audit_document(*page, window, *opened);
 }
 
-Task<Result<SegmentTotals>> VaultQueries::segment_totals() {
-  const cdp::Nanos now = source_.scheduler().now();
-  if (totals_taken_ && now - *totals_taken_ < kTotalsKept) co_return totals_;
-  Result<std::vector<std::string>> names = co_await source_.segments().list();
-  if (!names.ok()) co_return std::move(names).error();
-  std::erase_if(*names, [](const std::string& name) { return !journal::segment_number(name); });
-  SegmentTotals totals;
-  for (const std::string& name : *names) {
-    std::uint64_t bytes = 0;
-    if (const auto known = ended_segments_.find(name); known != ended_segments_.end()) {
-      bytes = known->second;
-    } else {
-      auto disk = co_await source_.segments().open(name, cdp::OpenMode::kReadOnly);
-      if (!disk.ok()) co_return std::move(disk).error();
-      bytes = (*disk)->size_bytes();
-      // The newest two may not have been cut to their length yet.
-      if (totals.segments + 2 < names->size()) ended_segments_.emplace(name, bytes);
-    }
-    ++totals.segments;
-    totals.bytes += bytes;
-  }
-  totals_ = totals;
-  totals_taken_ = now;
-  co_return totals;
-}
-
 Task<Result<VaultQueries::Document>> VaultQueries::segments(restore::TimeZone zone,
                                                             SegmentWindow window) {
-  const Result<SegmentTotals> totals = co_await segment_totals();
-  if (!totals.ok()) co_return totals.error();
-  // They have numbers from 1 on, and a newer one says how the one before it ended.
-  const std::uint64_t newest = totals->segments + 1;
+  const Result<VaultUsage> usage = co_await source_.usage();
+  if (!usage.ok()) co_return usage.error();
+  // They have numbers from 1 on, and a newer one says how the one before it ended; one may have
+  // been begun since.
+  const std::uint64_t newest = usage->segments + 2;
   const std::uint64_t upto = std::clamp<std::uint64_t>(window.before.value_or(newest), 1, newest);
   const std::uint64_t from = upto > window.limit ? upto - window.limit : 1;
   const auto reader = co_await journal::VaultReader::open(

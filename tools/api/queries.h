@@ -10,7 +10,6 @@
 #pragma once
 
 #include <boost/json/object.hpp>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,6 +26,7 @@
 #include "restore/image_source.h"
 #include "tools/api/documents.h"
 #include "tools/api/timeline.h"
+#include "tools/api/vault_usage.h"
 
 namespace tools::api {
 
@@ -51,9 +51,14 @@ class VaultSource {
   virtual cdp::Task<cdp::Result<Newest>> durable() { return newest(); }
   // Covers what `newest` or `durable` gave before. Lives as long as the source.
   virtual cdp::Task<cdp::Result<journal::index::TimeIndex*>> index() = 0;
+  // An appliance's is a few seconds old, and waits for no disk.
+  virtual cdp::Task<cdp::Result<VaultUsage>> usage() { return usage_reader_.read(segments()); }
   // Whether an appliance has recorded what happened up to now but for the last seconds; else the
   // changes themselves are looked at.
   virtual bool records_activity() const { return false; }
+
+ private:
+  UsageReader usage_reader_;
 };
 
 class VaultQueries {
@@ -105,17 +110,12 @@ class VaultQueries {
   // What a rollback from the newest state to the point would change, without the extents.
   cdp::Task<cdp::Result<restore::Difference>> difference_from_now(
       const journal::JournalState& newest, restore::ResolvedPoint point);
-  // As they were a second ago at most: a directory is not read for each who watches.
-  cdp::Task<cdp::Result<SegmentTotals>> segment_totals();
 
  private:
   // With a notice of each part of history that the newest state lacks.
   static Document with_lost(Document document, const restore::History& history);
 
   VaultSource& source_;
-  std::map<std::string, std::uint64_t> ended_segments_;  // their bytes do not change any more
-  SegmentTotals totals_;
-  std::optional<cdp::Nanos> totals_taken_{};  // by the scheduler's time
 };
 
 }  // namespace tools::api

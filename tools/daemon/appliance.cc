@@ -21,6 +21,10 @@ using cdp::Status;
 using cdp::Task;
 using cdp::VolumeId;
 
+// Of the vault's usage: how old what is told may be, and from when on it is looked at again.
+constexpr Nanos kUsageKept = cdp::seconds(10);
+constexpr Nanos kUsageFresh = cdp::seconds(1);
+
 constexpr Alert::Severity kCritical = Alert::Severity::kCritical;
 constexpr Alert::Severity kWarning = Alert::Severity::kWarning;
 
@@ -53,7 +57,8 @@ Appliance::Appliance(cdp::Scheduler& scheduler, const cdp::Clock& clock, Host& h
       sequencer_(clock),
       write_pages_(scheduler, write_pool_pages(options_)),
       read_pages_(scheduler, kReadPoolBytes / cdp::kBlockBytes),
-      hydration_pages_(scheduler, kHydrationPoolBytes / cdp::kBlockBytes) {}
+      hydration_pages_(scheduler, kHydrationPoolBytes / cdp::kBlockBytes),
+      background_(scheduler) {}
 
 Appliance::~Appliance() { CHECK(live_.empty() && journal_ == nullptr); }
 
@@ -184,6 +189,7 @@ Task<Status> Appliance::stop() {
     Status closed = co_await live.volume->close();
     if (!closed && outcome) outcome = std::move(closed);
   }
+  co_await background_.join();
   if (pulses_) co_await pulses_->stop();
   pulses_.reset();
   live_.clear();
@@ -224,6 +230,23 @@ Task<Result<api::VaultSource::Newest>> Appliance::durable() {
 }
 
 Task<Result<journal::index::TimeIndex*>> Appliance::index() { co_return index_.get(); }
+
+Task<void> Appliance::read_usage() {
+  Result<api::VaultUsage> read = co_await VaultSource::usage();
+  usage_ = std::move(read);
+  usage_read_ = scheduler_.now();
+  reading_usage_ = false;
+}
+
+// Whoever watches has asked a moment ago, and is answered at once, with what was found then.
+Task<Result<api::VaultUsage>> Appliance::usage() {
+  const Nanos age = scheduler_.now() - usage_read_;
+  if (!usage_ || age >= kUsageKept)
+    co_await read_usage();
+  else if (age >= kUsageFresh && !std::exchange(reading_usage_, true))
+    background_.spawn(read_usage());
+  co_return *usage_;
+}
 
 bool Appliance::records_activity() const { return pulses_ && pulses_->is_up_to_date(); }
 

@@ -151,6 +151,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   cdp::Task<cdp::Result<Newest>> durable() override;
   cdp::Task<cdp::Result<journal::index::TimeIndex*>> index() override;
   bool records_activity() const override;
+  cdp::Task<cdp::Result<api::VaultUsage>> usage() override;
 
  private:
   Appliance(cdp::Scheduler& scheduler, const cdp::Clock& clock, Host& host,
@@ -182,6 +183,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   void serve(const journal::VolumeState& volume, LiveVolume& live, cdp::VolumeHydration hydration);
   cdp::Task<cdp::Result<cdp::Stamp>> roll_back_held(std::vector<VolumePoint> points,
                                                     journal::RollbackRecord record);
+  cdp::Task<void> read_usage();
   // What the backing store of a volume that hydrates lacks, in `state`; `map` covers it.
   std::shared_ptr<cdp::HydrationSource> hydration_source(
       const journal::JournalState& state, cdp::VolumeId id,
@@ -213,6 +215,10 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   std::unique_ptr<PointExports> point_exports_;
   std::map<cdp::VolumeId, LiveVolume> live_;
   std::optional<PulseKeeper> pulses_;
+  std::optional<cdp::Result<api::VaultUsage>> usage_;  // as it was found last, then:
+  cdp::Nanos usage_read_{};                            // scheduler's time
+  bool reading_usage_ = false;                         // in the background
+  cdp::TaskGroup background_;
   std::set<cdp::VolumeId> rolling_back_;
 };
 

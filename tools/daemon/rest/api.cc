@@ -34,6 +34,7 @@ using cdp::Task;
 
 namespace {
 constexpr PageSize kMarksInPage{.without = 1000, .most = 10'000};
+constexpr std::size_t kVolumesInline = 16;
 }  // namespace
 
 Api::Handler Api::handler_of(const Operation& operation) {
@@ -327,12 +328,11 @@ Task<Result<Figures>> Api::figures() {
     }
     figures.volumes.push_back(std::move(volume));
   }
-  const Result<api::SegmentTotals> totals = co_await queries_.segment_totals();
-  if (!totals) co_return totals.error();
-  figures.segments = totals->segments;
-  figures.vault_bytes = totals->bytes;
-  const Result<std::uint64_t> free = co_await appliance_.segments().free_bytes();
-  if (free) figures.vault_free_bytes = *free;
+  const Result<api::VaultUsage> usage = co_await appliance_.usage();
+  if (!usage) co_return usage.error();
+  figures.segments = usage->segments;
+  figures.vault_bytes = usage->bytes;
+  figures.vault_free_bytes = usage->free_bytes;
   co_return figures;
 }
 
@@ -341,8 +341,11 @@ Task<Api::Answer> Api::get_metrics(Call) {
   if (!now) co_return now.error();
   HttpResponse response;
   response.content_type = kMetricsMediaType;
-  // Of a thousand volumes it is long.
-  co_await cdp::on_worker(scheduler_, [&] { response.body = metrics_text(*now); });
+  // Of a thousand volumes it is long; of a few it is sooner done than a worker is free.
+  if (now->volumes.size() > kVolumesInline)
+    co_await cdp::on_worker(scheduler_, [&] { response.body = metrics_text(*now); });
+  else
+    response.body = metrics_text(*now);
   co_return response;
 }
 
