@@ -23,19 +23,15 @@ class Finder {
          std::size_t extents_max)
       : map_(map), from_(std::move(from)), to_(std::move(to)), extents_max_(extents_max) {}
 
-  Task<Result<Difference>> find() {
+  Task<Result<Difference>> find(std::optional<TouchedBlocks> touched) {
     const std::uint64_t smaller = cdp::blocks_for(std::min(from_.size_bytes, to_.size_bytes));
     const std::uint64_t larger = cdp::blocks_for(std::max(from_.size_bytes, to_.size_bytes));
-    const auto scan = map_.scan(journal::difference(from_.visible, to_.visible), 0, smaller);
-    for (;;) {
-      auto touched = co_await scan->next();
-      if (!touched.ok()) co_return std::move(touched).error();
-      if (touched->empty()) break;
-      for (const journal::index::Extent& extent : *touched) {
-        cdp::Status added = co_await add_touched(extent.first_block, extent.block_count);
-        if (!added.ok()) co_return std::move(added).error();
-      }
-    }
+    cdp::Status found;
+    if (touched)
+      found = co_await add_known(*std::move(touched), smaller);
+    else
+      found = co_await add_scanned(smaller);
+    if (!found.ok()) co_return std::move(found).error();
     if (smaller < larger) {
       cdp::Status added = co_await add_touched(smaller, larger - smaller);
       if (!added.ok()) co_return std::move(added).error();
@@ -44,6 +40,29 @@ class Finder {
   }
 
  private:
+  // Of what was touched before `end`.
+  Task<cdp::Status> add_known(TouchedBlocks touched, std::uint64_t end) {
+    for (const auto& [first, count] : touched) {
+      if (first >= end) break;
+      cdp::Status added = co_await add_touched(first, std::min(count, end - first));
+      if (!added.ok()) co_return added;
+    }
+    co_return cdp::Status{};
+  }
+
+  Task<cdp::Status> add_scanned(std::uint64_t end) {
+    const auto scan = map_.scan(journal::difference(from_.visible, to_.visible), 0, end);
+    for (;;) {
+      auto touched = co_await scan->next();
+      if (!touched.ok()) co_return std::move(touched).error();
+      if (touched->empty()) co_return cdp::Status{};
+      for (const journal::index::Extent& extent : *touched) {
+        cdp::Status added = co_await add_touched(extent.first_block, extent.block_count);
+        if (!added.ok()) co_return added;
+      }
+    }
+  }
+
   // Tells what of it is zeroes at the second point.
   Task<cdp::Status> add_touched(std::uint64_t first, std::uint64_t count) {
     return count > kLongBlocks ? add_long(first, first + count) : add_short(first, first + count);
@@ -110,9 +129,10 @@ class Finder {
 }  // namespace
 
 Task<Result<Difference>> find_difference(const journal::index::BlockMap& map, VolumeAtPoint from,
-                                         VolumeAtPoint to, std::size_t extents_max) {
+                                         VolumeAtPoint to, std::size_t extents_max,
+                                         std::optional<TouchedBlocks> touched) {
   Finder finder{map, std::move(from), std::move(to), extents_max};
-  Result<Difference> found = co_await finder.find();
+  Result<Difference> found = co_await finder.find(std::move(touched));
   co_return found;
 }
 

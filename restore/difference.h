@@ -6,7 +6,9 @@
 // One scheduler's thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "cdp/base/result.h"
@@ -19,6 +21,8 @@ struct VolumeAtPoint {
   journal::Visibility visible{};
   std::uint64_t size_bytes = 0;
 };
+
+using TouchedBlocks = std::vector<journal::index::BlockRange>;
 
 struct Difference {
   struct Extent {
@@ -35,9 +39,12 @@ struct Difference {
   std::uint64_t zeroed_bytes = 0;      // of these
 };
 
-// `map` covers both points. The first `extents_max` extents are told.
+// `map` covers both points. The first `extents_max` extents are told. `touched` are the blocks that
+// were changed between the two (journal::difference), in order and joined; the map is looked through
+// for them where that is nothing.
 cdp::Task<cdp::Result<Difference>> find_difference(const journal::index::BlockMap& map,
                                                    VolumeAtPoint from, VolumeAtPoint to,
-                                                   std::size_t extents_max);
+                                                   std::size_t extents_max,
+                                                   std::optional<TouchedBlocks> touched = {});
 
 }  // namespace restore

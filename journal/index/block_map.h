@@ -40,6 +40,12 @@ struct Extent {
   bool operator==(const Extent&) const = default;
 };
 
+struct BlockRange {
+  std::uint64_t first_block = 0;
+  std::uint64_t block_count = 0;
+  bool operator==(const BlockRange&) const = default;
+};
+
 class Scan {
  public:
   virtual ~Scan() = default;

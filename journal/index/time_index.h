@@ -118,6 +118,11 @@ class TimeIndex final : public FrameListener, private RunKeeper {
   // The newest audits before the LSN, so many at most. As visit_pulses.
   Task<Result<Audits>> audits_before(Lsn before, std::size_t limit);
 
+  // The blocks that the changes touch, in order and joined, by the frames that have the changes.
+  // Nothing where a scan of a snapshot costs less, or a frame cannot be read: it costs what the
+  // changes are, and a scan costs what all is that ever changed.
+  Task<Result<std::optional<std::vector<BlockRange>>>> touched_by_few(Visibility changes);
+
   struct BlockBefore {
     VolumeId volume{};
     std::uint64_t block = 0;

@@ -18,6 +18,11 @@ namespace {
 // Frames of which the pulses are held at once, beside those in the cache.
 constexpr std::size_t kPulseFramesAtOnce = 4096;
 constexpr std::size_t kAuditFramesAtOnce = 32;
+// Changes that are found by their frames rather than by a scan: so many at most, of so many frames,
+// and fewer than one to so many entries of the runs that would be scanned.
+constexpr std::uint64_t kFewLsns = 65'536;
+constexpr std::size_t kFewFrames = 1024;
+constexpr std::uint64_t kScannedAsOneLsn = 64;
 // Frames that cannot be read, after which an answer ends.
 constexpr std::size_t kLostMax = 64;
 constexpr std::uint16_t kAuditOrDamage = FrameRow::kAudit | FrameRow::kDamaged;
@@ -47,6 +52,22 @@ class RecordsByFrame final : public RecordVisitor {
     if constexpr (std::is_same_v<Of, Record>) frames.back().records.push_back(record);
   }
 };
+
+// In order of blocks, without overlaps.
+std::vector<BlockRange> joined(std::vector<BlockRange> ranges) {
+  std::ranges::sort(ranges, {}, &BlockRange::first_block);
+  std::vector<BlockRange> all;
+  for (const BlockRange& range : ranges) {
+    const std::uint64_t end = range.first_block + range.block_count;
+    if (!all.empty() && range.first_block <= all.back().first_block + all.back().block_count) {
+      BlockRange& last = all.back();
+      last.block_count = std::max(last.block_count, end - last.first_block);
+    } else {
+      all.push_back(range);
+    }
+  }
+  return all;
+}
 
 // The frames that have AUDIT records and an LSN up to `upto`, newest first: of those that are
 // gathered, then of the runs.
@@ -208,6 +229,50 @@ Task<Result<TimeIndex::Audits>> TimeIndex::audits_before(Lsn before, std::size_t
     if ((row.flags & FrameRow::kDamaged) != 0 && row.last_lsn > told.after)
       found.lost.push_back(damage_of(row));
   co_return found;
+}
+
+Task<Result<std::optional<std::vector<BlockRange>>>> TimeIndex::touched_by_few(
+    Visibility changes) {
+  const Question question(*this);
+  std::uint64_t lsns = 0;
+  Lsn newest{};
+  for (const VisibleLayer& layer : changes) {
+    for (const LsnInterval& interval : layer.intervals) {
+      lsns += interval.upto.value - interval.after.value;
+      newest = std::max(newest, interval.upto);
+    }
+  }
+  std::vector<BlockRange> touched;
+  if (lsns == 0) co_return touched;
+  Result<std::shared_ptr<const Snapshot>> stored = co_await snapshot(newest);
+  if (!stored.ok()) co_return stored.error();
+  std::uint64_t scanned = 0;
+  for (const RunPtr& run : *(*stored)->runs()) {
+    const auto meets = [&run](const VisibleLayer& layer) {
+      return !meeting(layer.intervals, run->covers()).empty();
+    };
+    if (std::any_of(changes.begin(), changes.end(), meets)) scanned += run->header().entries.rows;
+  }
+  if (lsns > kFewLsns || lsns > scanned / kScannedAsOneLsn) co_return std::nullopt;
+  HistoryReader reader(segments_, vault_, *stored);
+  for (const VisibleLayer& layer : changes) {
+    for (const LsnInterval& interval : layer.intervals) {
+      Result<std::vector<FrameRow>> frames = co_await (*stored)->frames_in(interval);
+      if (!frames.ok()) co_return frames.error();
+      if (frames->size() > kFewFrames) co_return std::nullopt;
+      for (const FrameRow& row : *frames)
+        if ((row.flags & FrameRow::kDamaged) != 0) co_return std::nullopt;
+      Collector read;
+      const Status visited = co_await reader.visit_all(*std::move(frames), read);
+      if (!visited.ok()) co_return std::nullopt;
+      for (const Entry& entry : read.entries()) {
+        if (volume_of(entry.tree) != layer.volume || !interval.contains(entry.lsn)) continue;
+        const unsigned level = level_of(entry.tree);
+        touched.push_back({first_block_of(entry.node, level), first_block_of(1, level)});
+      }
+    }
+  }
+  co_return joined(std::move(touched));
 }
 
 Task<Result<std::vector<bool>>> TimeIndex::held_data(std::vector<BlockBefore> blocks) {

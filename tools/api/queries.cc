@@ -133,11 +133,11 @@ Task<Result<VaultQueries::Document>> VaultQueries::segments(restore::TimeZone zo
                                                             SegmentWindow window) {
   const Result<VaultUsage> usage = co_await source_.usage();
   if (!usage.ok()) co_return usage.error();
-  // They have numbers from 1 on, and a newer one says how the one before it ended; one may have
-  // been begun since.
-  const std::uint64_t newest = usage->segments + 2;
-  const std::uint64_t upto = std::clamp<std::uint64_t>(window.before.value_or(newest), 1, newest);
-  const std::uint64_t from = upto > window.limit ? upto - window.limit : 1;
+  // They have numbers from 1 on, and one says how the one before it ended. More may have been begun
+  // since.
+  const std::uint64_t upto = std::min<std::uint64_t>(window.before.value_or(UINT32_MAX), UINT32_MAX);
+  const std::uint64_t end = std::min(upto, usage->segments + 1);
+  const std::uint64_t from = end > window.limit ? end - window.limit : 1;
   const auto reader = co_await journal::VaultReader::open(
       source_.scheduler(), source_.segments(), source_.vault(), static_cast<std::uint32_t>(from),
       static_cast<std::uint32_t>(upto));
@@ -206,7 +206,7 @@ Task<Result<VaultQueries::Document>> VaultQueries::diff(restore::TimeZone zone, 
   restore::VolumeAtPoint then{one->visible, one->point.volume.size_bytes};
   restore::VolumeAtPoint now{other->visible, other->point.volume.size_bytes};
   Result<restore::Difference> difference =
-      co_await restore::find_difference(*map, std::move(then), std::move(now), extents_max);
+      co_await difference_of(*map, std::move(then), std::move(now), extents_max);
   if (!difference.ok()) co_return std::move(difference).error();
   co_return diff_document(one->point, other->point, *difference, opened->zone());
 }
@@ -222,9 +222,20 @@ Task<Result<restore::Difference>> VaultQueries::difference_from_now(
                              newest.find(id)->size_bytes};
   restore::VolumeAtPoint then{journal::visible_at(newest, id, point.at.lsn),
                               point.volume.size_bytes};
-  Result<restore::Difference> found =
-      co_await restore::find_difference(**map, std::move(now), std::move(then), 0);
-  co_return found;
+  co_return co_await difference_of(**map, std::move(now), std::move(then), 0);
+}
+
+Task<Result<restore::Difference>> VaultQueries::difference_of(const journal::index::BlockMap& map,
+                                                              restore::VolumeAtPoint from,
+                                                              restore::VolumeAtPoint to,
+                                                              std::size_t extents_max) {
+  Result<journal::index::TimeIndex*> index = co_await source_.index();
+  if (!index.ok()) co_return std::move(index).error();
+  auto touched =
+      co_await (*index)->touched_by_few(journal::difference(from.visible, to.visible));
+  if (!touched.ok()) co_return std::move(touched).error();
+  co_return co_await restore::find_difference(map, std::move(from), std::move(to), extents_max,
+                                              *std::move(touched));
 }
 
 Task<Result<std::unique_ptr<restore::ImageSource>>> VaultQueries::image(restore::TimeZone zone,
@@ -235,9 +246,7 @@ Task<Result<std::unique_ptr<restore::ImageSource>>> VaultQueries::image(restore:
   if (!opened.ok()) co_return opened.error();
   Result<PointOfVolume> at = co_await open_point(*opened, std::move(volume), std::move(point));
   if (!at.ok()) co_return std::move(at).error();
-  Result<journal::index::TimeIndex*> index = co_await source_.index();
-  if (!index.ok()) co_return std::move(index).error();
-  Result<std::vector<std::string>> damage = co_await History::damage(**index, {{}, at->point.at.lsn});
+  Result<std::vector<std::string>> damage = co_await damage_of(*opened, *at);
   if (!damage.ok()) co_return std::move(damage).error();
   Result<std::unique_ptr<restore::ImageSource>> source = co_await restore::ImageSource::open(
       at->parts, std::move(at->visible), std::move(at->point), *std::move(damage));

@@ -112,6 +112,11 @@ class VaultQueries {
       const journal::JournalState& newest, restore::ResolvedPoint point);
 
  private:
+  // `map` covers both.
+  cdp::Task<cdp::Result<restore::Difference>> difference_of(const journal::index::BlockMap& map,
+                                                            restore::VolumeAtPoint from,
+                                                            restore::VolumeAtPoint to,
+                                                            std::size_t extents_max);
   // With a notice of each part of history that the newest state lacks.
   static Document with_lost(Document document, const restore::History& history);
 

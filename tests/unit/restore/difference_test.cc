@@ -172,6 +172,40 @@ TEST_P(DifferenceSeeds, TellsOfAsManyExtentsAsAreWanted) {
   }
 }
 
+// Whether they are found by the frames or by a scan, it is the same.
+TEST_P(DifferenceSeeds, FewChangesAreFoundByTheirFrames) {
+  auto& random = world_.random;
+  id_ = world_.create("shop", kBlocks * kBlockBytes);
+  world_.create("another", kBlocks * kBlockBytes);
+  std::vector<Lsn> points{world_.last()};
+  for (int i = 0; i < 150; ++i) {
+    for (std::uint64_t changes = 1 + random() % 6; changes > 0; --changes) change();
+    if (random() % 20 == 0) world_.roll_back(id_, points[random() % points.size()]);
+    if (random() % 2 == 0) world_.flush();
+    points.push_back(world_.last());
+  }
+  world_.flush();
+  const Lsn last = world_.last();
+  std::size_t few = 0;
+  for (int i = 0; i < 200; ++i) {
+    const std::size_t one = random() % points.size();
+    const std::size_t other = std::min(points.size() - 1, one + random() % 5);
+    const Lsn from = random() % 2 == 0 ? points[one] : points[other];
+    const Lsn to = from == points[one] ? points[other] : points[one];
+    const auto map = cdp::value_or_throw(world_.scheduler.run(world_.index().snapshot(last)));
+    auto touched = cdp::value_or_throw(world_.scheduler.run(world_.index().touched_by_few(
+        journal::difference(at(from).visible, at(to).visible))));
+    if (!touched) continue;
+    ++few;
+    const Difference by_frames = cdp::value_or_throw(world_.scheduler.run(
+        find_difference(*map, at(from), at(to), SIZE_MAX, *std::move(touched))));
+    const Difference scanned = difference(from, to);
+    EXPECT_EQ(by_frames.extents, scanned.extents) << from.value << " to " << to.value;
+    EXPECT_EQ(by_frames.bytes, scanned.bytes) << from.value << " to " << to.value;
+  }
+  EXPECT_GT(few, 50u) << "of 200";
+}
+
 // What cannot be looked up is an error, not a difference that is too small.
 TEST_P(DifferenceSeeds, AnIndexThatCannotBeReadIsAnError) {
   id_ = world_.create("shop", kBlocks * kBlockBytes);

@@ -14,6 +14,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -118,6 +119,15 @@ class RecordedVault {
       blocks.erase(blocks.lower_bound(cdp::blocks_for(size_bytes)), blocks.end());
     });
   }
+  cdp::Stamp roll_back(cdp::VolumeId id, Lsn point) {
+    const cdp::Stamp stamp = sequencer_->next();
+    Content then = content(id, point);
+    EXPECT_TRUE(journal_->record_rollback(stamp, point, {{id, then.second}}, "tester", false).ok());
+    note(stamp, id, [then = std::move(then)](Blocks& blocks, std::uint64_t& size) {
+      std::tie(blocks, size) = then;
+    });
+    return stamp;
+  }
   cdp::Stamp mark(cdp::VolumeId id, const std::string& label) {
     const cdp::Stamp stamp = sequencer_->next();
     EXPECT_TRUE(journal_->record_mark(id, stamp, label, "tester").ok());
@@ -179,13 +189,7 @@ class RecordedVault {
 
   // What the model says of a volume at an LSN.
   std::vector<std::byte> image(cdp::VolumeId id, Lsn lsn) const {
-    Blocks blocks;
-    std::uint64_t size_bytes = 0;
-    for (const Change& change : changes_) {
-      if (change.stamp.lsn <= lsn && change.volume == id && change.apply) {
-        change.apply(blocks, size_bytes);
-      }
-    }
+    const auto [blocks, size_bytes] = content(id, lsn);
     std::vector<std::byte> bytes(cdp::blocks_for(size_bytes) * kBlockBytes);
     for (const auto& [block, block_seed] : blocks) {
       if (block < cdp::blocks_for(size_bytes)) fill(bytes.data() + block * kBlockBytes, block_seed);
@@ -222,11 +226,21 @@ class RecordedVault {
 
  private:
   using Blocks = std::map<std::uint64_t, unsigned>;
+  using Content = std::pair<Blocks, std::uint64_t>;  // and the volume's size
   struct Change {
     cdp::Stamp stamp;
     cdp::VolumeId volume;
     std::function<void(Blocks&, std::uint64_t&)> apply;  // null: no change of content
   };
+
+  Content content(cdp::VolumeId id, Lsn lsn) const {
+    Content found;
+    for (const Change& change : changes_) {
+      if (change.stamp.lsn <= lsn && change.volume == id && change.apply)
+        change.apply(found.first, found.second);
+    }
+    return found;
+  }
 
   static constexpr unsigned kFilledMax = 1024;
   struct Filled {
