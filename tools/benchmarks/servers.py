@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 
 from .api_client import LocalConnection
 from .machine import MIB, fail, program, remove_tree, run, wait_for
@@ -95,10 +96,14 @@ class Daemon:
         return 0
 
     def cpu_seconds(self):
-        """Of all its threads, in user and kernel mode, since its start."""
-        with open(f"/proc/{self.process.pid}/stat") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
+
+
+def cpu_seconds(pid):
+    """Of all its threads, in user and kernel mode, since its start."""
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Server:
@@ -123,7 +128,15 @@ class Server:
         return f"nbd+unix:///?socket={self.socket}"
 
     def drain(self):
-        """Returns when what fio wrote and flushed is on the backing store."""
+        """Returns when what was written and flushed is on the backing store: after so many seconds."""
+        return 0
+
+    def cpu_seconds(self):
+        return cpu_seconds(self.process.pid)
+
+    def syncs(self):
+        """Of a journal, since its start."""
+        return 0
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -137,6 +150,26 @@ class QemuNbd(Server):
     def start(self):
         self.launch(["qemu-nbd", "--cache=none", "--aio=io_uring", "--format=raw", "--persistent",
                      "--shared=16", f"--socket={self.socket}", self.file])
+
+
+class QemuStorageDaemon(Server):
+    name = "qemu-storage-daemon"
+
+    def start(self):
+        self.launch(["qemu-storage-daemon",
+                     f"--blockdev=driver=file,node-name=disk,filename={self.file},"
+                     "cache.direct=on,aio=io_uring",
+                     f"--nbd-server=addr.type=unix,addr.path={self.socket}",
+                     "--export=type=nbd,id=disk,node-name=disk,name=,writable=on"])
+
+
+class NullRecorder(Server):
+    """Our own engine, without a journal."""
+    name = "null-recorder"
+
+    def start(self):
+        self.launch([program("null_server"), f"--backing={self.file}", f"--nbd=unix:{self.socket}",
+                     f"--dirty-budget={Hindsight.dirty_budget}"])
 
 
 class Nbdkit(Server):
@@ -163,7 +196,12 @@ class Hindsight(Server):
         return self.daemon.status()
 
     def drain(self):
+        begun = time.monotonic()
         self.daemon.drain(120)
+        return time.monotonic() - begun
+
+    def syncs(self):
+        return self.status()["journal"]["syncs"]
 
     def resident_peak(self):
         return self.daemon.resident_peak()
