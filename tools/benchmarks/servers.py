@@ -134,9 +134,9 @@ class Server:
     def cpu_seconds(self):
         return cpu_seconds(self.process.pid)
 
-    def syncs(self):
-        """Of a journal, since its start."""
-        return 0
+    def journal(self):
+        """The counters of a journal, since its start."""
+        return {"syncs": 0, "client_bytes": 0, "journal_bytes": 0}
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -200,8 +200,8 @@ class Hindsight(Server):
         self.daemon.drain(120)
         return time.monotonic() - begun
 
-    def syncs(self):
-        return self.status()["journal"]["syncs"]
+    def journal(self):
+        return self.status()["journal"]
 
     def resident_peak(self):
         return self.daemon.resident_peak()

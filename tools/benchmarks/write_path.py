@@ -64,13 +64,13 @@ def slot(kind, settings, options, total_bytes, reads, seed):
         if reads:
             load(server.uri(), ["--block", "1048576", "--depth", "4", "--sequential"], settings.size, 1)
             server.drain()
-        cpu, syncs = server.cpu_seconds(), server.syncs()
+        cpu, syncs = server.cpu_seconds(), server.journal()["syncs"]
         told = load(server.uri(), options, total_bytes, seed)
         seconds = told["seconds"] + server.drain()
         requests = told["requests"]
         return {"per_second": requests / seconds, "p99_us": told["p99_us"],
                 "cpu_us": (server.cpu_seconds() - cpu) * 1e6 / requests,
-                "syncs": (server.syncs() - syncs) / requests}
+                "syncs": (server.journal()["syncs"] - syncs) / requests}
     finally:
         server.stop()
 

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PostgreSQL on ext4 on a volume, against the same on what people use today: pgbench's transactions
+a second, and what its writes cost the journal.
+
+Each slot is a new file, file system and cluster; a server is attached by nbdfuse and a loop device,
+as there may be no kernel client. Rounds, ratios and what makes the machine too noisy are as in
+write_path.
+"""
+import contextlib
+import os
+import random
+import re
+import statistics
+import subprocess
+import time
+
+from .machine import run, wait_for
+from .servers import Hindsight, Nbdkit, QemuNbd, QemuStorageDaemon
+from .write_path import AGAIN, NOISE, PEERS, interval
+
+POSTGRES = "/usr/lib/postgresql/15/bin"
+AS_POSTGRES = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"]
+SCALE = 10
+CLIENTS = 8
+SECONDS = 20
+GOAL = 0.97
+JOURNAL_GOAL = 1 / 3
+
+
+def attached(stack, server, directory):
+    """A loop device on the server's disk."""
+    point = os.path.join(directory, "attached")
+    os.makedirs(point)
+    pid_file = os.path.join(directory, "nbdfuse.pid")
+    fuse = subprocess.Popen(["nbdfuse", "-P", pid_file, f"{point}/disk", server.uri()],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL)
+    stack.callback(fuse.wait)
+    stack.callback(unmount, point)
+    wait_for(lambda: os.path.exists(pid_file), 30, "nbdfuse's start")
+    device = run(["losetup", "--direct-io=on", "--find", "--show", f"{point}/disk"]).strip()
+    stack.callback(run, ["losetup", "--detach", device])
+    return device
+
+
+def unmount(point):
+    wait_for(lambda: subprocess.run(["umount", point], capture_output=True).returncode == 0, 60,
+             f"the end of what uses {point}", 0.2)
+
+
+def cluster(stack, mount, sockets):
+    """A PostgreSQL that is running."""
+    data = os.path.join(mount, "pg")
+    for path in data, sockets:
+        run(["install", "-d", "-o", "postgres", "-g", "postgres", "-m", "700", path])
+    run([*AS_POSTGRES, f"{POSTGRES}/initdb", "-D", data, "-k", "--no-locale", "-E", "UTF8", "-A",
+         "trust"], cwd="/")
+    server = subprocess.Popen([*AS_POSTGRES, f"{POSTGRES}/postgres", "-D", data, "-k", sockets, "-c",
+                               "listen_addresses=", "-c", "max_wal_size=256MB", "-c",
+                               "checkpoint_timeout=30s"],
+                              cwd="/", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL)
+    stack.callback(server.wait)
+    stack.callback(server.terminate)
+    ready = [f"{POSTGRES}/pg_isready", "-q", "-h", sockets]
+    wait_for(lambda: subprocess.run(ready).returncode == 0, 60, "PostgreSQL's start")
+
+
+def slot(kind, settings):
+    """Transactions a second; of Hindsight, the journal's bytes for a byte that was written, too."""
+    server = kind(settings.work, settings.size)
+    server.start()
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.stop)
+        device = attached(stack, server, server.work)
+        mount = os.path.join(server.work, "mnt")
+        sockets = os.path.join(server.work, "pg")
+        os.makedirs(mount)
+        for directory in settings.work, server.work:  # PostgreSQL's user passes through
+            os.chmod(directory, 0o711)
+        run(["mkfs.ext4", "-q", "-F", device])
+        run(["mount", device, mount])
+        stack.callback(unmount, mount)
+        cluster(stack, mount, sockets)
+        bench = [*AS_POSTGRES, f"{POSTGRES}/pgbench", "-h", sockets, "-U", "postgres"]
+        run([*bench, "-i", "-q", "-s", str(SCALE), "postgres"], cwd="/")
+        run(["sync", "--file-system", mount])
+        server.drain()
+        before = server.journal()
+        said = run([*bench, "-n", "-c", str(CLIENTS), "-T", str(SECONDS), "postgres"], cwd="/")
+        time.sleep(1)
+        after = server.journal()
+        written = after["client_bytes"] - before["client_bytes"]
+        return {"tps": float(re.search(r"tps = ([0-9.]+)", said).group(1)),
+                "journal": (after["journal_bytes"] - before["journal_bytes"]) / max(written, 1)}
+
+
+def pgbench(settings):
+    kinds = {kind.name: kind for kind in [Hindsight, QemuNbd, QemuStorageDaemon, Nbdkit]}
+    kinds[AGAIN] = Hindsight
+    slots = {name: [] for name in kinds}
+    for number in range(settings.rounds + 1):
+        for name in random.sample(list(kinds), len(kinds)):
+            took = slot(kinds[name], settings)
+            if number > 0:
+                slots[name].append(took)
+    tps = {name: [each["tps"] for each in taken] for name, taken in slots.items()}
+    ratios = {name: [ours / theirs for ours, theirs in zip(tps[Hindsight.name], tps[name])]
+              for name in kinds if name != Hindsight.name}
+    ratio = {name: round(statistics.median(each), 3) for name, each in ratios.items()}
+    best = max((kind.name for kind in PEERS), key=lambda name: statistics.median(tps[name]))
+    journal = statistics.median(each["journal"] for each in slots[Hindsight.name])
+    is_quiet = NOISE[0] <= ratio[AGAIN] <= NOISE[1]
+    yield {"bench": "pgbench", "rounds": settings.rounds, "clients": CLIENTS, "seconds": SECONDS,
+           "tps": {name: round(statistics.median(each)) for name, each in tps.items()},
+           "ratio_to": ratio, "best_peer": best, "interval_to_best_peer": interval(ratios[best]),
+           "goal_to_best_peer": GOAL, "is_quiet": is_quiet,
+           "journal_bytes_a_written_byte": round(journal, 3), "goal_journal": round(JOURNAL_GOAL, 3),
+           "met": is_quiet and ratio[best] >= GOAL and journal <= JOURNAL_GOAL}
+
+
+FIGURES = {"pgbench": pgbench}
