@@ -158,20 +158,26 @@ Task<Result<std::shared_ptr<restore::View>>> PointExports::shared_view(cdp::Volu
                          "one of them first",
                          kViewsMax);
   }
+  auto reader = co_await reader_of(volume, lsn, size_bytes, std::move(name));
+  if (!reader) co_return std::move(reader).error();
+  auto view = std::make_shared<restore::View>(*std::move(reader),
+                                              restore::ViewParts{view_pages_, reading_ahead_});
+  views_[key] = {at, clock_.realtime(), view};
+  co_return view;
+}
+
+Task<Result<std::shared_ptr<const restore::PointReader>>> PointExports::reader_of(
+    cdp::VolumeId volume, cdp::Lsn lsn, std::uint64_t size_bytes, std::string name) {
   Result<journal::index::TimeIndex*> index = co_await source_.index();
   if (!index) co_return std::move(index).error();
   auto map = co_await (*index)->snapshot(lsn);
   if (!map) co_return std::move(map).error();
   Result<api::VaultSource::Newest> newest = co_await source_.newest();
   if (!newest) co_return std::move(newest).error();
-  auto reader = std::make_shared<const restore::PointReader>(
+  co_return std::make_shared<const restore::PointReader>(
       restore::PointParts{source_.scheduler(), *std::move(map), source_.blocks()},
       restore::PointContent{journal::visible_at(newest->state, volume, lsn), size_bytes,
                             fmt::format("{}@lsn:{}", name, lsn.value)});
-  auto view = std::make_shared<restore::View>(
-      std::move(reader), restore::ViewParts{view_pages_, reading_ahead_});
-  views_[key] = {at, clock_.realtime(), view};
-  co_return view;
 }
 
 // ---------------------------------------------------------------- clones

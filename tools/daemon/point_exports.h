@@ -28,6 +28,7 @@
 #include "cdp/io/signal.h"
 #include "restore/clone.h"
 #include "restore/clone_catalogue.h"
+#include "restore/point_reader.h"
 #include "restore/view.h"
 #include "tools/api/queries.h"
 #include "tools/daemon/host.h"
@@ -80,6 +81,10 @@ class PointExports {
                                                            restore::ResolvedPoint at);
   // Its clients must have been disconnected.
   cdp::Task<cdp::Status> remove_clone(std::string name);
+
+  // What reads the volume there, for a device of another kind. `name` is for messages.
+  cdp::Task<cdp::Result<std::shared_ptr<const restore::PointReader>>> reader_of(
+      cdp::VolumeId volume, cdp::Lsn lsn, std::uint64_t size_bytes, std::string name);
 
   struct Leases {
     std::size_t views = 0;
