@@ -14,6 +14,8 @@ curl -sS --fail "http://127.0.0.1:$port/api/openapi.json" | jq '
   .openapi = "3.0.3" | del(.info.license.identifier) | walk(
     if type == "object" then
       (if (.type? | type) == "array" then .nullable = true | .type = .type[0] else . end) |
+      (if any(.anyOf[]?; .type == "null") then
+         .nullable = true | .allOf = (.anyOf | map(select(.type != "null"))) | del(.anyOf) else . end) |
       (if (.examples? | type) == "array" then .example = .examples[0] | del(.examples) else . end)
     else . end)' >"$work/openapi.json"
 

@@ -42,6 +42,7 @@ FrontEnds::FrontEnds(cdp::Reactor& reactor, const cdp::Clock& clock, Appliance& 
                    }}),
       jobs_(reactor, clock, appliance.state_directory()),
       hydrations_(reactor, appliance, jobs_),
+      checks_(reactor, appliance),
       serving_(reactor) {}
 
 Task<Status> FrontEnds::open() {
@@ -53,8 +54,10 @@ Task<Status> FrontEnds::open() {
     const bool is_required = terms_of(listener->address()).mode == cdp::nbd::TlsMode::kRequired;
     addresses.push_back({listener->address(), is_required});
   }
+  checks_.set_options({configuration_.check_socket, configuration_.check_time()});
+  co_await checks_.open();
   co_await jobs_.load();
-  api_.emplace(reactor_, clock_, appliance_, access_, alerts_, jobs_, hydrations_, nbd_,
+  api_.emplace(reactor_, clock_, appliance_, access_, alerts_, jobs_, hydrations_, checks_, nbd_,
                std::move(addresses));
   if (Status opened = open_http(); !opened) {
     co_await stop_http();
@@ -84,6 +87,7 @@ Task<void> FrontEnds::stop() {
 
 Task<void> FrontEnds::renew() {
   webhook_.set_url(configuration_.alerts_webhook);
+  checks_.set_options({configuration_.check_socket, configuration_.check_time()});
   co_await renew_certificate();
   co_await renew_nbd_security();
 }

@@ -24,6 +24,7 @@
 #include "tools/daemon/alerts/http_poster.h"
 #include "tools/daemon/alerts/webhook.h"
 #include "tools/daemon/appliance.h"
+#include "tools/daemon/checks/point_checks.h"
 #include "tools/daemon/config/configuration.h"
 #include "tools/daemon/jobs/hydration_watch.h"
 #include "tools/daemon/jobs/jobs.h"
@@ -73,6 +74,7 @@ class FrontEnds {
   AlertWatch alerts_;
   Jobs jobs_;
   HydrationWatch hydrations_;
+  PointChecks checks_;
   std::optional<Api> api_;
   std::unique_ptr<HttpServer> control_;
   std::unique_ptr<HttpServer> metrics_;  // null where it is not wanted, as the next

@@ -5,7 +5,9 @@
 
 #include <filesystem>
 
+#include "cdp/base/check.h"
 #include "cdp/io/socket.h"
+#include "tools/daemon/config/settings.h"
 #include "tools/daemon/tls/tls_context.h"
 
 namespace tools {
@@ -118,6 +120,12 @@ std::vector<std::string> nbd_contradictions(const Configuration& configuration) 
         text, configuration.nbd_tls == "off" ? ", as nbd.tls is off" : ""));
   }
   return sentences;
+}
+
+cdp::Nanos Configuration::check_time() const {
+  const cdp::Result<cdp::Nanos> length = parse_length(check_time_limit);
+  CHECK(length.ok());  // its setting takes no other
+  return *length;
 }
 
 std::vector<std::string> contradictions(const Configuration& configuration) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cdp/base/types.h"
 #include "tools/daemon/tls/tls_context.h"
 
 namespace tools {
@@ -35,6 +36,8 @@ struct Configuration {
   std::uint64_t dedup_bytes = 128u << 20;
   std::uint64_t segment_bytes = 256u << 20;
   std::uint64_t hydration_bytes_per_second = 0;  // of each volume; 0: no limit
+  std::string check_socket = "/run/hindsight/check.sock";  // empty: no point is checked
+  std::string check_time_limit = "30m";
   bool verbose = false;
   std::string log_format = "text";  // or json
 
@@ -56,6 +59,7 @@ struct Configuration {
   // Whether it is offered on unix sockets; and required everywhere else.
   bool nbd_has_tls() const;
   bool nbd_requires_tls() const;
+  cdp::Nanos check_time() const;  // of check_time_limit
 };
 
 // What is wrong between settings that are each possible, and with the certificate that they name,

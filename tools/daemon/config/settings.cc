@@ -90,6 +90,14 @@ Result<std::string> web_address_or_none(const std::string& text) {
   return make_error(EINVAL, "it wants a URL: https://HOST/PATH");
 }
 
+Result<std::string> time_limit(const std::string& text) {
+  const Result<cdp::Nanos> length = parse_length(text);
+  if (!length) return length.error();
+  if (*length < cdp::seconds(1) || *length > cdp::seconds(7 * 86400))
+    return make_error(EINVAL, "{} is not between 1s and 168h", text);
+  return text;
+}
+
 Result<std::string> unix_listener(const std::string& text) {
   if (!text.starts_with("unix:")) return make_error(EINVAL, "it takes unix:PATH, not {}", text);
   return listener(text);
@@ -337,6 +345,14 @@ std::vector<Setting> make_settings() {
            .value_name = "SIZE",
            .meaning = "Bytes a second that hydration may copy, of each volume; 0 is no limit.",
            .change = kLive}),
+      described(text("check.socket", &Configuration::check_socket, path_or_none),
+                {.meaning = "Where hindsight-check is started for each check of a point "
+                            "(hindsight-check.socket); no point is checked where empty.",
+                 .change = kLive,
+                 .is_path = true}),
+      described(
+          text("check.time_limit", &Configuration::check_time_limit, time_limit),
+          {.meaning = "How long a check of a point may take, as 90s, 30m or 2h.", .change = kLive}),
       described(flag("log.verbose", &Configuration::verbose),
                 {.option = "-v,--verbose",
                  .meaning = "Log connections and requests too.",
@@ -386,6 +402,18 @@ const Setting* find_setting(std::string_view key) {
   const auto found = std::find_if(settings().begin(), settings().end(),
                                   [&](const Setting& setting) { return setting.key == key; });
   return found == settings().end() ? nullptr : &*found;
+}
+
+Result<cdp::Nanos> parse_length(std::string_view text) {
+  std::int64_t count = 0;
+  const char* const end = text.data() + text.size();
+  const auto [at, failed] = std::from_chars(text.data(), end, count);
+  const std::string_view unit = text.substr(static_cast<std::size_t>(at - text.data()));
+  const std::int64_t seconds = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : 0;
+  constexpr std::int64_t kCountMax = 1'000'000;
+  if (failed != std::errc{} || seconds == 0 || count < 0 || count > kCountMax)
+    return make_error(EINVAL, "\"{}\" is no time: write 90s, 30m or 2h", text);
+  return cdp::seconds(count * seconds);
 }
 
 std::string_view nearest_key(std::string_view wrong) {

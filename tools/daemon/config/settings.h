@@ -53,6 +53,8 @@ const Setting* find_setting(std::string_view key);
 std::string_view nearest_key(std::string_view wrong);
 // As a text of the environment says it: a flag is true or false, commas stand between several.
 SettingValue value_of_text(const Setting& setting, const std::string& text);
+// "90s", "30m" or "2h"; EINVAL for anything else.
+cdp::Result<cdp::Nanos> parse_length(std::string_view text);
 // As people read it: 64M, true; commas between several.
 std::string to_text(const SettingValue& value);
 

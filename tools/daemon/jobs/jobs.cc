@@ -28,7 +28,7 @@ constexpr Nanos kRateInterval = cdp::seconds(1);
 constexpr double kRateWeight = 0.3;
 constexpr char kInterrupted[] = "the daemon ended before it did";
 
-constexpr std::string_view kKinds[] = {"verify", "hydration", "restore"};
+constexpr std::string_view kKinds[] = {"verify", "hydration", "restore", "check"};
 constexpr std::string_view kStates[] = {"running", "done", "failed", "cancelled", "interrupted"};
 
 template <typename Enum, std::size_t kCount>
@@ -151,6 +151,13 @@ void Jobs::progress(std::uint64_t id, std::uint64_t done_bytes, std::uint64_t to
   job.measured_bytes = done_bytes;
 }
 
+void Jobs::say_doing(std::uint64_t id, const std::string& doing) {
+  const auto at = jobs_.find(id);
+  if (at == jobs_.end() || at->second.doing == doing) return;
+  at->second.doing = doing;
+  changed();
+}
+
 Task<void> Jobs::end(std::uint64_t id, Job::State state, json::object result, std::string problem) {
   const auto at = jobs_.find(id);
   if (at == jobs_.end() || !at->second.is_running()) co_return;
@@ -162,6 +169,7 @@ Task<void> Jobs::end(std::uint64_t id, Job::State state, json::object result, st
   job.ended = clock_.realtime();
   job.result = std::move(result);
   job.problem = std::move(problem);
+  job.doing.clear();
   if (state == Job::State::kDone && job.total_bytes > 0) job.done_bytes = job.total_bytes;
   ending_.emplace(id, std::move(job));
   co_await save();

@@ -29,7 +29,7 @@
 namespace tools {
 
 struct Job {
-  enum class Kind : std::uint8_t { kVerify, kHydration, kRestore };
+  enum class Kind : std::uint8_t { kVerify, kHydration, kRestore, kCheck };
   enum class State : std::uint8_t { kRunning, kDone, kFailed, kCancelled, kInterrupted };
 
   std::uint64_t id = 0;
@@ -42,6 +42,7 @@ struct Job {
   cdp::Nanos ended{};
   std::uint64_t done_bytes = 0;
   std::uint64_t total_bytes = 0;  // 0: not known
+  std::string doing{};            // what it is at, in words, where it says so
   boost::json::object result{};   // of one that is done
   std::string problem{};          // of one that is not: a sentence
   bool is_cancel_wanted = false;
@@ -71,6 +72,7 @@ class Jobs {
   // A new one that runs. `what` needs its kind, volume, and by whom.
   std::uint64_t begin(Job what);
   void progress(std::uint64_t id, std::uint64_t done_bytes, std::uint64_t total_bytes);
+  void say_doing(std::uint64_t id, const std::string& doing);
   // It has ended so. When this returns it is kept, or a warning has said why not.
   cdp::Task<void> end(std::uint64_t id, Job::State state, boost::json::object result,
                       std::string problem);

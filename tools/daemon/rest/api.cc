@@ -62,6 +62,7 @@ Api::Handler Api::handler_of(const Operation& operation) {
       {"createClone", &Api::create_clone},
       {"removeClone", &Api::remove_clone},
       {"rollBack", &Api::roll_back},
+      {"checkPoint", &Api::check_point},
       {"listMarks", &Api::list_marks},
       {"createMark", &Api::create_mark},
       {"listSegments", &Api::list_segments},
@@ -94,8 +95,8 @@ Api::Handler Api::handler_of(const Operation& operation) {
 }
 
 Api::Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance, Access& access,
-         AlertWatch& alerts, Jobs& jobs, HydrationWatch& hydrations, cdp::nbd::Server& nbd,
-         std::vector<NbdAddress> nbd_addresses)
+         AlertWatch& alerts, Jobs& jobs, HydrationWatch& hydrations, PointChecks& checks,
+         cdp::nbd::Server& nbd, std::vector<NbdAddress> nbd_addresses)
     : scheduler_(scheduler),
       clock_(clock),
       appliance_(appliance),
@@ -103,6 +104,7 @@ Api::Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& applianc
       alerts_(alerts),
       jobs_(jobs),
       hydrations_(hydrations),
+      checks_(checks),
       audit_(clock, appliance),
       keys_(clock),
       nbd_(nbd),

@@ -6,9 +6,9 @@
 // the appliance alone knows is added to them; schemas.h describes them whole.
 //
 // api.cc answers requests, api_volumes.cc has the operations of volumes, api_points.cc those
-// that bring a point back (differences, images, views, clones, rollback), api_clients.cc those of
-// who is connected, api_jobs.cc those of long work, api_alerts.cc those of alerts, and
-// api_access.cc those of users, tokens and the audit.
+// that bring a point back (differences, images, views, clones, rollback), api_checks.cc that which
+// has one checked, api_clients.cc those of who is connected, api_jobs.cc those of long work,
+// api_alerts.cc those of alerts, and api_access.cc those of users, tokens and the audit.
 #pragma once
 
 #include <boost/json/array.hpp>
@@ -28,6 +28,7 @@
 #include "tools/daemon/access/audit_log.h"
 #include "tools/daemon/alerts/alert_watch.h"
 #include "tools/daemon/appliance.h"
+#include "tools/daemon/checks/point_checks.h"
 #include "tools/daemon/jobs/hydration_watch.h"
 #include "tools/daemon/jobs/jobs.h"
 #include "tools/daemon/rest/events.h"
@@ -48,8 +49,8 @@ class Api {
  public:
   // All must outlive it.
   Api(cdp::Scheduler& scheduler, const cdp::Clock& clock, Appliance& appliance, Access& access,
-      AlertWatch& alerts, Jobs& jobs, HydrationWatch& hydrations, cdp::nbd::Server& nbd,
-      std::vector<NbdAddress> nbd_addresses);
+      AlertWatch& alerts, Jobs& jobs, HydrationWatch& hydrations, PointChecks& checks,
+      cdp::nbd::Server& nbd, std::vector<NbdAddress> nbd_addresses);
   // Ends the work that was begun here, and every stream of events.
   cdp::Task<void> stop();
 
@@ -94,6 +95,7 @@ class Api {
   cdp::Task<Answer> create_clone(Call call);
   cdp::Task<Answer> remove_clone(Call call);
   cdp::Task<Answer> roll_back(Call call);
+  cdp::Task<Answer> check_point(Call call);
   cdp::Task<Answer> list_marks(Call call);
   cdp::Task<Answer> create_mark(Call call);
   cdp::Task<Answer> list_segments(Call call);
@@ -143,6 +145,8 @@ class Api {
   std::size_t writers_of(cdp::VolumeId id) const;
   cdp::Result<const Job*> named_job(const std::string& number) const;
   cdp::Task<void> run_verify(std::uint64_t id, bool deep);
+  cdp::Task<void> run_check(std::uint64_t id, PointChecks::Begun begun,
+                            restore::ResolvedPoint point);
   cdp::Result<const journal::VolumeState*> named_volume(const std::string& name) const;
   Document volume_document(const journal::VolumeState& volume) const;
   // Without the volumes.
@@ -165,6 +169,7 @@ class Api {
   AlertWatch& alerts_;
   Jobs& jobs_;
   HydrationWatch& hydrations_;
+  PointChecks& checks_;
   AuditLog audit_;
   IdempotencyKeys keys_;
   cdp::nbd::Server& nbd_;

@@ -2,7 +2,6 @@
 //
 // Operations of jobs, that which begins one by itself (verify), with the segments that it reads, and
 // the events that tell of them.
-#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>
@@ -10,6 +9,7 @@
 
 #include "restore/time_zone.h"
 #include "tools/daemon/rest/api.h"
+#include "tools/daemon/rest/job_document.h"
 #include "tools/daemon/rest/paging.h"
 
 namespace tools {
@@ -30,29 +30,7 @@ Rights right_to_cancel(Job::Kind kind) {
   return kind == Job::Kind::kVerify ? Rights::kOperate : Rights::kRestore;
 }
 
-json::object job_document(const Job& job, const restore::TimeZone& zone) {
-  json::object document{{"id", job.id},
-                        {"kind", name_of(job.kind)},
-                        {"state", name_of(job.state)},
-                        {"by", job.by},
-                        {"began", restore::format_time(job.began, zone)},
-                        {"done_bytes", job.done_bytes}};
-  if (!job.volume.empty()) {
-    document["volume"] = job.volume;
-    document["volume_id"] = job.volume_id;
-  }
-  if (job.total_bytes > 0) document["total_bytes"] = job.total_bytes;
-  if (job.is_running() && job.bytes_per_second >= 1)
-    document["bytes_per_second"] = static_cast<std::uint64_t>(job.bytes_per_second);
-  if (const auto left = job.time_left())
-    document["seconds_left"] = (left->value + cdp::seconds(1).value - 1) / cdp::seconds(1).value;
-  if (job.is_running() && job.is_cancel_wanted) document["is_being_cancelled"] = true;
-  if (!job.is_running()) document["ended"] = restore::format_time(job.ended, zone);
-  if (!job.problem.empty()) document["problem"] = job.problem;
-  if (job.kind == Job::Kind::kVerify && job.state == Job::State::kDone)
-    document["verification"] = job.result;
-  return document;
-}
+bool sees_data(const Principal& who) { return includes(who.rights, Rights::kSeeData); }
 
 // A report with as many of its problems as are kept.
 void shorten(json::object& report) {
@@ -79,7 +57,7 @@ Result<const Job*> Api::named_job(const std::string& number) const {
 }
 
 std::string Api::job_text(const Job& job) {
-  return json::serialize(job_document(job, restore::TimeZone::utc()));
+  return json::serialize(job_document(job, restore::TimeZone::utc(), false));
 }
 
 Task<Api::Answer> Api::get_events(Call call) {
@@ -112,7 +90,7 @@ Task<Api::Answer> Api::verify(Call call) {
   begun.by = call.who.name;
   const std::uint64_t id = jobs_.begin(std::move(begun));
   background_.spawn(run_verify(id, call.arguments.flag("deep")));
-  HttpResponse response = json_response(job_document(*jobs_.find(id), call.zone));
+  HttpResponse response = json_response(job_document(*jobs_.find(id), call.zone, false));
   response.location = fmt::format("/api/jobs/{}", id);
   co_return response;
 }
@@ -161,7 +139,7 @@ Task<Api::Answer> Api::list_jobs(Call call) {
       break;
     }
     oldest = at->first;
-    listed.push_back(job_document(at->second, call.zone));
+    listed.push_back(job_document(at->second, call.zone, sees_data(call.who)));
   }
   Document document{{"jobs", std::move(listed)}};
   if (!is_whole) document["before"] = oldest;
@@ -172,7 +150,7 @@ Task<Api::Answer> Api::get_job(Call call) {
   co_await hydrations_.look();
   Result<const Job*> job = named_job(call.arguments.text("job"));
   if (!job) co_return std::move(job).error();
-  co_return json_response(job_document(**job, call.zone));
+  co_return json_response(job_document(**job, call.zone, sees_data(call.who)));
 }
 
 Task<Api::Answer> Api::cancel_job(Call call) {
@@ -181,7 +159,7 @@ Task<Api::Answer> Api::cancel_job(Call call) {
   if (Status allowed = decide(call.who, right_to_cancel((*job)->kind)); !allowed)
     co_return std::move(allowed).error();
   if (Status wanted = jobs_.cancel((*job)->id); !wanted) co_return std::move(wanted).error();
-  co_return json_response(job_document(**job, call.zone));
+  co_return json_response(job_document(**job, call.zone, sees_data(call.who)));
 }
 
 }  // namespace tools

@@ -190,6 +190,17 @@ std::vector<Operation> operations_of_history() {
        .answer = "Rollback",
        .needs = Rights::kRestore,
        .is_act = true},
+      {.method = "POST",
+       .path = "/api/volumes/{volume}/checks",
+       .id = "checkPoint",
+       .meaning =
+           "Begins to check the file systems that the volume has at a point, on a copy that is "
+           "thrown away; the answer is the job that does it",
+       .body = {at},
+       .status = 202,
+       .answer = "Job",
+       .needs = Rights::kRestore,
+       .is_act = true},
       {.method = "GET",
        .path = "/api/marks",
        .id = "listMarks",

@@ -236,7 +236,7 @@ std::vector<Schema> make_schemas() {
       {"Job",
        "Long work of the daemon",
        {{"id", "integer", "Never given twice"},
-        {"kind", "verify|hydration|restore"},
+        {"kind", "verify|hydration|restore|check"},
         {"state", "running|done|failed|cancelled|interrupted",
          "Interrupted: the daemon ended before it did"},
         {"volume?", "text", "Its name when the job began"},
@@ -250,7 +250,9 @@ std::vector<Schema> make_schemas() {
         {"seconds_left?", "integer", "At that rate"},
         {"is_being_cancelled?", "flag"},
         {"problem?", "text", "Why it is not done, in a sentence"},
-        {"verification?", "Verification", "Of one that is done"}}},
+        {"doing?", "text", "What a check is at, in words"},
+        {"verification?", "Verification", "Of one that is done"},
+        {"check?", "Check", "Of one that is done"}}},
       {"Jobs",
        "The newest first",
        {{"jobs", "[Job]"},
@@ -272,6 +274,34 @@ std::vector<Schema> make_schemas() {
         {"unsigned_segments", "integer"},
         {"problems", "[text]"},
         {"problems_left_out", "integer"}}},
+      {"Check",
+       "What is in a volume at a point, and whether its file systems are sound there",
+       {{"point", "Stamp"},
+        {"size_bytes", "integer", "Of the volume there"},
+        {"partition_table", "PartitionTable or null"},
+        {"file_systems", "[FileSystem]", "And whatever else is in the volume or its partitions"},
+        {"nothing_known", "flag",
+         "There is neither a partition table nor anything that has a name"},
+        {"notices", "[Notice]", "Of the point"}}},
+      {"PartitionTable",
+       "How the volume is divided",
+       {{"type", "text", "gpt, dos"}, {"id", "text", "Empty where it has none"}}},
+      {"FileSystem",
+       "What is in a volume, or in one of its partitions",
+       {{"offset", "integer"},
+        {"bytes", "integer"},
+        {"partition?", "integer", "Its number"},
+        {"type", "text", "As libblkid names it; unknown where it does not"},
+        {"label?", "text"},
+        {"uuid?", "text"},
+        {"tool?", "text", "What has looked at it, or would have"},
+        {"outcome", "clean|recovered|damaged|needs_mount|not_checked",
+         "Recovered: clean once its journal was replayed, as a mount would have done. Needs a "
+         "mount: "
+         "that alone replays it"},
+        {"reason?", "text", "Why it is not checked, or needs a mount"},
+        {"output?", "text",
+         "The end of what the tool said; for those who may see data, and not among events"}}},
       {"SetUp",
        "What becomes of an appliance nobody has signed in to",
        {{"first_start", "flag", "No user was ever made: the first one wants the code of the log"}}},
@@ -407,6 +437,8 @@ json::object schema_of(std::string_view type) {
   }
   if (type.ends_with(kOrNull)) {
     json::object schema = schema_of(type.substr(0, type.size() - kOrNull.size()));
+    if (schema.contains("$ref"))
+      return {{"anyOf", json::array{std::move(schema), json::object{{"type", "null"}}}}};
     schema["type"] = json::array{schema["type"], "null"};
     return schema;
   }
