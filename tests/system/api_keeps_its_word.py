@@ -293,6 +293,13 @@ call("listJobs")
 assert call("listSegments")["segments"][0]["state"] == "open"
 assert call("listSegments", "?before=1&limit=1") == {"segments": []}
 call("listAlerts", "?tz=Europe/Berlin")
+check_job = call("checkPoint", "?tz=Asia/Shanghai", volume="shop", body={"at": "mark:begin"})
+assert check_job["kind"] == "check" and "check" not in check_job, check_job
+while check_job["state"] == "running":
+    time.sleep(0.05)
+    check_job = call("getJob", "?tz=Asia/Shanghai", job=check_job["id"])
+assert check_job["state"] == "done" and check_job["check"]["nothing_known"], check_job
+assert check_job["check"]["point"]["time"].endswith("+08:00"), check_job
 # It has no end: tests/system/events reads some of it.
 connection = UnixConnection()
 connection.request("GET", "/api/events", headers=signed_in)
@@ -499,7 +506,7 @@ for trick in TRICKS:
         for name in re.findall(r"{(volume|clone|user|token)}", path):
             required = {p["name"]: "now" for p in operation["parameters"] if p["in"] == "query" and p["required"]}
             target = path.format(**{name: encoded}) + "?" + "&".join(f"{n}={v}" for n, v in required.items())
-            body = {"changeVolume": {"name": "other"}, "changeUser": {"roles": ["viewer"]}}.get(operation_id)
+            body = {"changeVolume": {"name": "other"}, "changeUser": {"roles": ["viewer"]}, "checkPoint": {"at": "now"}}.get(operation_id)
             refuse(f"{operation_id} of the {name} {trick!r}", (400, 404), method, target, body=body)
 for target in ("/api/tokens/%00", "/api/users/..%2f", "/api/clones/..%2f..%2fVAULT", "/api/clones/" + "x" * 8000, "/api/tokens/" + "x" * 8000):
     refuse(f"DELETE {target[:60]}", 404, "DELETE", target)

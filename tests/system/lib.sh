@@ -75,6 +75,21 @@ stop() {
 }
 kill_daemon() { appliance_stop KILL; }
 
+# serve_checks COMMAND...: as systemd would for hindsight-check.socket; daemons that start later know of it.
+serve_checks() {
+  local i
+  export HINDSIGHTD_CHECK_SOCKET=$work/check.sock
+  : >"$work/checks.log"
+  python3 "$tests/accept_loop.py" "$HINDSIGHTD_CHECK_SOCKET" "$@" >>"$work/checks.log" 2>&1 </dev/null &
+  checks_pid=$!
+  remember_process servers "$checks_pid"
+  for ((i = 0; i < 200; i++)); do
+    grep -q '^listening$' "$work/checks.log" && return
+    sleep 0.05
+  done
+  fail "nobody listens for checks: $(cat "$work/checks.log")"
+}
+
 create() { hindsight volume create "$1" --size "$2" >"$work/create.out" 2>&1 || fail "volume create $1 --size $2: $(cat "$work/create.out")"; }
 
 # TCP ports are asked of the kernel. Another process may take one before the daemon does; rare.
