@@ -4,9 +4,10 @@
 # document with --json, of a daemon and of a vault; who changes something does not do it to a vault. And colours are for
 # terminals that have them, whose users want them.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-needs curl jq qemu-io script
+needs curl jq qemu-io script nbdfuse
 
 say "a daemon with one of everything"
+serve_checks "$bin/hindsight-check"
 start --control "unix:$state/control.sock"
 create shop 8M
 qemu-io -f raw -c 'write -P 7 0 1M' -c flush "$(nbd_uri shop)" >/dev/null
@@ -32,6 +33,7 @@ declare -A reads=(
 )
 declare -A reads_daemon=(
   ["jobs"]="--limit 1" ["jobs show"]="1" ["clone list"]="" ["view"]="shop --at mark:begin" ["whoami"]=""
+  ["check"]="shop --at mark:begin"
   ["user list"]="" ["token list"]=""
 )
 declare -A changes=(

@@ -51,6 +51,9 @@ class Backend {
   };
   virtual Reply audit(const AuditWindow& window) = 0;
   virtual Reply verify(bool deep, const ProgressFunction& progress) = 0;
+  // What the check of a point came to; a volume of `name` is looked for there.
+  virtual Reply check(const std::string& name, const restore::Point& point,
+                      const ProgressFunction& progress) = 0;
   virtual Reply diff(const std::string& name, restore::Point from, restore::Point to) = 0;
   // The image of the volume with that id, finished; gives sentences about something to know.
   virtual cdp::Result<std::vector<std::string>> restore(const std::string& volume_id,

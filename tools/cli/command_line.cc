@@ -242,6 +242,22 @@ void add_recovery_verbs(CLI::App& app, CommandLine& line, std::string& at) {
       "Blocks that were written in between are shown, even where they were written with what they "
       "held.");
   diff.callback([&line] { line.verb = Verb::kDiff; });
+
+  CLI::App& check = *app.add_subcommand(
+      "check", "Have the daemon check the file systems that a volume has at a point");
+  check.add_option("NAME", line.name, "The name that the volume had at the point, or id:UUID")
+      ->required();
+  check.add_option("--at", at, kAt)->required()->type_name("POINT");
+  check.add_flag("--force", line.force, kForce);
+  check.footer(
+      "Before a point is brought back: each file system is checked by its own tool, on a copy that "
+      "is\nthrown away, with its journal replayed as a mount would. Exit code 3 where one is "
+      "damaged, needs\na mount or was not checked, and where nothing is known.\n"
+      "Example: hindsight check shop --at \"5 minutes ago\"");
+  check.callback([&line, &at] {
+    line.verb = Verb::kCheck;
+    line.at = at;
+  });
 }
 
 void add_other_verbs(CLI::App& app, CommandLine& line, std::string& at,

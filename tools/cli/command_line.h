@@ -38,6 +38,7 @@ enum class Verb {
   kRecover,
   kRollback,
   kDiff,
+  kCheck,
   kVerify,
   kStatus,
   kJobs,

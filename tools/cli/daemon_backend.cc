@@ -88,29 +88,13 @@ class DaemonBackend final : public Backend {
   }
   Reply verify(bool deep, const ProgressFunction& progress) override {
     Reply begun = object(client_.send("POST", {"api", "verify"}, json::object{{"deep", deep}}));
-    if (!begun.ok()) return begun;
-    const std::uint64_t id = number_of(*begun, "id");
-    watch_for_interrupts();
-    auto pause = kFirstPause;
-    for (bool is_cancelled = false;;) {
-      Reply job = this->job(id);
-      if (!job.ok()) {
-        return make_error(job.error().code, "{}; job {} may go on: `hindsight jobs show {}` tells",
-                          job.error().message, id, id);
-      }
-      progress(number_of(*job, "done_bytes"), number_of(*job, "total_bytes"));
-      const std::string state = text_of(*job, "state");
-      if (const json::object* report = object_of(*job, "verification")) return *report;
-      if (state != "running")
-        return make_error(EIO, "the verification is {} (job {}): {}", state, id,
-                          text_of(*job, "problem"));
-      if (was_interrupted() && !is_cancelled) {
-        is_cancelled = true;
-        if (Reply ending = cancel_job(id); !ending.ok()) return ending;
-      }
-      std::this_thread::sleep_for(pause);
-      pause = std::min(pause * 2, kPauseMax);
-    }
+    return end_of(std::move(begun), "verification", "verification", progress);
+  }
+  Reply check(const std::string& name, const restore::Point& point,
+              const ProgressFunction& progress) override {
+    Reply begun = object(client_.send("POST", {"api", "volumes", name, "checks"},
+                                      json::object{{"at", restore::point_text(point, zone_)}}));
+    return end_of(std::move(begun), "check", "check", progress);
   }
 
   Result<std::vector<std::string>> restore(const std::string& volume_id,
@@ -196,6 +180,33 @@ class DaemonBackend final : public Backend {
   }
   static Reply object(Result<json::value> answer) {
     return api::object_of_answer(std::move(answer));
+  }
+  // What a job that has begun comes to, which is this member of it. Who interrupts has it ended.
+  Reply end_of(Reply begun, const char* what, const char* member,
+               const ProgressFunction& progress) {
+    if (!begun.ok()) return begun;
+    const std::uint64_t id = number_of(*begun, "id");
+    watch_for_interrupts();
+    auto pause = kFirstPause;
+    for (bool is_cancelled = false;;) {
+      Reply job = this->job(id);
+      if (!job.ok()) {
+        return make_error(job.error().code, "{}; job {} may go on: `hindsight jobs show {}` tells",
+                          job.error().message, id, id);
+      }
+      progress(number_of(*job, "done_bytes"), number_of(*job, "total_bytes"));
+      const std::string state = text_of(*job, "state");
+      if (const json::object* result = object_of(*job, member)) return *result;
+      if (state != "running")
+        return make_error(EIO, "the {} is {} (job {}): {}", what, state, id,
+                          text_of(*job, "problem"));
+      if (was_interrupted() && !is_cancelled) {
+        is_cancelled = true;
+        if (Reply ending = cancel_job(id); !ending.ok()) return ending;
+      }
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, kPauseMax);
+    }
   }
 
   Client client_;

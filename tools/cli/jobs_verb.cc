@@ -52,12 +52,14 @@ std::string job_fields(const json::object& job, const TimeZone& zone) {
   if (const std::string problem = text_of(job, "problem"); !problem.empty())
     fields.add("why", problem);
   fields.add("done", progress_of(job));
+  if (const std::string doing = text_of(job, "doing"); !doing.empty()) fields.add("doing", doing);
   fields.add("by", text_of(job, "by"));
   fields.add("began", time_of(job, "began", zone));
   if (job.contains("ended")) fields.add("ended", time_of(job, "ended", zone));
   std::string text = fields.text();
   if (const json::object* report = object_of(job, "verification"))
     text += "\n" + verify_text(*report);
+  if (const json::object* check = object_of(job, "check")) text += "\n" + check_text(*check, zone);
   return text;
 }
 

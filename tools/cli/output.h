@@ -32,6 +32,8 @@ std::string volume_fields(const boost::json::object& volume, const restore::Time
 std::string point_fields(const boost::json::object& point, const restore::TimeZone& zone);
 std::string points_overview(const boost::json::object& points, const restore::TimeZone& zone);
 std::string status_text(const boost::json::object& status, const restore::TimeZone& zone);
+// What a check of a point found: the point, and a table of file systems.
+std::string check_text(const boost::json::object& check, const restore::TimeZone& zone);
 std::string verify_text(const boost::json::object& report);
 
 void print(std::string_view text);                // stdout

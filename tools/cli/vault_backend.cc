@@ -162,6 +162,11 @@ class VaultBackend final : public Backend {
   Reply verify(bool deep, const ProgressFunction& progress) override {
     return run(queries_->verify({deep, progress}));
   }
+  Reply check(const std::string&, const restore::Point&, const ProgressFunction&) override {
+    return cdp::make_error(EPERM,
+                           "`check` needs the daemon, which has the point checked: with --vault, "
+                           "`restore` writes an image that can be checked");
+  }
   Reply diff(const std::string& name, restore::Point from, restore::Point to) override {
     return run(queries_->diff(zone_, name, std::move(from), std::move(to)));
   }

@@ -31,6 +31,7 @@ restore::Point same_point(const boost::json::object& document, const restore::Po
 
 // view, clone, recover, rollback, diff.
 int run_recovery_verb(const CommandLine& line, const restore::TimeZone& zone, Backend& backend);
+int run_check(const CommandLine& line, const restore::TimeZone& zone, Backend& backend);
 int run_audit(const CommandLine& line, const restore::TimeZone& zone, Backend& backend);
 int run_jobs(const CommandLine& line, const restore::TimeZone& zone, Backend& backend);
 int run_timeline(const CommandLine& line, const restore::TimeZone& zone, Backend& backend);

@@ -182,6 +182,8 @@ int run_verb(const CommandLine& line, const TimeZone& zone, Backend& backend) {
     case Verb::kRollback:
     case Verb::kDiff:
       return run_recovery_verb(line, zone, backend);
+    case Verb::kCheck:
+      return run_check(line, zone, backend);
     case Verb::kVerify:
       return verify(line, backend);
     case Verb::kStatus:
