@@ -26,6 +26,12 @@ unit_file=$content/lib/systemd/system/hindsightd.service
 for page in man1/hindsight.1 man8/hindsightd.8 man5/hindsight.toml.5; do
   zcat "$content/usr/share/man/$page.gz" | grep -q '^\.TH "\?hindsight' || fail "there is no page $page"
 done
+for unit in hindsight-check.socket hindsight-check@.service; do
+  [ -s "$content/lib/systemd/system/$unit" ] || fail "there is no unit $unit"
+done
+[ -x "$content/usr/lib/hindsight/hindsight-check" ] || fail "there is no program that checks points"
+grep -q '^ExecStart=/usr/lib/hindsight/hindsight-check$' "$content/lib/systemd/system/hindsight-check@.service" || fail "its unit starts another"
+dpkg-deb --field "$appliance" Recommends | grep -q 'libnbd-bin.*e2fsprogs' || fail "hindsight does not recommend what it checks points with"
 for file in bash-completion/completions/hindsight bash-completion/completions/hindsightd \
   doc/hindsight/copyright doc/hindsight-client/copyright; do
   [ -s "$content/usr/share/$file" ] || fail "there is no /usr/share/$file"
@@ -33,6 +39,9 @@ done
 
 say "the unit is sound, and exposed less than 3.0"
 systemd-analyze security --offline=true --threshold=29 "$unit_file" >"$work/security" 2>&1 ||
+  fail "$(tail -n 3 "$work/security")"
+sed -n 's/^.*Overall exposure level/    exposure/p' "$work/security"
+systemd-analyze security --offline=true --threshold=20 "$content/lib/systemd/system/hindsight-check@.service" >"$work/security" 2>&1 ||
   fail "$(tail -n 3 "$work/security")"
 sed -n 's/^.*Overall exposure level/    exposure/p' "$work/security"
 
@@ -171,7 +180,8 @@ inside hindsight --vault /golden verify --deep >"$work/verify" 2>&1 || fail "a v
 say "removed and purged: its programs go, what it keeps stays"
 kept=$(cd "$work/kept" && find . -type f | sort | xargs sha256sum)
 dpkg_inside --purge hindsight hindsight-client
-for gone in usr/sbin/hindsightd usr/bin/hindsight lib/systemd/system/hindsightd.service etc/hindsight/hindsight.toml; do
+for gone in usr/sbin/hindsightd usr/bin/hindsight usr/lib/hindsight/hindsight-check lib/systemd/system/hindsightd.service \
+  lib/systemd/system/hindsight-check.socket etc/hindsight/hindsight.toml; do
   [ ! -e "$copy/$gone" ] || fail "/$gone is left after a purge"
 done
 assert_equal "$kept" "$(cd "$work/kept" && find . -type f | sort | xargs sha256sum)" "what is kept, after a purge"
