@@ -55,6 +55,8 @@ TEST(ConfigFile, EveryValueIsWrittenSoThatItReadsBack) {
   told.segment_bytes = 1u << 30;
   told.hydration_bytes_per_second = 3u << 20;
   told.rpo_seconds = 90;
+  told.check_socket = "/run/elsewhere/check.sock";
+  told.check_time_limit = "90s";
   told.verbose = true;
   Configuration read_back;
   EXPECT_THAT(read(config_text(told), &read_back), IsEmpty()) << config_text(told);
