@@ -287,7 +287,7 @@ std::string Appliance::rpo_missed() const {
   const Nanos late = lag();
   if (options_.rpo_objective.value == 0 || late <= options_.rpo_objective) return {};
   return fmt::format(
-      "the newest writes are not durable for {}, and alerts.rpo_seconds wants {}: a crash now would "
+      "the newest writes are not durable for {}, and alerts.rpo is {}: a crash now would "
       "lose them; the vault's disk is slow, or stands still",
       restore::format_duration(late), restore::format_duration(options_.rpo_objective));
 }

@@ -97,7 +97,7 @@ cdp::Task<void> Daemon::run(cdp::Status& outcome) {
   wanted.state_path = configuration_.state;
   wanted.dirty_bytes = configuration_.dirty_budget_bytes;
   wanted.hydration_bytes_per_second = configuration_.hydration_bytes_per_second;
-  wanted.rpo_objective = cdp::seconds(static_cast<std::int64_t>(configuration_.rpo_seconds));
+  wanted.rpo_objective = configuration_.rpo_objective();
   wanted.allowed_paths = configuration_.allowed_paths;
   wanted.journal.segment_bytes = configuration_.segment_bytes;
   wanted.journal.dedup_bytes = configuration_.dedup_bytes;
@@ -173,7 +173,7 @@ cdp::Task<void> Daemon::configure_anew(Appliance& appliance, FrontEnds& front_en
   }
   set_up_log(configuration_);
   appliance.set_hydration_rate(configuration_.hydration_bytes_per_second);
-  appliance.set_rpo_objective(cdp::seconds(static_cast<std::int64_t>(configuration_.rpo_seconds)));
+  appliance.set_rpo_objective(configuration_.rpo_objective());
   appliance.set_allowed_paths(configuration_.allowed_paths);
   co_await front_ends.renew();
 }

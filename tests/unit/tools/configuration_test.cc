@@ -54,7 +54,7 @@ TEST(ConfigFile, EveryValueIsWrittenSoThatItReadsBack) {
   told.dedup_bytes = std::uint64_t{1} << 40;
   told.segment_bytes = 1u << 30;
   told.hydration_bytes_per_second = 3u << 20;
-  told.rpo_seconds = 90;
+  told.alerts_rpo = "2m";
   told.check_socket = "/run/elsewhere/check.sock";
   told.check_time_limit = "90s";
   told.verbose = true;
@@ -100,10 +100,10 @@ TEST(ConfigFile, TakesEachKindOfValue) {
                    "[hydration]\n"
                    "rate = 0\n"
                    "[alerts]\n"
-                   "rpo_seconds = 60\n",
+                   "rpo = \"60s\"\n",
                    &told),
               IsEmpty());
-  EXPECT_EQ(told.rpo_seconds, 60u);
+  EXPECT_EQ(told.rpo_objective(), cdp::seconds(60));
   EXPECT_EQ(told.vault, "/srv/vault");
   EXPECT_THAT(told.allowed_paths, ElementsAre("/dev", "/srv/volumes"));
   EXPECT_THAT(told.nbd_listen, ElementsAre("unix:/run/nbd", "tcp:127.0.0.1:10809"));
@@ -136,11 +136,10 @@ TEST(ConfigFile, WhatIsWrongIsToldWithItsLineAndTheNearestKey) {
       {"[journal]\nsegment_size = 6.4e7", "F:2: journal.segment_size: "},
       {"[journal]\nsegment_size = true", "F:2: journal.segment_size: it wants a size"},
       {"[hydration]\nrate = \"1K\"", "F:2: hydration.rate: 1K is not between 1M and 1T, nor 0"},
-      {"[alerts]\nrpo_seconds = \"5s\"",
-       "F:2: alerts.rpo_seconds: it wants a whole number of seconds, 0 to 86400, not 5s"},
-      {"[alerts]\nrpo_seconds = -1", "F:2: alerts.rpo_seconds: it wants a whole number"},
-      {"[alerts]\nrpo_seconds = 86401", "F:2: alerts.rpo_seconds: it wants a whole number"},
-      {"[alerts]\nrpo_seconds = true", "F:2: alerts.rpo_seconds: it wants a whole number"},
+      {"[alerts]\nrpo = 5", "F:2: alerts.rpo: it wants one text, in quotes"},
+      {"[alerts]\nrpo = \"5 seconds\"", "F:2: alerts.rpo: \"5 seconds\" is no time: write 90s"},
+      {"[alerts]\nrpo = \"-1s\"", "F:2: alerts.rpo: \"-1s\" is no time"},
+      {"[alerts]\nrpo = \"25h\"", "F:2: alerts.rpo: 25h is more than 24h"},
       {"vault = 5", "F:1: vault: it wants one text, in quotes"},
       {"vault = \"relative/path\"",
        "F:1: vault: \"relative/path\" must be a path from the root on"},

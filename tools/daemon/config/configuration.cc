@@ -5,7 +5,6 @@
 
 #include <filesystem>
 
-#include "cdp/base/check.h"
 #include "cdp/io/socket.h"
 #include "tools/daemon/config/settings.h"
 #include "tools/daemon/tls/tls_context.h"
@@ -122,10 +121,10 @@ std::vector<std::string> nbd_contradictions(const Configuration& configuration) 
   return sentences;
 }
 
+cdp::Nanos Configuration::rpo_objective() const { return cdp::value_or_throw(parse_length(alerts_rpo)); }
+
 cdp::Nanos Configuration::check_time() const {
-  const cdp::Result<cdp::Nanos> length = parse_length(check_time_limit);
-  CHECK(length.ok());  // its setting takes no other
-  return *length;
+  return cdp::value_or_throw(parse_length(check_time_limit));
 }
 
 std::vector<std::string> contradictions(const Configuration& configuration) {

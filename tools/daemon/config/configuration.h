@@ -31,7 +31,7 @@ struct Configuration {
   std::string metrics_listen;  // empty: nowhere but in the API
   bool metrics_insecure = false;
   std::string alerts_webhook;  // a URL; empty: nobody is told
-  std::uint64_t rpo_seconds = 5;  // 0: no objective
+  std::string alerts_rpo = "5s";
   std::uint64_t dirty_budget_bytes = 128u << 20;
   std::uint64_t dedup_bytes = 128u << 20;
   std::uint64_t segment_bytes = 256u << 20;
@@ -59,7 +59,9 @@ struct Configuration {
   // Whether it is offered on unix sockets; and required everywhere else.
   bool nbd_has_tls() const;
   bool nbd_requires_tls() const;
-  cdp::Nanos check_time() const;  // of check_time_limit
+  // Of what is kept as it was written.
+  cdp::Nanos rpo_objective() const;  // 0: none
+  cdp::Nanos check_time() const;
 };
 
 // What is wrong between settings that are each possible, and with the certificate that they name,

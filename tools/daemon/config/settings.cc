@@ -25,7 +25,6 @@ using cdp::Status;
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 constexpr std::uint64_t kGiB = std::uint64_t{1} << 30;
 constexpr std::uint64_t kTiB = std::uint64_t{1} << 40;
-constexpr std::uint64_t kRpoSecondsMax = 86'400;
 constexpr std::string_view kTcpPrefix = "tcp:";
 
 // --- What is possible ---------------------------------------------------------------------------
@@ -95,6 +94,13 @@ Result<std::string> time_limit(const std::string& text) {
   if (!length) return length.error();
   if (*length < cdp::seconds(1) || *length > cdp::seconds(7 * 86400))
     return make_error(EINVAL, "{} is not between 1s and 168h", text);
+  return text;
+}
+
+Result<std::string> objective(const std::string& text) {
+  const Result<cdp::Nanos> length = parse_length(text);
+  if (!length) return length.error();
+  if (*length > cdp::seconds(86400)) return make_error(EINVAL, "{} is more than 24h", text);
   return text;
 }
 
@@ -178,24 +184,6 @@ Setting size(std::string_view key, std::uint64_t Configuration::*field, Bounds b
   const auto get = [field](const Configuration& of) {
     return of.*field == 0 ? SettingValue{std::int64_t{0}}
                           : SettingValue{api::exact_size(of.*field)};
-  };
-  return {.key = key, .set = set, .get = get, .in_force = get};
-}
-
-Setting seconds(std::string_view key, std::uint64_t Configuration::*field, std::uint64_t most) {
-  const auto set = [field, most](Configuration& into, const SettingValue& value) -> Status {
-    const std::string said = to_text(value);
-    std::uint64_t count = 0;
-    const auto [end, error] = std::from_chars(said.data(), said.data() + said.size(), count);
-    const bool is_number = error == std::errc{} && end == said.data() + said.size();
-    if (!is_number || count > most) {
-      return make_error(EINVAL, "it wants a whole number of seconds, 0 to {}, not {}", most, said);
-    }
-    into.*field = count;
-    return {};
-  };
-  const auto get = [field](const Configuration& of) {
-    return SettingValue{static_cast<std::int64_t>(of.*field)};
   };
   return {.key = key, .set = set, .get = get, .in_force = get};
 }
@@ -320,9 +308,9 @@ std::vector<Setting> make_settings() {
                             "no log shows it.",
                  .change = kLive,
                  .is_secret = true}),
-      described(seconds("alerts.rpo_seconds", &Configuration::rpo_seconds, kRpoSecondsMax),
+      described(text("alerts.rpo", &Configuration::alerts_rpo, objective),
                 {.meaning = "The recovery point objective: there is an alert where a crash of the "
-                            "appliance would lose writes older than so; 0 is none.",
+                            "appliance would lose writes older than so, as 5s or 2m; 0s is none.",
                  .change = kLive}),
       described(size("memory.dirty_budget", &Configuration::dirty_budget_bytes,
                      {.least = 16 * kMiB, .most = kTiB}),

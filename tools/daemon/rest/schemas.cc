@@ -376,7 +376,7 @@ std::vector<Schema> make_schemas() {
         {"journal", "JournalCounters"},
         {"index", "IndexCounters"},
         {"alerts", "[text]", "What an operator has to know now"},
-        {"rpo_objective_ns", "integer", "alerts.rpo_seconds of the configuration; 0: none"},
+        {"rpo_objective_ns", "integer", "alerts.rpo of the configuration; 0: none"},
         {"notices?", "[Notice]"},
         {"server", "Server"}}},
       {"Vault",
