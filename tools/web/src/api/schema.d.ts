@@ -5,6 +5,23 @@
  */
 
 export interface paths {
+    "/api/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What an operator has to know now, the gravest first; and behind it what was so and is over, since the daemon's start, the newest first */
+        get: operations["listAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/alerts/test": {
         parameters: {
             query?: never;
@@ -31,6 +48,23 @@ export interface paths {
         };
         /** Who did what, the newest first */
         get: operations["getAudit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/clients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is connected, by NBD, and to what */
+        get: operations["listClients"];
         put?: never;
         post?: never;
         delete?: never;
@@ -81,7 +115,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Server-sent events, without end: `status` with a Status and `job` with a Job, each when it has changed, at most once a second */
+        /** Server-sent events, without end: `volume` with a Volume, `status` with a Status that has no volumes, `job` with a Job, each when it has changed, at most once a second. It begins with all volumes and then the status; a volume that was removed comes once more, as one that is */
         get: operations["getEvents"];
         put?: never;
         post?: never;
@@ -189,6 +223,23 @@ export interface paths {
         put?: never;
         /** Volumes go back to the point, which is resolved once, for the first of them */
         post: operations["rollBack"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/segments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The segments of the journal, the newest first */
+        get: operations["listSegments"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -344,11 +395,29 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** The points that clients see by views */
+        get: operations["listViews"];
         put?: never;
         /** Where a point is served, read-only; it comes with its first client and goes with the last */
         post: operations["createView"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/views/{view}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Disconnects the clients of a view; they may come again */
+        delete: operations["closeView"];
         options?: never;
         head?: never;
         patch?: never;
@@ -531,6 +600,31 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What an operator has to know, or had to */
+        Alert: {
+            /**
+             * Format: date-time
+             * @description Of one that is over
+             */
+            ended?: string;
+            kind: string;
+            /** @description A sentence */
+            message: string;
+            /**
+             * @description Critical: writes are refused, or something is lost
+             * @enum {string}
+             */
+            severity: "critical" | "warning";
+            /** Format: date-time */
+            since: string;
+            /** @description That it is about, by its name now */
+            volume?: string;
+            volume_id?: string;
+        };
+        /** @description Those that hold, and then those that are over */
+        Alerts: {
+            alerts: components["schemas"]["Alert"][];
+        };
         /** @description Who did what, the newest first */
         Audit: {
             audit: components["schemas"]["AuditEntry"][];
@@ -560,6 +654,43 @@ export interface components {
             /** Format: date-time */
             time_utc: string;
         };
+        /** @description The newest durable frame of the journal. Its digest stands for all of history before it: kept elsewhere, it shows whether that was rewritten */
+        ChainHead: {
+            /** @description SHA-256, 64 digits */
+            digest: string;
+            /** @description Of the newest change up to there */
+            lsn: number;
+            segment: number;
+            /** @description Of the frame */
+            sequence: number;
+            /**
+             * Format: date-time
+             * @description Of that
+             */
+            time_utc?: string;
+        };
+        /** @description Who is connected by NBD */
+        Client: {
+            encrypted: boolean;
+            /** @description As it has named it */
+            export: string;
+            /** @enum {string} */
+            kind: "volume" | "view" | "clone";
+            /** @description Of a view or a clone: the point */
+            lsn?: number;
+            /** @description From where; with the name that it has proved, by TLS */
+            peer: string;
+            read_only: boolean;
+            /** Format: date-time */
+            since: string;
+            /** @description Its name now */
+            volume?: string;
+            volume_id?: string;
+        };
+        /** @description In the order of their coming */
+        Clients: {
+            clients: components["schemas"]["Client"][];
+        };
         /** @description A writable device at a point; what is written is kept aside, and not protected */
         Clone: {
             /** Format: date-time */
@@ -577,16 +708,24 @@ export interface components {
         Clones: {
             clones: components["schemas"]["Clone"][];
         };
+        /** @description The view whose clients were disconnected */
+        ClosedView: {
+            id: string;
+        };
         /** @description What changed between two points */
         Diff: {
             changed_bytes: number;
             extents: components["schemas"]["Extent"][];
+            /** @description Behind those */
+            extents_left_out: number;
             from: components["schemas"]["Stamp"];
             from_size_bytes: number;
             notices: components["schemas"]["Notice"][];
             to: components["schemas"]["Stamp"];
             to_size_bytes: number;
             volume: components["schemas"]["Volume"];
+            /** @description Of them, those that are zeroes at the second point */
+            zeroed_bytes: number;
         };
         /** @description Bytes that differ */
         Extent: {
@@ -594,6 +733,12 @@ export interface components {
             becomes: "data" | "zeroes";
             bytes: number;
             offset: number;
+        };
+        /** @description Writes to the volume bypass the journal */
+        Gap: {
+            /** @description The first point inside */
+            begin: components["schemas"]["Stamp"];
+            cause: string;
         };
         /** @description How much history there is */
         HistoryHeld: {
@@ -668,6 +813,7 @@ export interface components {
             duplicate_blocks: number;
             durable_lsn: number;
             frames: number;
+            head: components["schemas"]["ChainHead"];
             /** @description Appended, with everything about them */
             journal_bytes: number;
             /** @description How old the oldest change is that a crash would lose now */
@@ -794,9 +940,13 @@ export interface components {
             created: components["schemas"]["Stamp"];
             /** @description Not written back yet */
             dirty_bytes?: number;
+            /** @description Which is not over */
+            gap?: components["schemas"]["Gap"];
             hydration?: components["schemas"]["Hydration"];
             /** @description Names it for ever, as id:ID */
             id: string;
+            /** @description How old its oldest change is that a crash would lose now; 0: none */
+            lag_ns?: number;
             /** @description Of its newest change */
             last_lsn?: number;
             name: string;
@@ -804,6 +954,7 @@ export interface components {
             origin?: components["schemas"]["Point"];
             /** @description Why it is fenced or unavailable */
             problem?: string;
+            read_bytes?: number;
             removed?: components["schemas"]["Stamp"];
             size_bytes: number;
             /** @enum {string} */
@@ -812,12 +963,37 @@ export interface components {
             uris?: string[];
             /** @description Since a rollback that disconnected them, until it is resumed */
             writers_refused?: boolean;
+            /** @description By clients, since the daemon's start */
+            written_bytes?: number;
         };
         /** @description Something to know about an answer that is right all the same */
         Notice: {
             /** @description crash, damage or gap */
             kind: string;
             message: string;
+        };
+        /** @description A point that clients see */
+        OpenView: {
+            clients: number;
+            /** @description VOLUME_ID@lsn:N */
+            id: string;
+            lsn: number;
+            /** Format: date-time */
+            opened: string;
+            size_bytes: number;
+            /**
+             * Format: date-time
+             * @description Of the point
+             */
+            time_utc?: string;
+            uris: string[];
+            /** @description Its name now */
+            volume?: string;
+            volume_id?: string;
+        };
+        /** @description By volume and point */
+        OpenViews: {
+            views: components["schemas"]["OpenView"][];
         };
         /** @description A point of a volume */
         Point: {
@@ -913,6 +1089,29 @@ export interface components {
             /** @description Connected clients that may write */
             writers: number;
         };
+        /** @description A file of the journal */
+        Segment: {
+            /** @description Its records are newer */
+            base_lsn: number;
+            bytes: number;
+            /** Format: date-time */
+            created: string;
+            /** @description One more after each cut */
+            epoch: number;
+            /** @description From 1 on, without gaps */
+            number: number;
+            /**
+             * @description Cut: by a crash or a failed append
+             * @enum {string}
+             */
+            state: "open" | "sealed" | "cut";
+        };
+        /** @description The newest first */
+        Segments: {
+            /** @description Where there are older ones: for the next page */
+            before?: number;
+            segments: components["schemas"]["Segment"][];
+        };
         /** @description The daemon */
         Server: {
             state_path: string;
@@ -954,12 +1153,14 @@ export interface components {
         };
         /** @description The appliance now */
         Status: {
-            /** @description What an operator has to know now, the gravest first */
+            /** @description What an operator has to know now */
             alerts: string[];
             history: components["schemas"]["HistoryHeld"];
             index: components["schemas"]["IndexCounters"];
             journal: components["schemas"]["JournalCounters"];
             notices?: components["schemas"]["Notice"][];
+            /** @description alerts.rpo_seconds of the configuration; 0: none */
+            rpo_objective_ns: number;
             server: components["schemas"]["Server"];
             vault: components["schemas"]["Vault"];
             volumes: components["schemas"]["Volume"][];
@@ -1119,14 +1320,19 @@ export interface components {
             created: components["schemas"]["Stamp"];
             /** @description Not written back yet */
             dirty_bytes?: number;
+            /** @description Which is not over */
+            gap?: components["schemas"]["Gap"];
             hydration?: components["schemas"]["Hydration"];
             /** @description Names it for ever, as id:ID */
             id: string;
+            /** @description How old its oldest change is that a crash would lose now; 0: none */
+            lag_ns?: number;
             /** @description Of its newest change */
             last_lsn?: number;
             name: string;
             /** @description Why it is fenced or unavailable */
             problem?: string;
+            read_bytes?: number;
             removed?: components["schemas"]["Stamp"];
             size_bytes: number;
             /** @enum {string} */
@@ -1135,6 +1341,8 @@ export interface components {
             uris?: string[];
             /** @description Since a rollback that disconnected them, until it is resumed */
             writers_refused?: boolean;
+            /** @description By clients, since the daemon's start */
+            written_bytes?: number;
         };
         /** @description By name */
         Volumes: {
@@ -1151,6 +1359,42 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    listAlerts: {
+        parameters: {
+            query?: {
+                /** @description The zone of the times in the answer, such as Europe/Berlin; UTC without it */
+                tz?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What an operator has to know now, the gravest first; and behind it what was so and is over, since the daemon's start, the newest first */
+            200: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alerts"];
+                };
+            };
+            /** @description It did not go well, and nothing was done by halves */
+            default: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     testAlert: {
         parameters: {
             query?: {
@@ -1215,6 +1459,44 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Audit"];
+                };
+            };
+            /** @description It did not go well, and nothing was done by halves */
+            default: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listClients: {
+        parameters: {
+            query?: {
+                /** @description The zone of the times in the answer, such as Europe/Berlin; UTC without it */
+                tz?: string;
+                /** @description Only to this one, its views and clones: by name, or id:ID */
+                volume?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Who is connected, by NBD, and to what */
+            200: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Clients"];
                 };
             };
             /** @description It did not go well, and nothing was done by halves */
@@ -1378,7 +1660,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Server-sent events, without end: `status` with a Status and `job` with a Job, each when it has changed, at most once a second */
+            /** @description Server-sent events, without end: `volume` with a Volume, `status` with a Status that has no volumes, `job` with a Job, each when it has changed, at most once a second. It begins with all volumes and then the status; a volume that was removed comes once more, as one that is */
             200: {
                 headers: {
                     /** @description By which the daemon's log and the audit know the request */
@@ -1748,6 +2030,46 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Rollback"];
+                };
+            };
+            /** @description It did not go well, and nothing was done by halves */
+            default: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    listSegments: {
+        parameters: {
+            query?: {
+                /** @description Only those with smaller numbers */
+                before?: number;
+                /** @description At most so many: 1 to 1000, 100 without it */
+                limit?: number;
+                /** @description The zone of the times in the answer, such as Europe/Berlin; UTC without it */
+                tz?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The segments of the journal, the newest first */
+            200: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Segments"];
                 };
             };
             /** @description It did not go well, and nothing was done by halves */
@@ -2381,6 +2703,42 @@ export interface operations {
             };
         };
     };
+    listViews: {
+        parameters: {
+            query?: {
+                /** @description The zone of the times in the answer, such as Europe/Berlin; UTC without it */
+                tz?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The points that clients see by views */
+            200: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenViews"];
+                };
+            };
+            /** @description It did not go well, and nothing was done by halves */
+            default: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     createView: {
         parameters: {
             query?: {
@@ -2422,6 +2780,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["View"];
+                };
+            };
+            /** @description It did not go well, and nothing was done by halves */
+            default: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    closeView: {
+        parameters: {
+            query?: {
+                /** @description The zone of the times in the answer, such as Europe/Berlin; UTC without it */
+                tz?: string;
+            };
+            header?: {
+                /** @description At most 255 bytes, new for each request: where the same comes again within a day, of the same session or token, the first one's answer is given, and nothing is done twice. Keys are forgotten when the daemon ends, and the oldest where there are more than 1024 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description The user's name */
+                view: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Disconnects the clients of a view; they may come again */
+            200: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClosedView"];
                 };
             };
             /** @description It did not go well, and nothing was done by halves */
@@ -2680,6 +3080,8 @@ export interface operations {
             query: {
                 /** @description The one point */
                 from: string;
+                /** @description At most so many extents: 1 to 100000, which it is without it */
+                limit?: number;
                 /** @description The other one */
                 to: string;
                 /** @description The zone of the times in the answer, such as Europe/Berlin; UTC without it */
