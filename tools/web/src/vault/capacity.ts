@@ -7,12 +7,12 @@ export type Growth = { days: Day[]; bytesPerDay: number; daysMeasured: number };
 const kDayMillis = 86_400_000;
 const kDaysForRate = 7;
 
-// `stored` is what was stored from moments on; days without any are there, too, but none before the vault was. The rate is that of the last week, or of
-// what history there is.
-export function growthOf(stored: readonly Day[], sinceMillis: number, nowMillis: number, days: number): Growth {
+// `appended` is what was appended from moments on; days without any are there, too, but none before `sinceMillis`. The
+// rate is that of the last week, or of what is known.
+export function growthOf(appended: readonly Day[], sinceMillis: number, nowMillis: number, days: number): Growth {
   const dayOf = (millis: number) => Math.floor(millis / kDayMillis);
   const sums = new Map<number, number>();
-  for (const { begin, bytes } of stored) sums.set(dayOf(begin), (sums.get(dayOf(begin)) ?? 0) + bytes);
+  for (const { begin, bytes } of appended) sums.set(dayOf(begin), (sums.get(dayOf(begin)) ?? 0) + bytes);
   const last = dayOf(nowMillis);
   const all: Day[] = [];
   for (let day = Math.max(last - days + 1, dayOf(sinceMillis)); day <= last; day += 1) all.push({ begin: day * kDayMillis, bytes: sums.get(day) ?? 0 });

@@ -1,40 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How the vault grew day by day, which the overview and the vault's page both tell: asked for once in a while.
+// How the vault grew day by day, by its segments, which the overview and the vault's page both tell: asked for once in a
+// while, however many volumes there are.
 import type { Status } from '../app/live.svelte';
 import { date, duration, millisOf } from '../app/time/index.svelte';
 import { fullInMillis, growthOf, type Growth } from './capacity';
-import { storedByDay } from './stored';
+import { appendedSince } from './segments';
 import { t } from './messages';
 
 export const kGrowthDays = 30;
-// One request each.
-const kVolumesMax = 200;
+const kDayMillis = 86_400_000;
 const kFreshMillis = 10 * 60_000;
 const kDaysLeast = 0.25;
-const kForeseenMillis = 50 * 365 * 86_400_000;
+const kForeseenMillis = 50 * 365 * kDayMillis;
 
 class VaultGrowth {
   known = $state.raw<Growth>();
   #askedAt = 0;
 
   want(status: Status): void {
-    if (status.volumes.length > kVolumesMax || Date.now() - this.#askedAt < kFreshMillis) return;
+    if (Date.now() - this.#askedAt < kFreshMillis) return;
     this.#askedAt = Date.now();
     void this.#ask(status);
   }
 
   async #ask(status: Status): Promise<void> {
     try {
-      const stored = await storedByDay(status.volumes, kGrowthDays);
-      this.known = growthOf(stored, millisOf(status.vault.created), Date.now(), kGrowthDays);
+      const now = Date.now();
+      const { appended, since } = await appendedSince(now - kGrowthDays * kDayMillis);
+      this.known = growthOf(appended, Math.max(since, millisOf(status.vault.created)), now, kGrowthDays);
     } catch {
       this.#askedAt = 0;
     }
   }
 
   forecast(status: Status): string {
-    if (status.volumes.length > kVolumesMax) return t('forecastTooMany', { count: kVolumesMax });
     if (this.known === undefined || status.vault.free_bytes === undefined) return '–';
     const millis = fullInMillis(status.vault.free_bytes, this.known.bytesPerDay);
     if (millis === undefined) return t('forecastNever');
