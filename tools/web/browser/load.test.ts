@@ -128,12 +128,17 @@ test('memory stays flat over eight hours of events', async () => {
   const hour = async (from: number) => {
     await page.evaluate(
       async ([begin, count]) => {
-        type Status = { volumes: { last_lsn: number; dirty_bytes: number }[]; journal: { lag_ns: number; durable_lsn: number }; history: { newest: { lsn: number } } };
+        type Volume = { last_lsn: number; dirty_bytes: number; lag_ns: number; written_bytes: number };
+        type Status = { volumes: Volume[]; journal: { lag_ns: number; durable_lsn: number }; history: { newest: { lsn: number } } };
         const scope = globalThis as unknown as { kept?: Status; say: (kind: string, document: unknown) => void };
         scope.kept ??= (await (await fetch('/api/status')).json()) as Status;
-        const status = { ...scope.kept, volumes: scope.kept.volumes.slice(0, count) };
+        const { volumes: all, ...status } = scope.kept;
+        const some = all.slice(0, count);
         for (let second = begin as number; second < (begin as number) + 3600; second += 1) {
-          for (const volume of status.volumes) Object.assign(volume, { last_lsn: second, dirty_bytes: second * 4096 });
+          for (const volume of some) {
+            Object.assign(volume, { last_lsn: second, dirty_bytes: second * 4096, lag_ns: (second % 200) * 1e6, written_bytes: second * 1e6 });
+            scope.say('volume', volume);
+          }
           Object.assign(status.journal, { lag_ns: (second % 200) * 1e6, durable_lsn: second - 1 });
           scope.say('status', status);
           if (second % 60 === 0) scope.say('job', { id: second, kind: 'verify', state: 'done', by: 'alice', began: new Date().toISOString(), done_bytes: 1 });

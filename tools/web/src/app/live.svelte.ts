@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The appliance as it is, by /api/events. While nothing comes, what is shown is old, and the page says since when.
+// A stream begins with each volume and then the status; from then on each comes when it has changed.
 import { api, ask, type Schemas } from '../api/client';
 import { session } from './session/session.svelte';
+import { VolumeBook } from './volumes/book';
+import { WriteRates } from './volumes/rates';
 
 export type Job = Schemas['Job'];
-export type Status = Schemas['Status'];
 export type Volume = Schemas['Volume'];
+// The volumes are told beside it.
+export type Status = Omit<Schemas['Status'], 'volumes'>;
 export type Connection = 'connecting' | 'live' | 'broken';
 
 const kRetryMillis = 2000;
@@ -14,9 +18,13 @@ const kRetryMillis = 2000;
 // the daemon's heartbeats, so that the daemon is asked whether it is there, in a way that keeps no session alive.
 const kSilentMillis = 20_000;
 const kAnswerMillis = 5000;
+// Volumes that change at one moment are shown together.
+const kTogetherMillis = 50;
 
 class Live {
   status = $state.raw<Status>();
+  // Those that are served, as the appliance lists them.
+  volumes = $state.raw<readonly Volume[]>([]);
   // The newest first.
   jobs = $state.raw<Job[]>([]);
   connection = $state<Connection>('connecting');
@@ -24,6 +32,10 @@ class Live {
   heals = $state(0);
   // When something was last known to be true.
   heardAt = $state(0);
+  readonly writeRates = new WriteRates();
+  readonly #byName = $derived(new Map(this.volumes.map((volume) => [volume.name, volume])));
+  #book = new VolumeBook();
+  #showing: ReturnType<typeof setTimeout> | undefined;
   #source: EventSource | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #watch: ReturnType<typeof setInterval> | undefined;
@@ -41,13 +53,22 @@ class Live {
     this.#source = undefined;
     clearTimeout(this.#retry);
     clearInterval(this.#watch);
+    clearTimeout(this.#showing);
+    this.#showing = undefined;
   }
 
   // Also what another user's session must not see.
   forget(): void {
     this.stop();
     this.status = undefined;
+    this.#book.forget();
+    this.volumes = [];
+    this.writeRates.begin();
     this.jobs = [];
+  }
+
+  volumeNamed(name: string): Volume | undefined {
+    return this.#byName.get(name);
   }
 
   onJob(listener: (job: Job) => void): () => void {
@@ -63,19 +84,40 @@ class Live {
 
   // What was just changed by this page is known at once, not at the next event.
   async refresh(): Promise<void> {
-    this.#take(await ask(api.GET('/api/status')));
+    const { volumes, ...status } = await ask(api.GET('/api/status'));
+    this.#book.replace(volumes);
+    this.#showVolumes();
+    this.#takeStatus(status);
   }
 
-  #take(status: Status): void {
+  #takeStatus(status: Status): void {
     this.status = status;
     this.heardAt = Date.now();
+  }
+
+  #takeVolume(volume: Volume): void {
+    if (volume.removed === undefined) this.writeRates.take(volume, Date.now());
+    else this.writeRates.forget(volume.id);
+    if (this.#book.take(volume)) this.#showing ??= setTimeout(() => this.#showVolumes(), kTogetherMillis);
+  }
+
+  #showVolumes(): void {
+    clearTimeout(this.#showing);
+    this.#showing = undefined;
+    this.volumes = this.#book.all;
   }
 
   #open(): void {
     const source = new EventSource('/api/events');
     this.#source = source;
+    this.#book.begin();
+    this.writeRates.begin();
+    source.addEventListener('volume', (event) => {
+      this.#takeVolume(JSON.parse((event as MessageEvent<string>).data) as Volume);
+    });
     source.addEventListener('status', (event) => {
-      this.#take(JSON.parse((event as MessageEvent<string>).data) as Status);
+      if (this.#book.settle()) this.#showVolumes();
+      this.#takeStatus(JSON.parse((event as MessageEvent<string>).data) as Status);
       if (this.connection === 'broken') this.heals += 1;
       this.connection = 'live';
     });

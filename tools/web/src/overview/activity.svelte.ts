@@ -15,8 +15,6 @@ const kTogetherMillis = 200;
 export type Activity = {
   times: number[];
   bytes: number[];
-  // Of the newest whole step.
-  bytesPerSecond: number;
   events: Schemas['TimelineEvent'][];
 };
 
@@ -34,7 +32,7 @@ export function activityOf(timeline: Schemas['Timeline'], nowMillis: number): Ac
     times.push(at * kStepSeconds);
     bytes.push(written.get(at) ?? 0);
   }
-  return { times, bytes, bytesPerSecond: (written.get(last - 1) ?? 0) / kStepSeconds, events: timeline.events };
+  return { times, bytes, events: timeline.events };
 }
 
 export class Activities {

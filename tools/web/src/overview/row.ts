@@ -6,7 +6,6 @@ import type { Activity } from './activity.svelte';
 
 export type VolumeRow = {
   volume: Schemas['Volume'];
-  journal: Schemas['JournalCounters'];
   conditions: Condition[];
   activity: Activity | undefined;
 };

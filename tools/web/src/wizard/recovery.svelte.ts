@@ -180,7 +180,7 @@ export class Recovery {
   async #rollBack(): Promise<Pick<Outcome, 'made' | 'undo' | 'refusesWriters'>> {
     const body = { volumes: [...this.volumes], at: this.point.lsnText as string, disconnect: this.disconnect };
     const done = await ask(api.POST('/api/rollbacks', { body, headers: this.#once('rollback', body) }));
-    const uris = (name: string) => live.status?.volumes.find((volume) => volume.name === name)?.uris ?? [];
+    const uris = (name: string) => live.volumeNamed(name)?.uris ?? [];
     return {
       made: done.volumes.map(({ name, id, size_bytes }) => ({
         volume: name,

@@ -15,7 +15,7 @@ beforeEach(() => {
   session.current = { user: 'alice', roles: ['operator', 'restorer'], sees_data: true, by: 'session', csrf_token: 'c' };
   calls = fakeApi((call) => {
     if (call.path.endsWith('/points')) return { volume, point: stamp, first: stamp, last: stamp, notices: [] };
-    if (call.path === '/api/status') return { volumes: [], journal: {}, alerts: [] };
+    if (call.path === '/api/status') return { volumes: [], journal: {}, alerts: [], rpo_objective_ns: 0 };
     return answers(call);
   });
 });

@@ -13,35 +13,38 @@ const shop: Schemas['Volume'] = {
   checkpoint_lsn: 1,
   state: 'protected',
   writers_refused: false,
-  last_lsn: 100,
+  lag_ns: 0,
 };
-const durable = { durable_lsn: 100, lag_ns: 0 };
-const behind = { durable_lsn: 99, lag_ns: 7.5e9 };
+const objective = 5e9;
+const behind: Schemas['Volume'] = { ...shop, lag_ns: 7.5e9 };
 const kinds = (...wanted: Parameters<typeof conditionsOf>) => conditionsOf(...wanted).map(({ kind }) => kind);
 
-test('what is durable is not behind, however far the journal is for others', () => {
-  expect(rpoMillis(shop, durable)).toBe(0);
-  expect(rpoMillis({ ...shop, last_lsn: 99 }, behind)).toBe(0);
-  expect(rpoMillis(shop, behind)).toBe(7500);
+test('what a crash would lose is told by the volume, and grave only beyond the objective', () => {
+  expect([rpoMillis({}), rpoMillis(shop), rpoMillis(behind)]).toEqual([0, 0, 7500]);
+  expect(kinds(behind, objective)).toEqual(['lagging']);
+  expect(kinds({ ...shop, lag_ns: objective }, objective)).toEqual(['protected']);
+  // No objective was set.
+  expect(kinds(behind, 0)).toEqual(['protected']);
 });
 
 test('protected is said of what is, and of nothing that has a hole in it', () => {
-  expect(kinds(shop, durable)).toEqual(['protected']);
-  expect(kinds(shop, behind)).toEqual(['lagging']);
-  const gap = { kind: 'gap' as const, time_utc: stamp.time_utc, text: 'the vault was away' };
-  expect(kinds(shop, durable, [gap])).toEqual(['gap']);
-  expect(kinds(shop, durable, [{ ...gap, until: stamp.time_utc }])).toEqual(['protected']);
-  expect(kinds({ ...shop, state: 'fenced', problem: 'EIO' }, durable)).toEqual(['fenced']);
+  expect(kinds(shop, objective)).toEqual(['protected']);
+  const gap = { cause: 'the vault was away', begin: stamp };
+  expect(conditionsOf({ ...shop, gap }, objective)).toEqual([{ kind: 'gap', since: stamp.time_utc }]);
+  expect(kinds({ ...behind, gap }, objective)).toEqual(['gap', 'lagging']);
+  // One that is over is history.
+  expect(kinds(shop, objective, [{ kind: 'gap', time_utc: stamp.time_utc }])).toEqual(['protected']);
+  expect(kinds({ ...shop, state: 'fenced', problem: 'EIO' }, objective)).toEqual(['fenced']);
 });
 
 test('the gravest comes first', () => {
   const hydration = { remaining_bytes: 59, hydrated_bytes: 41 };
-  const rollback = { kind: 'rollback' as const, time_utc: stamp.time_utc, text: 'to LSN 50' };
+  const rollback = { kind: 'rollback' as const, time_utc: stamp.time_utc };
   const volume: Schemas['Volume'] = { ...shop, state: 'hydrating', hydration };
-  expect(conditionsOf(volume, durable)).toEqual([{ kind: 'hydrating', percent: 41 }]);
-  expect(kinds(volume, behind, [rollback])).toEqual(['lagging', 'hydrating', 'rolledBack']);
-  expect(kinds({ ...volume, writers_refused: true }, durable, [rollback])).toEqual(['refusing', 'hydrating']);
-  expect(kinds({ ...volume, hydration: { ...hydration, problem: 'EIO' } }, durable)).toEqual(['paused']);
+  expect(conditionsOf(volume, objective)).toEqual([{ kind: 'hydrating', percent: 41 }]);
+  expect(kinds({ ...volume, lag_ns: 7.5e9 }, objective, [rollback])).toEqual(['lagging', 'hydrating', 'rolledBack']);
+  expect(kinds({ ...volume, writers_refused: true }, objective, [rollback])).toEqual(['refusing', 'hydrating']);
+  expect(kinds({ ...volume, hydration: { ...hydration, problem: 'EIO' } }, objective)).toEqual(['paused']);
 });
 
 test('100 % is for what is done', () => {

@@ -6,11 +6,7 @@ import type { IconName } from '../../ui/icons';
 import type { Tone } from '../../ui/tone';
 
 type Volume = Schemas['Volume'];
-type Journal = Pick<Schemas['JournalCounters'], 'durable_lsn' | 'lag_ns'>;
-type Event = Pick<Schemas['TimelineEvent'], 'kind' | 'time_utc' | 'until' | 'text'>;
-
-// As the alert rule HindsightRecoveryPointLags has it.
-export const kRpoObjectiveMillis = 5000;
+type Event = Pick<Schemas['TimelineEvent'], 'kind' | 'time_utc'>;
 
 export type ConditionKind =
   | 'unavailable'
@@ -38,9 +34,9 @@ export const conditionLook: Record<ConditionKind, { tone: Tone; icon: IconName }
   removed: { tone: 'neutral', icon: 'close' },
 };
 
-// What a crash now would lose of it: nothing where its newest change is durable, at most the journal's lag else.
-export function rpoMillis(volume: Volume, journal: Journal): number {
-  return (volume.last_lsn ?? 0) > journal.durable_lsn ? journal.lag_ns / 1e6 : 0;
+// How old the oldest change is that a crash now would lose.
+export function rpoMillis(volume: Pick<Volume, 'lag_ns'>): number {
+  return (volume.lag_ns ?? 0) / 1e6;
 }
 
 export function hydratedPercent(hydration: NonNullable<Volume['hydration']>): number {
@@ -49,18 +45,17 @@ export function hydratedPercent(hydration: NonNullable<Volume['hydration']>): nu
   return all === 0 ? 0 : Math.min(99, Math.floor((100 * hydration.hydrated_bytes) / all));
 }
 
-// The gravest first. `events` are those of its recent history, where they are known.
-export function conditionsOf(volume: Volume, journal: Journal, events: readonly Event[] = []): Condition[] {
+// The gravest first. No objective is 0. `events` are those of its recent history, where they are known.
+export function conditionsOf(volume: Volume, rpoObjectiveNs: number, events: readonly Event[] = []): Condition[] {
   if (volume.removed !== undefined || volume.state === undefined) {
     return [{ kind: 'removed', since: volume.removed?.time_utc }];
   }
   const conditions: Condition[] = [];
   if (volume.state === 'unavailable' || volume.state === 'fenced') conditions.push({ kind: volume.state });
-  const gap = events.find((event) => event.kind === 'gap' && event.until === undefined);
-  if (gap !== undefined) conditions.push({ kind: 'gap', since: gap.time_utc });
+  if (volume.gap !== undefined) conditions.push({ kind: 'gap', since: volume.gap.begin.time_utc });
   const rollback = events.findLast((event) => event.kind === 'rollback');
   if (volume.writers_refused === true) conditions.push({ kind: 'refusing', since: rollback?.time_utc });
-  if (rpoMillis(volume, journal) > kRpoObjectiveMillis) conditions.push({ kind: 'lagging' });
+  if (rpoObjectiveNs > 0 && (volume.lag_ns ?? 0) > rpoObjectiveNs) conditions.push({ kind: 'lagging' });
   if (volume.state === 'hydrating' && volume.hydration !== undefined) {
     const kind = volume.hydration.problem === undefined ? 'hydrating' : 'paused';
     conditions.push({ kind, percent: hydratedPercent(volume.hydration) });
