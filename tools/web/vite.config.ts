@@ -6,10 +6,13 @@ import { readFileSync } from 'node:fs';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
-// As hindsightd sends it with the page.
-const policy =
-  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; " +
-  "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+// The policy that hindsightd sends with the page, as it stands there: a constant of adjacent literals.
+function policyOf(source: string): string {
+  const [, literals] = /kPolicy =\s*((?:"[^"]*"\s*)+);/.exec(source) ?? [];
+  if (literals === undefined) throw new Error('page.cc has no kPolicy that can be read');
+  return [...literals.matchAll(/"([^"]*)"/g)].map(([, text]) => text).join('');
+}
+const policy = policyOf(readFileSync(new URL('page.cc', import.meta.url), 'utf8'));
 
 const api = process.env.HINDSIGHT_API ?? 'https://127.0.0.1:8443';
 const tls = process.env.HINDSIGHT_TLS;
