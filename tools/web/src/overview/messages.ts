@@ -4,8 +4,6 @@ import { messages } from '../app/i18n/messages.svelte';
 export const t = messages(
   {
     title: 'Overview',
-    alerts: 'Alerts',
-    moreAlerts: 'All {count} {count:alert|alerts}',
     volumes: 'Volumes',
     protectedOf: '{count} of {total} protected',
     all: 'All',
@@ -57,8 +55,6 @@ export const t = messages(
   },
   {
     title: '概览',
-    alerts: '告警',
-    moreAlerts: '全部 {count} 条{count:告警|告警}',
     volumes: '卷',
     protectedOf: '{total} 个卷中有 {count} 个已保护',
     all: '全部',
