@@ -125,6 +125,7 @@ describe('rolling back', () => {
     const writer = await holdWriter(uri('shop'));
     await chooseRollback();
     await page.getByText('1 client that may write is connected to shop.').waitFor();
+    await page.getByText(/^\S+, connected since \d+ \w+ \d\d:\d\d:\d\d/).waitFor();
     await page.getByText(/shop goes back to .*: 64 MiB change/).waitFor();
     expect(await go().getAttribute('aria-disabled')).toBe('true');
     await page.getByLabel('It is unmounted and detached on its hosts').check();
@@ -155,7 +156,7 @@ describe('rolling back', () => {
     const writer = await holdWriter(uri('shop'));
     await chooseRollback();
     await page.getByLabel('It is unmounted and detached on its hosts').check();
-    await page.getByLabel(/Cut off those that are still connected/).check();
+    await page.getByLabel(/Cut off the 1 client that is still connected/).check();
     await go().click();
     await page.getByText(/Writers are refused until they are let in again/).waitFor();
     await writer.end();
