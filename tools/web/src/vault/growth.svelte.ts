@@ -11,7 +11,7 @@ import { t } from './messages';
 export const kGrowthDays = 30;
 const kDayMillis = 86_400_000;
 const kFreshMillis = 10 * 60_000;
-const kDaysLeast = 0.25;
+export const kDaysLeast = 0.25;
 const kForeseenMillis = 50 * 365 * kDayMillis;
 
 class VaultGrowth {
