@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { expect, test } from 'vitest';
-import { cellsOf, largestExtents, zeroesIn, type Extent } from './extents';
+import { cellsOf, largestExtents, type Extent } from './extents';
 import { shareText, beforeText, nearMarkText } from './words';
 
 const extents: Extent[] = [
@@ -11,7 +11,6 @@ const extents: Extent[] = [
 
 test('the largest extents come first', () => {
   expect(largestExtents(extents, 2).map(({ offset }) => offset)).toEqual([8192, 65536]);
-  expect(zeroesIn(extents)).toBe(16384);
 });
 
 test('cells of the volume have the share of them that changed', () => {

@@ -11,10 +11,6 @@ export function largestExtents(extents: readonly Extent[], count: number): Exten
   return extents.toSorted((a, b) => b.bytes - a.bytes || a.offset - b.offset).slice(0, count);
 }
 
-export function zeroesIn(extents: readonly Extent[]): number {
-  return extents.reduce((sum, { bytes, becomes }) => (becomes === 'zeroes' ? sum + bytes : sum), 0);
-}
-
 export interface Cell {
   // Shares of the cell's bytes.
   data: number;

@@ -41,10 +41,13 @@ export function resolvePoint(volume: string, at: string, signal?: AbortSignal): 
   );
 }
 
+// The first extents of it, which are many where a volume was written at random.
+const kExtentsMost = 20_000;
+
 export function askDiff(volume: string, from: string, to: string, signal?: AbortSignal): Promise<Diff> {
   return ask(
     api.GET('/api/volumes/{volume}/diff', {
-      params: { path: { volume }, query: { from, to } },
+      params: { path: { volume }, query: { from, to, limit: kExtentsMost } },
       signal: signal ?? null,
     }),
   );
