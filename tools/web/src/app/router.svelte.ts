@@ -70,10 +70,15 @@ export function parse(hash: string): { route: Route; query: URLSearchParams } {
 
 class Router {
   #at = $state.raw(parse(typeof location === 'undefined' ? '' : location.hash));
+  // Another one for each address that is gone to: then a page is made anew.
+  visit = $state(0);
 
   constructor() {
     if (typeof window === 'undefined') return;
-    window.addEventListener('hashchange', () => (this.#at = parse(location.hash)));
+    window.addEventListener('hashchange', () => {
+      this.#at = parse(location.hash);
+      this.visit += 1;
+    });
   }
 
   get route(): Route {
@@ -86,8 +91,10 @@ class Router {
   go(route: Route, query: Query = {}): void {
     location.hash = href(route, query);
   }
-  // The same page with another query, which leaves no entry in the history: for what changes while one looks.
+  // The same page with another query, which leaves no entry in the history and the page as it is: for what changes while
+  // one looks.
   replaceQuery(query: Query): void {
+    if (href(this.#at.route, query) === location.hash) return;
     history.replaceState(history.state, '', href(this.#at.route, query));
     this.#at = parse(location.hash);
   }

@@ -42,6 +42,11 @@ export class ChosenPoint {
     return stamp && `${this.at?.startsWith(kForce) ? kForce : ''}lsn:${stamp.lsn}`;
   }
 
+  // For an address: what it says tomorrow, it says now.
+  get lastingText(): string | undefined {
+    return this.at === 'now' ? this.lsnText : this.at;
+  }
+
   before(second: number): Promise<void> {
     return this.#ask(instantText(justBefore(second)), second);
   }

@@ -136,6 +136,10 @@ describe('a chosen point', () => {
     expect(calls.at(-1)?.query.get('at')).toBe('2026-11-29T10:56:05.999999999Z');
     expect([chosen.place, chosen.last, chosen.lsnText]).toEqual([kDiscard, kDiscard - 1, 'lsn:40']);
     await chosen.take('mark:upgrade');
+    expect(chosen.lastingText).toBe('mark:upgrade');
+    await chosen.take('now');
+    expect(chosen.lastingText).toBe(chosen.lsnText);
+    await chosen.take('mark:upgrade');
     expect(chosen.place).toBe(kDiscard - 2);
     await chosen.take('2026-11-29T10:56:05.999999999Z');
     expect(chosen.place).toBe(kDiscard);

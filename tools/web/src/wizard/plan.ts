@@ -1,13 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a recovery is to do, before it is done.
+import type { Query } from '../app/router.svelte';
 import type { Right } from '../app/session/session.svelte';
+import type { ChosenPoint } from '../timeline/point.svelte';
 
 export const kWays = ['recover', 'view', 'clone', 'rollback', 'image'] as const;
 export type Way = (typeof kWays)[number];
 
 export function isWay(text: string | null): text is Way {
   return kWays.some((way) => way === text);
+}
+
+// For the wizard's address; `asked` is the point that it was opened with, until it is taken.
+type Answers = { readonly point: Pick<ChosenPoint, 'lastingText' | 'volume'>; readonly way: Way; readonly volumes: readonly string[] };
+export function answersOf({ point, way, volumes }: Answers, asked: string | null): Query {
+  const at = point.lastingText ?? asked;
+  const others = volumes.filter((name) => name !== point.volume);
+  return { ...(at === null ? {} : { at }), how: way, ...(others.length === 0 ? {} : { with: others.join(',') }) };
 }
 
 // As the API asks of the operations that a way takes.

@@ -13,7 +13,7 @@ import {
   undoCommand,
   viewUri,
 } from './commands';
-import { firstWay, freeName, kRights, nameProblem } from './plan';
+import { answersOf, firstWay, freeName, kRights, nameProblem } from './plan';
 
 describe('the name of what is made', () => {
   it('says what it is, and is free', () => {
@@ -43,6 +43,20 @@ describe('the first way that is offered', () => {
     expect(firstWay((right) => right === 'operate' || right === 'seeData')).toBe('view');
     expect(firstWay(() => false)).toBe('recover');
     expect(kRights.recover).toEqual(['operate', 'restore']);
+  });
+});
+
+describe('the address', () => {
+  const point = { volume: 'shop', lastingText: undefined as string | undefined };
+  it('has what was answered', () => {
+    expect(answersOf({ point, way: 'recover', volumes: ['shop'] }, null)).toEqual({ how: 'recover' });
+    expect(answersOf({ point, way: 'view', volumes: ['shop'] }, 'mark:a')).toEqual({ at: 'mark:a', how: 'view' });
+    const chosen = { ...point, lastingText: 'lsn:7' };
+    expect(answersOf({ point: chosen, way: 'rollback', volumes: ['shop', 'log', 'mail'] }, 'mark:a')).toEqual({
+      at: 'lsn:7',
+      how: 'rollback',
+      with: 'log,mail',
+    });
   });
 });
 

@@ -5,7 +5,7 @@ import type { Component } from 'svelte';
 import type { Route } from '../router.svelte';
 
 export type PageProps = { name: string; query: URLSearchParams };
-type Page = Component<PageProps>;
+export type Page = Component<PageProps>;
 type Loader = () => Promise<{ default: unknown }>;
 
 const kLoaders: Record<Exclude<Route['page'], 'missing'>, Loader> = {
