@@ -24,6 +24,8 @@ beforeAll(async () => {
   };
   expectStatus(200, await appliance.remote('POST', '/api/rollbacks', { volumes: ['shop'], at: 'mark:before-upgrade' }, headers));
   await appliance.command('mark', 'other', 'elsewhere');
+  // A second is recorded when it is over.
+  await new Promise((resolve) => setTimeout(resolve, 1500));
   page = await harness.signedIn('alice', '#/report/shop', { theme: 'dark' });
 });
 afterAll(() => harness.end());
