@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
+import { holdWriter } from './content.ts';
 import { Harness, kPassword, settled, write } from './harness.ts';
 
 const run = promisify(execFile);
@@ -96,6 +97,44 @@ test('the vault is verified, and the result is told and kept', async () => {
   await page.getByRole('button', { name: 'Result of job 1' }).click();
   await dialog().getByText('The journal is whole').waitFor();
   await page.keyboard.press('Escape');
+});
+
+test('the head of the chain can be taken along, and the segments are listed', async () => {
+  await go('#/vault');
+  const { journal } = JSON.parse((await harness.appliance.local('GET', '/api/status')).text) as { journal: { head: { digest: string; lsn: number } } };
+  await page.getByRole('button', { name: 'Copy the chain head' }).click();
+  await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toContain(journal.head.digest);
+  const table = page.getByRole('table', { name: 'Segments' });
+  await table.getByText('Open', { exact: true }).waitFor();
+  await page.getByRole('button', { name: /^Cut by a crash 0/ }).click();
+  await page.getByText('None of those that are listed is in this state').waitFor();
+  await page.getByRole('button', { name: /^All 1/ }).click();
+  await table.getByText('Open', { exact: true }).waitFor();
+});
+
+test('who is connected is named, and the clients of a view are disconnected', async () => {
+  const { appliance } = harness;
+  const { point } = JSON.parse((await appliance.local('GET', '/api/volumes/shop/points?at=mark:before-upgrade')).text) as { point: { lsn: number } };
+  const view = `shop@lsn:${point.lsn}`;
+  const writer = await holdWriter(appliance.nbd('shop'));
+  const reader = await holdWriter(appliance.nbd(view));
+  try {
+    await go('#/volumes/shop');
+    const clients = page.getByRole('table', { name: 'Connected clients' });
+    await clients.getByRole('row', { name: /Volume.*May write/ }).waitFor();
+    await clients.getByRole('row', { name: /View.*Read-only/ }).waitFor();
+    await writer.end();
+    await clients.getByRole('row', { name: /May write/ }).waitFor({ state: 'detached' });
+    await go('#/copies');
+    await page.getByRole('button', { name: `Disconnect the clients of ${view}` }).click();
+    await dialog().getByText(/1 client loses the device at once/).waitFor();
+    await dialog().getByRole('button', { name: 'Disconnect' }).click();
+    await page.getByText('No view is open').waitFor();
+    expect(JSON.parse((await appliance.local('GET', '/api/views')).text)).toEqual({ views: [] });
+  } finally {
+    await writer.end();
+    await reader.end();
+  }
 });
 
 test('the room of the vault and what was saved are told', async () => {

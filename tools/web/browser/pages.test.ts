@@ -7,13 +7,17 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Page } from 'playwright-core';
 import { violations } from './axe.ts';
+import { holdWriter } from './content.ts';
 import { Harness, settled, write, type Look } from './harness.ts';
 
 const harness = new Harness();
+const clients: { end: () => Promise<void> }[] = [];
 const pages = {
   overview: '#/',
   volume: '#/volumes/shop',
+  'volume-point': '#/volumes/shop?at=mark:before-upgrade',
   recover: '#/volumes/shop/recover',
+  rollback: '#/volumes/shop/recover?at=mark:before-upgrade&how=rollback&with=ledger',
   attach: '#/attach/shop',
   report: '#/report/shop',
   copies: '#/copies',
@@ -58,8 +62,13 @@ beforeAll(async () => {
   await appliance.start(['--hydration-rate', '1M']);
   await appliance.command('recover', 'shop', '--at', 'mark:before-upgrade', '--as', 'shop-again');
   await appliance.command('rollback', 'ledger', '--at', 'first', '--yes');
+  const { point } = JSON.parse((await appliance.local('GET', '/api/volumes/shop/points?at=mark:before-upgrade')).text) as { point: { lsn: number } };
+  for (const name of ['shop', 'shop', 'shop-test', `shop@lsn:${point.lsn}`]) clients.push(await holdWriter(appliance.nbd(name)));
 });
-afterAll(() => harness.end());
+afterAll(async () => {
+  for (const client of clients) await client.end();
+  await harness.end();
+});
 
 async function widthIsEnough(page: Page): Promise<void> {
   const wider = await page.evaluate(() => {
