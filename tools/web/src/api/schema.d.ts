@@ -460,6 +460,23 @@ export interface paths {
         patch: operations["changeVolume"];
         trace?: never;
     };
+    "/api/volumes/{volume}/checks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Begins to check the file systems that the volume has at a point, on a copy that is thrown away; the answer is the job that does it */
+        post: operations["checkPoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/volumes/{volume}/diff": {
         parameters: {
             query?: never;
@@ -669,6 +686,19 @@ export interface components {
              */
             time_utc?: string;
         };
+        /** @description What is in a volume at a point, and whether its file systems are sound there */
+        Check: {
+            /** @description And whatever else is in the volume or its partitions */
+            file_systems: components["schemas"]["FileSystem"][];
+            /** @description There is neither a partition table nor anything that has a name */
+            nothing_known: boolean;
+            /** @description Of the point */
+            notices: components["schemas"]["Notice"][];
+            partition_table: components["schemas"]["PartitionTable"] | null;
+            point: components["schemas"]["Stamp"];
+            /** @description Of the volume there */
+            size_bytes: number;
+        };
         /** @description Who is connected by NBD */
         Client: {
             encrypted: boolean;
@@ -734,6 +764,28 @@ export interface components {
             bytes: number;
             offset: number;
         };
+        /** @description What is in a volume, or in one of its partitions */
+        FileSystem: {
+            bytes: number;
+            label?: string;
+            offset: number;
+            /**
+             * @description Recovered: clean once its journal was replayed, as a mount would have done. Needs a mount: that alone replays it
+             * @enum {string}
+             */
+            outcome: "clean" | "recovered" | "damaged" | "needs_mount" | "not_checked";
+            /** @description The end of what the tool said; for those who may see data, and not among events */
+            output?: string;
+            /** @description Its number */
+            partition?: number;
+            /** @description Why it is not checked, or needs a mount */
+            reason?: string;
+            /** @description What has looked at it, or would have */
+            tool?: string;
+            /** @description As libblkid names it; unknown where it does not */
+            type: string;
+            uuid?: string;
+        };
         /** @description Writes to the volume bypass the journal */
         Gap: {
             /** @description The first point inside */
@@ -774,6 +826,10 @@ export interface components {
             by: string;
             /** @description Lately */
             bytes_per_second?: number;
+            /** @description Of one that is done */
+            check?: components["schemas"]["Check"];
+            /** @description What a check is at, in words */
+            doing?: string;
             done_bytes: number;
             /** Format: date-time */
             ended?: string;
@@ -781,7 +837,7 @@ export interface components {
             id: number;
             is_being_cancelled?: boolean;
             /** @enum {string} */
-            kind: "verify" | "hydration" | "restore";
+            kind: "verify" | "hydration" | "restore" | "check";
             /** @description Why it is not done, in a sentence */
             problem?: string;
             /** @description At that rate */
@@ -994,6 +1050,13 @@ export interface components {
         /** @description By volume and point */
         OpenViews: {
             views: components["schemas"]["OpenView"][];
+        };
+        /** @description How the volume is divided */
+        PartitionTable: {
+            /** @description Empty where it has none */
+            id: string;
+            /** @description gpt, dos */
+            type: string;
         };
         /** @description A point of a volume */
         Point: {
@@ -3060,6 +3123,63 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Volume"];
+                };
+            };
+            /** @description It did not go well, and nothing was done by halves */
+            default: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkPoint: {
+        parameters: {
+            query?: {
+                /** @description The zone of the times in the answer, such as Europe/Berlin; UTC without it */
+                tz?: string;
+            };
+            header?: {
+                /** @description At most 255 bytes, new for each request: where the same comes again within a day, of the same session or token, the first one's answer is given, and nothing is done twice. Keys are forgotten when the daemon ends, and the oldest where there are more than 1024 */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                /** @description Its name, or id:ID */
+                volume: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description The point
+                     * @example lsn:7
+                     * @example 2020-02-23T18:56:00+08:00
+                     * @example mark:LABEL
+                     * @example now
+                     * @example first
+                     * @example force:lsn:7
+                     */
+                    at: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Begins to check the file systems that the volume has at a point, on a copy that is thrown away; the answer is the job that does it */
+            202: {
+                headers: {
+                    /** @description By which the daemon's log and the audit know the request */
+                    "X-Request-Id"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Job"];
                 };
             };
             /** @description It did not go well, and nothing was done by halves */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { Job } from '../app/live.svelte';
 import { bytes, clock, duration, millisOf } from '../app/time/index.svelte';
+import { t as checkText } from '../check/messages';
+import { verdictLook, verdictOf, type Check } from '../check/verdict';
 import type { Tone } from '../ui/tone';
 import { t } from './messages';
 
@@ -12,6 +14,7 @@ export function outcomeOf(job: Job): Outcome {
       return { text: job.is_being_cancelled === true ? t('cancelling') : t('running'), tone: 'info' };
     case 'done':
       if (job.verification?.ok === false) return { text: t('problemsFound'), tone: 'danger' };
+      if (job.check !== undefined) return checkOutcome(job.check);
       return { text: t('done'), tone: 'ok' };
     case 'failed':
       return { text: t('failed'), tone: 'danger' };
@@ -22,6 +25,11 @@ export function outcomeOf(job: Job): Outcome {
   }
 }
 
+function checkOutcome(check: Check): Outcome {
+  const verdict = verdictOf(check);
+  return { text: checkText(verdict), tone: verdictLook[verdict].tone };
+}
+
 export const kindText = (job: Job): string => t(job.kind);
 
 export function percentOf(job: Job): number | undefined {
@@ -30,6 +38,8 @@ export function percentOf(job: Job): number | undefined {
 }
 
 export function progressText(job: Job): string {
+  // A check reads what it needs, and nobody knows how much that is.
+  if (job.kind === 'check' && job.total_bytes === undefined && job.done_bytes === 0) return '';
   const done = bytes(job.done_bytes);
   const parts = [job.total_bytes === undefined ? t('soFar', { done }) : t('ofTotal', { done, total: bytes(job.total_bytes) })];
   if (job.state === 'running') {

@@ -4,6 +4,7 @@
 import { api, ask, type Schemas } from '../api/client';
 import { asApiError, type ApiError } from '../api/error';
 import { OnceKey } from '../api/once_key';
+import { Checks, type Point } from '../check/checks.svelte';
 import { live } from '../app/live.svelte';
 import { session } from '../app/session/session.svelte';
 import { ChosenPoint } from '../timeline/point.svelte';
@@ -48,6 +49,10 @@ export class Recovery {
   error = $state.raw<ApiError>();
   outcome = $state.raw<Outcome>();
   readonly point: ChosenPoint;
+  readonly checks = new Checks();
+  // Whether the timeline is open to choose another point, and how often that was asked for elsewhere.
+  choosesPoint = $state(false);
+  pointAsked = $state(0);
   #taken = $state.raw<ReadonlySet<string>>(new Set());
   #keys = new Map<string, OnceKey>();
   #made = new Map<string, Made>();
@@ -84,6 +89,17 @@ export class Recovery {
       this.#taken,
       this.volumes.map((name) => this.nameOf(name)),
     );
+  }
+
+  // The same for all volumes, whatever the point was chosen by.
+  get checkedPoint(): Point | undefined {
+    const lsn = this.point.resolved?.point?.lsn;
+    const text = this.point.lsnText;
+    return lsn === undefined || text === undefined ? undefined : { text, lsn };
+  }
+  chooseAnotherPoint(): void {
+    this.choosesPoint = true;
+    this.pointAsked += 1;
   }
 
   get mayGo(): boolean {
