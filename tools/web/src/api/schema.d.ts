@@ -1222,7 +1222,7 @@ export interface components {
             index: components["schemas"]["IndexCounters"];
             journal: components["schemas"]["JournalCounters"];
             notices?: components["schemas"]["Notice"][];
-            /** @description alerts.rpo_seconds of the configuration; 0: none */
+            /** @description alerts.rpo of the configuration; 0: none */
             rpo_objective_ns: number;
             server: components["schemas"]["Server"];
             vault: components["schemas"]["Vault"];
