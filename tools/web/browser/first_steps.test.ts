@@ -95,8 +95,12 @@ test('what a host writes is seen without asking', async () => {
   const row = page.getByRole('row', { name: /shop/ });
   await row.getByText('Protected').waitFor();
   await write(harness.appliance, 'shop', 'write -P 0x5a 0 8M', 'write -P 0xa5 8M 8M');
-  // By the counters that come each second.
-  await row.getByText(/^[1-9][\d.]* [KM]iB\/s$/).waitFor({ timeout: 15_000 });
+  // By the counters that come each second: a host that goes on writing is seen to.
+  const isSeen = async () => {
+    await write(harness.appliance, 'shop', 'write -P 0x5b 0 4M');
+    return row.getByText(/^[1-9][\d.]* [KM]iB\/s$/).count();
+  };
+  await expect.poll(isSeen, { timeout: 20_000, interval: 300 }).toBeGreaterThan(0);
   await expect.poll(() => page.getByText('1 :').or(page.getByText(/dedup [\d.]+ : 1/)).first().isVisible(), { timeout: 15_000 }).toBe(true);
 });
 

@@ -85,6 +85,7 @@ class Live {
   // What was just changed by this page is known at once, not at the next event.
   async refresh(): Promise<void> {
     const { volumes, ...status } = await ask(api.GET('/api/status'));
+    for (const volume of volumes) this.writeRates.take(volume, Date.now());
     this.#book.replace(volumes);
     this.#showVolumes();
     this.#takeStatus(status);
