@@ -66,6 +66,7 @@ Parameter parameter_of_path(std::string_view name) {
   if (name == "volume") return {name, Kind::kText, "Its name, or id:ID", true};
   if (name == "token") return {name, Kind::kText, "Its id, which is not the token", true};
   if (name == "clone") return {name, Kind::kText, "The name that it was given", true};
+  if (name == "view") return {name, Kind::kText, "VOLUME_ID@lsn:N, as the list of views has it", true};
   return {name, Kind::kText, "The user's name", true};
 }
 
