@@ -2869,7 +2869,7 @@ export interface operations {
                 "Idempotency-Key"?: string;
             };
             path: {
-                /** @description The user's name */
+                /** @description VOLUME_ID@lsn:N, as the list of views has it */
                 view: string;
             };
             cookie?: never;
