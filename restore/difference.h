@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cdp/base/result.h"
+#include "cdp/io/scheduler.h"
 #include "cdp/io/task.h"
 #include "journal/index/block_map.h"
 
@@ -40,9 +41,10 @@ struct Difference {
 };
 
 // `map` covers both points. The first `extents_max` extents are told. `touched` are the blocks that
-// were changed between the two (journal::difference), in order and joined; the map is looked through
-// for them where that is nothing.
-cdp::Task<cdp::Result<Difference>> find_difference(const journal::index::BlockMap& map,
+// were changed between the two (journal::difference), in order and joined; the map is looked
+// through for them where that is nothing.
+cdp::Task<cdp::Result<Difference>> find_difference(cdp::Scheduler& scheduler,
+                                                   const journal::index::BlockMap& map,
                                                    VolumeAtPoint from, VolumeAtPoint to,
                                                    std::size_t extents_max,
                                                    std::optional<TouchedBlocks> touched = {});

@@ -13,7 +13,7 @@ namespace {
 
 // Holds the records of most frames.
 constexpr std::uint64_t kWindowBytes = 64u << 10;
-constexpr std::size_t kReadsAtOnce = 32;
+constexpr std::size_t kReadsAtOnce = 64;
 
 FrameInfo info_of(const FrameRow& row) {
   FrameInfo info;
@@ -64,8 +64,7 @@ Task<Result<JournalState>> HistoryReader::opening_state_before(FrameRow frame) {
     SegmentReader reader(**disk, vault_, *header, std::uint64_t{frame.offset} + frame.total_bytes);
     Result<JournalState> state = co_await read_opening_state(reader, vault_);
     if (state.ok() || state.error().code != EIO || tried == kOpeningStatesTried) co_return state;
-    Result<std::optional<FrameRow>> earlier =
-        co_await snapshot_->frame_at(header->header.base_lsn);
+    Result<std::optional<FrameRow>> earlier = co_await snapshot_->frame_at(header->header.base_lsn);
     if (!earlier.ok()) co_return earlier.error();
     if (!earlier->has_value() || (*earlier)->segment >= frame.segment) co_return state;
     frame = **earlier;
@@ -207,10 +206,9 @@ Task<Status> HistoryReader::read_window(cdp::Disk& disk, FrameRow row, Window& w
   std::span<std::byte> memory = window.buffer.reserve(bytes);
   Status read = co_await disk.read(row.offset, memory);
   if (!read.ok()) co_return read;
-  Result<FrameHeader> header =
-      decode_frame_header(vault_, row.segment, row.offset,
-                          std::span<const std::byte, kFrameHeaderBytes>(memory.data(),
-                                                                        kFrameHeaderBytes));
+  Result<FrameHeader> header = decode_frame_header(
+      vault_, row.segment, row.offset,
+      std::span<const std::byte, kFrameHeaderBytes>(memory.data(), kFrameHeaderBytes));
   if (!header.ok()) co_return header.error();
   if (header->last_lsn != row.last_lsn || header->total_bytes != row.total_bytes)
     co_return make_error(EIO, "the time index and {} disagree about the frame at byte {}",

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // TimeIndex: where every block of every volume was at every LSN. It is derived from the journal and
-// nothing depends on its being there: without it the journal's metadata is read once more. README.md
-// says how a run is made; this class decides which runs exist.
+// nothing depends on its being there: without it the journal's metadata is read once more.
+// README.md says how a run is made; this class decides which runs exist.
 //
 // It learns a frame when the journal has made it durable (FrameListener). Entries gather in memory;
 // when there are enough, or somebody asks for a point among them, they become a run, in memory at
 // first. Behind that, runs are stored, and merged in tiers, adjacent ones only (rule 9). When the
 // index cannot keep up, it forgets what it was given and reads it from the segments later: it never
-// holds up the journal. While its disk fails, or is full, the newest runs stay in memory, as many as
-// kUnstoredRunsMax allows; then questions about what came after them fail with the disk's error. A
-// run of which a page turns out to be bad is made anew from the segments; questions that need it
+// holds up the journal. While its disk fails, or is full, the newest runs stay in memory, as many
+// as kUnstoredRunsMax allows; then questions about what came after them fail with the disk's error.
+// A run of which a page turns out to be bad is made anew from the segments; questions that need it
 // wait for that, and fail where the segments do not have its history any more.
 //
 // Invariants: runs are LSN-disjoint, adjacent, and begin at the beginning of history; what is
@@ -60,9 +60,9 @@ struct TimeIndexStatistics {
   Lsn upto{};  // that the runs cover
   std::size_t runs = 0;
   std::uint64_t entries = 0;
-  std::uint64_t bytes = 0;            // of the runs' files
-  std::uint64_t merges = 0;           // since it was opened
-  std::uint64_t repairs = 0;          // since it was opened: damaged runs that were made anew
+  std::uint64_t bytes = 0;    // of the runs' files
+  std::uint64_t merges = 0;   // since it was opened
+  std::uint64_t repairs = 0;  // since it was opened: damaged runs that were made anew
   // Why it does not follow the journal, or cannot answer everything, if so.
   std::optional<Error> problem{};
 };
@@ -103,8 +103,8 @@ class TimeIndex final : public FrameListener, private RunKeeper {
   Task<Result<std::shared_ptr<const Snapshot>>> snapshot_for(Nanos time);
   // Shows the pulses of the step that were recorded at a time in [from, until] or are of another
   // time than their frame's, and others of the step in their frames, in the order of their LSNs.
-  // What cannot be read is passed over where that is known. It goes by all that is learnt, and makes
-  // no run for it.
+  // What cannot be read is passed over where that is known. It goes by all that is learnt, and
+  // makes no run for it.
   Task<Status> visit_pulses(PulseRecord::Step step, Nanos from, Nanos until,
                             RecordVisitor& visitor);
 
@@ -171,9 +171,9 @@ class TimeIndex final : public FrameListener, private RunKeeper {
 
   struct KnownRun {
     std::shared_ptr<const Run> run;
-    FrameMark mark;                          // the newest frame in it
-    std::shared_ptr<const RunImage> image{}; // of one that is not stored
-    bool replaces_stored = false;            // it was made anew in place of one that was
+    FrameMark mark;                           // the newest frame in it
+    std::shared_ptr<const RunImage> image{};  // of one that is not stored
+    bool replaces_stored = false;             // it was made anew in place of one that was
     // Of a damaged one:
     std::uint64_t repairs_failed = 0;
     std::optional<Error> repair_failure{};  // the last time
@@ -245,9 +245,9 @@ class TimeIndex final : public FrameListener, private RunKeeper {
 
   Collector gathered_;  // continues runs_ and what is becoming one
   FrameMark gathered_mark_;
-  Lsn learnt_;         // runs and gathered: everything up to here
-  Lsn head_;           // the newest durable frame that is known of
-  bool behind_ = true; // frames after learnt_ were passed over
+  Lsn learnt_;                   // runs and gathered: everything up to here
+  Lsn head_;                     // the newest durable frame that is known of
+  bool behind_ = true;           // frames after learnt_ were passed over
   bool wants_to_learn_ = false;  // somebody waits in catch_up
   std::uint64_t learn_attempts_ = 0;
   Status last_attempt_;

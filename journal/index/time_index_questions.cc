@@ -17,7 +17,7 @@ namespace {
 
 // Frames of which the pulses are held at once, beside those in the cache.
 constexpr std::size_t kPulseFramesAtOnce = 4096;
-constexpr std::size_t kAuditFramesAtOnce = 32;
+constexpr std::size_t kAuditFramesAtOnce = 128;
 // Changes that are found by their frames rather than by a scan: so many at most, of so many frames,
 // and fewer than one to so many entries of the runs that would be scanned.
 constexpr std::uint64_t kFewLsns = 65'536;
@@ -122,8 +122,7 @@ Task<Result<std::shared_ptr<const Snapshot>>> TimeIndex::snapshot(Lsn lsn) {
                           learnt_.value, lsn.value);
     if (!status.ok()) co_return status.error();
   }
-  co_return std::make_shared<const Snapshot>(scheduler_, all_runs(),
-                                                static_cast<RunKeeper*>(this));
+  co_return std::make_shared<const Snapshot>(scheduler_, all_runs(), static_cast<RunKeeper*>(this));
 }
 
 Task<Status> TimeIndex::settle() {
@@ -231,8 +230,7 @@ Task<Result<TimeIndex::Audits>> TimeIndex::audits_before(Lsn before, std::size_t
   co_return found;
 }
 
-Task<Result<std::optional<std::vector<BlockRange>>>> TimeIndex::touched_by_few(
-    Visibility changes) {
+Task<Result<std::optional<std::vector<BlockRange>>>> TimeIndex::touched_by_few(Visibility changes) {
   const Question question(*this);
   std::uint64_t lsns = 0;
   Lsn newest{};

@@ -23,11 +23,16 @@ History history_of(VaultSource::Newest newest, restore::TimeZone zone) {
 // Whether what comes behind the state cannot change what the point means.
 bool decides(const journal::JournalState& state, const restore::Point& point) {
   switch (point.kind) {
-    case restore::PointKind::kFirst: return true;
-    case restore::PointKind::kNow: return false;
-    case restore::PointKind::kTime: return point.time < state.time;
-    case restore::PointKind::kLsn: return point.lsn <= state.lsn;
-    case restore::PointKind::kMark: return state.marks.contains(point.mark);
+    case restore::PointKind::kFirst:
+      return true;
+    case restore::PointKind::kNow:
+      return false;
+    case restore::PointKind::kTime:
+      return point.time < state.time;
+    case restore::PointKind::kLsn:
+      return point.lsn <= state.lsn;
+    case restore::PointKind::kMark:
+      return state.marks.contains(point.mark);
   }
   return false;
 }
@@ -135,7 +140,8 @@ Task<Result<VaultQueries::Document>> VaultQueries::segments(restore::TimeZone zo
   if (!usage.ok()) co_return usage.error();
   // They have numbers from 1 on, and one says how the one before it ended. More may have been begun
   // since.
-  const std::uint64_t upto = std::min<std::uint64_t>(window.before.value_or(UINT32_MAX), UINT32_MAX);
+  const std::uint64_t upto =
+      std::min<std::uint64_t>(window.before.value_or(UINT32_MAX), UINT32_MAX);
   const std::uint64_t end = std::min(upto, usage->segments + 1);
   const std::uint64_t from = end > window.limit ? end - window.limit : 1;
   const auto reader = co_await journal::VaultReader::open(
@@ -165,12 +171,13 @@ Task<Result<VaultQueries::PointOfVolume>> VaultQueries::open_point(const History
   if (!snapshot.ok()) co_return std::move(snapshot).error();
   journal::Visibility visible =
       journal::visible_at(history.newest(), resolved->volume.id, resolved->at.lsn);
-  co_return PointOfVolume{*std::move(resolved), std::move(visible),
+  co_return PointOfVolume{*std::move(resolved),
+                          std::move(visible),
                           {source_.scheduler(), *std::move(snapshot), source_.blocks()}};
 }
 
 Task<Result<std::vector<std::string>>> VaultQueries::damage_of(const History& history,
-                                                                     const PointOfVolume& at) {
+                                                               const PointOfVolume& at) {
   Result<journal::index::TimeIndex*> index = co_await source_.index();
   if (!index.ok()) co_return std::move(index).error();
   cdp::Lsn oldest = at.point.at.lsn;
@@ -231,11 +238,10 @@ Task<Result<restore::Difference>> VaultQueries::difference_of(const journal::ind
                                                               std::size_t extents_max) {
   Result<journal::index::TimeIndex*> index = co_await source_.index();
   if (!index.ok()) co_return std::move(index).error();
-  auto touched =
-      co_await (*index)->touched_by_few(journal::difference(from.visible, to.visible));
+  auto touched = co_await (*index)->touched_by_few(journal::difference(from.visible, to.visible));
   if (!touched.ok()) co_return std::move(touched).error();
-  co_return co_await restore::find_difference(map, std::move(from), std::move(to), extents_max,
-                                              *std::move(touched));
+  co_return co_await restore::find_difference(source_.scheduler(), map, std::move(from),
+                                              std::move(to), extents_max, *std::move(touched));
 }
 
 Task<Result<std::unique_ptr<restore::ImageSource>>> VaultQueries::image(restore::TimeZone zone,

@@ -56,9 +56,9 @@ class DifferenceSeeds : public testing::TestWithParam<std::uint64_t> {
 
   Difference difference(Lsn from, Lsn to, std::size_t extents_max = SIZE_MAX) {
     const Lsn newest = std::max(from, to);
-    const auto map =
-        cdp::value_or_throw(world_.scheduler.run(world_.index().snapshot(newest)));
-    return cdp::value_or_throw(world_.scheduler.run(find_difference(*map, at(from), at(to), extents_max)));
+    const auto map = cdp::value_or_throw(world_.scheduler.run(world_.index().snapshot(newest)));
+    return cdp::value_or_throw(world_.scheduler.run(
+        find_difference(world_.scheduler, *map, at(from), at(to), extents_max)));
   }
 
   // Whoever has the one point and copies the extents of the other has the other; what was not
@@ -137,12 +137,14 @@ TEST_P(DifferenceSeeds, LongStretchesAreToldByExtents) {
   const auto blocks = [](std::uint64_t first, std::uint64_t end, bool zeroes) {
     return Difference::Extent{first * kBlockBytes, (end - first) * kBlockBytes, zeroes};
   };
-  const Difference forth = cdp::value_or_throw(world_.scheduler.run(find_difference(*map, from, to, SIZE_MAX)));
+  const Difference forth = cdp::value_or_throw(
+      world_.scheduler.run(find_difference(world_.scheduler, *map, from, to, SIZE_MAX)));
   EXPECT_EQ(forth.extents,
             (std::vector{blocks(1, 300'000, true), blocks(300'000, 300'001, false),
                          blocks(300'001, 300'002, true), blocks(300'002, 300'003, false),
                          blocks(300'003, kMany, true)}));
-  const Difference back = cdp::value_or_throw(world_.scheduler.run(find_difference(*map, to, from, SIZE_MAX)));
+  const Difference back = cdp::value_or_throw(
+      world_.scheduler.run(find_difference(world_.scheduler, *map, to, from, SIZE_MAX)));
   EXPECT_EQ(back.extents,
             (std::vector{blocks(1, 5, true), blocks(5, 7, false), blocks(7, kMany - 3, true),
                          blocks(kMany - 3, kMany, false)}));
@@ -193,12 +195,12 @@ TEST_P(DifferenceSeeds, FewChangesAreFoundByTheirFrames) {
     const Lsn from = random() % 2 == 0 ? points[one] : points[other];
     const Lsn to = from == points[one] ? points[other] : points[one];
     const auto map = cdp::value_or_throw(world_.scheduler.run(world_.index().snapshot(last)));
-    auto touched = cdp::value_or_throw(world_.scheduler.run(world_.index().touched_by_few(
-        journal::difference(at(from).visible, at(to).visible))));
+    auto touched = cdp::value_or_throw(world_.scheduler.run(
+        world_.index().touched_by_few(journal::difference(at(from).visible, at(to).visible))));
     if (!touched) continue;
     ++few;
     const Difference by_frames = cdp::value_or_throw(world_.scheduler.run(
-        find_difference(*map, at(from), at(to), SIZE_MAX, *std::move(touched))));
+        find_difference(world_.scheduler, *map, at(from), at(to), SIZE_MAX, *std::move(touched))));
     const Difference scanned = difference(from, to);
     EXPECT_EQ(by_frames.extents, scanned.extents) << from.value << " to " << to.value;
     EXPECT_EQ(by_frames.bytes, scanned.bytes) << from.value << " to " << to.value;
@@ -224,7 +226,7 @@ TEST_P(DifferenceSeeds, AnIndexThatCannotBeReadIsAnError) {
         cdp::value_or_throw(world_.scheduler.run(world_.index().snapshot(world_.last())));
     world_.store().inject({.path_contains = "vault/", .skip = skip, .sticky = true});
     const Result<Difference> found =
-        world_.scheduler.run(find_difference(*map, from, to, SIZE_MAX));
+        world_.scheduler.run(find_difference(world_.scheduler, *map, from, to, SIZE_MAX));
     if (found.ok()) {
       EXPECT_EQ(found->extents, whole.extents) << "after " << skip << " I/Os";
     }
