@@ -56,7 +56,7 @@ struct JournalOptions {
   // Keeps what happened in each second until take_activity() is called, which somebody must do
   // then.
   bool meters_activity = false;
-  bool zero_ahead = true;                  // write zeroes ahead of the appends when idle
+  bool zero_ahead = true;  // write zeroes ahead of the appends when idle
   FingerprintFunction fingerprint = journal::fingerprint;
 
   std::uint64_t minimum_segment_bytes() const;
@@ -173,8 +173,8 @@ class Journal : public cdp::Recorder {
   virtual std::vector<VolumeActivity> take_activity(std::int64_t before) = 0;
   // Something has happened that take_activity() has not told yet.
   virtual bool has_activity() const = 0;
-  // What was recorded up to here was so before this journal was opened: take_activity() tells nothing
-  // of it.
+  // What was recorded up to here was so before this journal was opened: take_activity() tells
+  // nothing of it.
   virtual Lsn opened_after() const = 0;
   // Leaves space, as record_audit. ENOENT: the vault has had no such volume.
   virtual Status record_pulse(PulseRecord record) = 0;

@@ -84,8 +84,8 @@ const std::vector<SegmentInfo>& VaultReader::segments() const { return impl_->in
 const Vault& VaultReader::vault() const { return impl_->vault; }
 
 Task<Result<std::unique_ptr<VaultReader>>> VaultReader::open(cdp::Scheduler& scheduler,
-                                                             cdp::Directory& segments,
-                                                             Vault vault, std::uint32_t from,
+                                                             cdp::Directory& segments, Vault vault,
+                                                             std::uint32_t from,
                                                              std::uint32_t upto) {
   auto impl = std::make_unique<Impl>(scheduler, segments, vault, from, upto);
   std::unique_ptr<VaultReader> reader(new VaultReader(std::move(impl)));
@@ -100,7 +100,8 @@ Task<Status> VaultReader::refresh() {
   for (const std::string& name : *names) {
     const std::optional<std::uint32_t> number = segment_number(name);
     if (!number.has_value()) continue;
-    const std::uint32_t expected = impl_->infos.empty() ? impl_->first_number : impl_->infos.back().number + 1;
+    const std::uint32_t expected =
+        impl_->infos.empty() ? impl_->first_number : impl_->infos.back().number + 1;
     if (*number < expected || *number > impl_->last_number) continue;
     if (*number > expected)
       co_return make_error(EIO,
@@ -205,7 +206,8 @@ Task<Result<JournalState>> newest_state(cdp::Scheduler& scheduler, cdp::Director
   Result<std::vector<std::string>> names = co_await segments.list();
   if (!names.ok()) co_return names.error();
   std::uint32_t newest = 0;
-  for (const std::string& name : *names) newest = std::max(newest, segment_number(name).value_or(0));
+  for (const std::string& name : *names)
+    newest = std::max(newest, segment_number(name).value_or(0));
   if (newest == 0) co_return make_error(ERANGE, "nothing has been recorded yet");
   Result<std::unique_ptr<VaultReader>> reader =
       co_await VaultReader::open(scheduler, segments, vault, newest);

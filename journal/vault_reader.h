@@ -116,8 +116,8 @@ class VaultReader {
   Task<Status> visit(Lsn after, Lsn upto, RecordVisitor& visitor);
 
   // The state at `lsn`: that of the last segment that opens at or before it with one that can be
-  // read, and the records from there on. ERANGE for an LSN before the oldest segment. What of those cannot be read, the state
-  // lacks: it is told in `lost`, and EIO where that is null.
+  // read, and the records from there on. ERANGE for an LSN before the oldest segment. What of those
+  // cannot be read, the state lacks: it is told in `lost`, and EIO where that is null.
   Task<Result<JournalState>> state_at(Lsn lsn, std::vector<Damage>* lost = nullptr);
 
  private:

@@ -8,10 +8,10 @@
 //            [--duplicates PERCENT] [--per-second N] [--seed N]
 //
 // Payload is different in each block of 4 KiB, but for those that repeat an earlier block of the
-// run, in stretches of 16 blocks: no buffer is sent again for want of another. The compressible part
-// of a block is zeroes behind noise. A mix is 70 % reads. With --per-second requests are begun on
-// time whatever the server does, and how long each took counts from when it was due; without it, the
-// next one begins when one has ended. The time is until all is answered, and flushed.
+// run, in stretches of 16 blocks: no buffer is sent again for want of another. The compressible
+// part of a block is zeroes behind noise. A mix is 70 % reads. With --per-second requests are begun
+// on time whatever the server does, and how long each took counts from when it was due; without it,
+// the next one begins when one has ended. The time is until all is answered, and flushed.
 #include <fmt/core.h>
 #include <libnbd.h>
 #include <poll.h>
@@ -191,9 +191,10 @@ class Load {
     }
     const std::uint64_t offset = next_offset();
     ++started_;
-    const bool reads = options_.op == "read" ||
-                       (options_.op == "mix" && random_() % 100 < kReadsOfMixPercent);
-    const nbd_completion_callback done{.callback = &Load::on_done, .user_data = &slot, .free = nullptr};
+    const bool reads =
+        options_.op == "read" || (options_.op == "mix" && random_() % 100 < kReadsOfMixPercent);
+    const nbd_completion_callback done{
+        .callback = &Load::on_done, .user_data = &slot, .free = nullptr};
     nbd_handle* const to = slot.connection->handle;
     std::int64_t cookie = -1;
     if (reads) {
@@ -219,7 +220,8 @@ class Load {
   void go_on(Slot& slot) {
     if (options_.flush_each && !slot.is_flushing) {
       slot.is_flushing = true;
-      const nbd_completion_callback done{.callback = &Load::on_done, .user_data = &slot, .free = nullptr};
+      const nbd_completion_callback done{
+          .callback = &Load::on_done, .user_data = &slot, .free = nullptr};
       if (nbd_aio_flush(slot.connection->handle, done, 0) == -1) fail("a flush");
       return;
     }
@@ -250,7 +252,8 @@ class Load {
       else if ((poll_[i].revents & POLLOUT) != 0 && nbd_aio_notify_write(handle) != 0)
         fail("sending");
     }
-    if (failed_ != 0) throw std::runtime_error(std::string("a request failed: ") + std::strerror(failed_));
+    if (failed_ != 0)
+      throw std::runtime_error(std::string("a request failed: ") + std::strerror(failed_));
     std::swap(answered_, going_on_);
     for (Slot* const slot : going_on_) go_on(*slot);
     going_on_.clear();
@@ -285,7 +288,8 @@ int main(int argc, char** argv) {
   CLI::App app{"Load on an NBD server"};
   app.add_option("--uri", options.uri)->required();
   app.add_option("--op", options.op)->check(CLI::IsMember({"write", "read", "mix", "trim"}));
-  app.add_option("--block", options.block)->check(CLI::Range(std::uint64_t{512}, std::uint64_t{32} << 20));
+  app.add_option("--block", options.block)
+      ->check(CLI::Range(std::uint64_t{512}, std::uint64_t{32} << 20));
   app.add_option("--bytes", options.bytes)->required();
   app.add_option("--depth", options.depth)->check(CLI::Range(1, 1024));
   app.add_option("--connections", options.connections)->check(CLI::Range(1, 64));

@@ -55,8 +55,7 @@ cdp::Task<void> serve(cdp::Reactor& reactor, const cdp::Clock& clock, const Opti
       cdp::FileDisk::open(reactor, options.backing, cdp::OpenMode::kReadWrite, true));
   cdp::Sequencer sequencer{clock};
   cdp::NullRecorder recorder{reactor};
-  cdp::PagePool write_pages{reactor,
-                            (options.dirty_budget + kReceiveBytes) / cdp::kBlockBytes};
+  cdp::PagePool write_pages{reactor, (options.dirty_budget + kReceiveBytes) / cdp::kBlockBytes};
   cdp::PagePool read_pages{reactor, kReadBytes / cdp::kBlockBytes};
   const auto volume = std::make_shared<cdp::Volume>(
       cdp::VolumeParts{reactor, sequencer, recorder, *backing, write_pages, read_pages},

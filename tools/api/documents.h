@@ -74,8 +74,8 @@ struct AuditWindow {
 boost::json::object audit_document(const journal::index::TimeIndex::Audits& page,
                                    AuditWindow window, const restore::History& history);
 // GET /api/volumes/NAME/diff?from=POINT&to=POINT: {"volume", "from": stamp, "to": stamp,
-// "from_size_bytes", "to_size_bytes", "changed_bytes", "zeroed_bytes", "extents": [{"offset", "bytes",
-// "becomes": "data" | "zeroes"}], "extents_left_out", "notices"}
+// "from_size_bytes", "to_size_bytes", "changed_bytes", "zeroed_bytes", "extents": [{"offset",
+// "bytes", "becomes": "data" | "zeroes"}], "extents_left_out", "notices"}
 boost::json::object diff_document(const restore::ResolvedPoint& from,
                                   const restore::ResolvedPoint& to,
                                   const restore::Difference& difference,

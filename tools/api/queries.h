@@ -87,8 +87,9 @@ class VaultQueries {
                                         restore::Point from, restore::Point to,
                                         std::size_t extents_max = kDiffExtentsMax);
   // For restore: see image_stream.h for the wire, restore::write_image for a target.
-  cdp::Task<cdp::Result<std::unique_ptr<restore::ImageSource>>> image(
-      restore::TimeZone zone, std::string volume, restore::Point point);
+  cdp::Task<cdp::Result<std::unique_ptr<restore::ImageSource>>> image(restore::TimeZone zone,
+                                                                      std::string volume,
+                                                                      restore::Point point);
 
   // History as of now. `zone` is for the times in sentences.
   cdp::Task<cdp::Result<restore::History>> history(restore::TimeZone zone);

@@ -62,10 +62,10 @@ class DaemonBackend final : public Backend {
     return object(client_.get({"api", "volumes", name, "timeline"}, query));
   }
   Reply diff(const std::string& name, restore::Point from, restore::Point to) override {
-    return object(client_.get({"api", "volumes", name, "diff"},
-                              {{"tz", zone_.name()},
-                               {"from", restore::point_text(from, zone_)},
-                               {"to", restore::point_text(to, zone_)}}));
+    return object(
+        client_.get({"api", "volumes", name, "diff"}, {{"tz", zone_.name()},
+                                                       {"from", restore::point_text(from, zone_)},
+                                                       {"to", restore::point_text(to, zone_)}}));
   }
   Reply status() override { return object(client_.get({"api", "status"}, {{"tz", zone_.name()}})); }
   Reply audit(const AuditWindow& window) override {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How documents look to a person: sizes with units, moments in the local zone and in UTC. Results go
-// to stdout; what is said beside them goes to stderr.
+// How documents look to a person: sizes with units, moments in the local zone and in UTC. Results
+// go to stdout; what is said beside them goes to stderr.
 #pragma once
 
 #include <boost/json/object.hpp>

@@ -203,7 +203,8 @@ int show_difference(const CommandLine& line, const TimeZone& zone, Backend& back
                   format_bytes(number_of(*reply, "changed_bytes")), extents->size() + left_out,
                   format_bytes(number_of(*reply, "zeroed_bytes"))));
   if (left_out > 0) {
-    say(fmt::format("{} more extents are not listed: an image of each point has them all", left_out));
+    say(fmt::format("{} more extents are not listed: an image of each point has them all",
+                    left_out));
     return kSomethingToKnow;
   }
   return with_notices(*reply);

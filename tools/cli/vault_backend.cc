@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The backend that reads a vault directly: the way to data when everything else is gone.
-#include <cstdlib>
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <string_view>
 #include <thread>
@@ -137,9 +137,7 @@ class VaultBackend final : public Backend {
     if (source_ != nullptr) (void)run(source_->close());
   }
 
-  Reply volumes(bool with_removed) override {
-    return run(queries_->volumes(zone_, with_removed));
-  }
+  Reply volumes(bool with_removed) override { return run(queries_->volumes(zone_, with_removed)); }
   Reply volume(const std::string& name) override { return run(queries_->volume(zone_, name)); }
   Reply points(const std::string& name, std::optional<restore::Point> point) override {
     return run(queries_->points(zone_, name, std::move(point)));

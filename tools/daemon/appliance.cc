@@ -65,8 +65,7 @@ Appliance::~Appliance() { CHECK(live_.empty() && journal_ == nullptr); }
 Task<Result<std::unique_ptr<Appliance>>> Appliance::start(cdp::Scheduler& scheduler,
                                                           const cdp::Clock& clock, Host& host,
                                                           ApplianceOptions options) {
-  std::unique_ptr<Appliance> appliance{
-      new Appliance{scheduler, clock, host, std::move(options)}};
+  std::unique_ptr<Appliance> appliance{new Appliance{scheduler, clock, host, std::move(options)}};
   Status opened = co_await appliance->open();
   if (opened) co_return appliance;
   if (appliance->journal_ != nullptr) (void)co_await appliance->stop();
@@ -133,16 +132,16 @@ Task<Status> Appliance::open_journal() {
   const bool is_new = !vault && vault.error().code == ENOENT;
   if (is_new) {
     if (!names->empty()) {
-      co_return make_error(EINVAL,
-                           "{} is not a vault (it has no VAULT file) and is not empty either (it has "
-                           "{}): give a vault or an empty directory",
-                           options_.vault_path, names->front());
+      co_return make_error(
+          EINVAL,
+          "{} is not a vault (it has no VAULT file) and is not empty either (it has "
+          "{}): give a vault or an empty directory",
+          options_.vault_path, names->front());
     }
     vault = co_await journal::create_vault(*vault_directory_, clock_.realtime());
   }
   if (!vault) co_return std::move(vault).error();
-  const std::string segments_path =
-      options_.vault_path + "/" + journal::kSegmentsDirectoryName;
+  const std::string segments_path = options_.vault_path + "/" + journal::kSegmentsDirectoryName;
   // A vault whose making was cut short has its VAULT file only.
   const bool lacks_segments = is_new || names->size() == 1;
   const Host::DirectoryUse use{.create = lacks_segments};
@@ -168,7 +167,9 @@ Task<Status> Appliance::open_index() {
   if (!directory) co_return std::move(directory).error();
   index_directory_ = *std::move(directory);
   journal::index::TimeIndexOptions wanted = options_.index;
-  wanted.progress = [](Lsn lsn) { spdlog::info("time index: history is read up to LSN {}", lsn.value); };
+  wanted.progress = [](Lsn lsn) {
+    spdlog::info("time index: history is read up to LSN {}", lsn.value);
+  };
   wanted.report = [](const std::string& what) { spdlog::warn("time index: {}", what); };
   auto index = co_await journal::index::TimeIndex::open(scheduler_, *index_directory_, *segments_,
                                                         journal_->vault(), std::move(wanted));
@@ -178,7 +179,8 @@ Task<Status> Appliance::open_index() {
   journal_->set_listener(index_.get());
   Status known = co_await index_->catch_up(journal_->durable_lsn());
   // Volumes that need it say so themselves.
-  if (!known) spdlog::error("the time index does not follow the journal: {}", known.error().message);
+  if (!known)
+    spdlog::error("the time index does not follow the journal: {}", known.error().message);
   co_return Status{};
 }
 

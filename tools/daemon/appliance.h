@@ -84,8 +84,10 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
     std::optional<VolumePoint> origin;
   };
 
-  static cdp::Task<cdp::Result<std::unique_ptr<Appliance>>> start(
-      cdp::Scheduler& scheduler, const cdp::Clock& clock, Host& host, ApplianceOptions options);
+  static cdp::Task<cdp::Result<std::unique_ptr<Appliance>>> start(cdp::Scheduler& scheduler,
+                                                                  const cdp::Clock& clock,
+                                                                  Host& host,
+                                                                  ApplianceOptions options);
   ~Appliance() override;
 
   // Writes everything back, checkpoints, seals the journal. Front-ends must have ended.

@@ -44,7 +44,8 @@ class ClientExports final : public cdp::ExportList {
       co_return make_error(EIO, "{}", found.error().message);
     if (!found || *found == nullptr || at == std::string::npos) co_return found;
     const auto shown = appliance_.point_exports().view_of(**found);
-    if (!shown || !may_view(state().find(shown->volume))) co_return refusal(ClientRight::kViews, name);
+    if (!shown || !may_view(state().find(shown->volume)))
+      co_return refusal(ClientRight::kViews, name);
     co_return found;
   }
 

@@ -36,8 +36,7 @@ PointExports::PointExports(const cdp::Clock& clock, Host& host, api::VaultSource
       catalogue_changed_(source.scheduler()),
       opened_(source.scheduler()) {}
 
-Task<Result<std::unique_ptr<PointExports>>> PointExports::open(const cdp::Clock& clock,
-                                                               Host& host,
+Task<Result<std::unique_ptr<PointExports>>> PointExports::open(const cdp::Clock& clock, Host& host,
                                                                api::VaultSource& source,
                                                                std::string state_path) {
   std::unique_ptr<PointExports> exports{
@@ -226,7 +225,8 @@ Task<Result<std::shared_ptr<restore::Clone>>> PointExports::open_files(restore::
                                          restore::Clone::map_bytes(entry.size_bytes));
   if (!map) co_return std::move(map).error();
   auto clone = restore::Clone::open(
-      {source_.scheduler(), *std::move(base), *std::move(data), *std::move(map), clone_pages_}, entry.name);
+      {source_.scheduler(), *std::move(base), *std::move(data), *std::move(map), clone_pages_},
+      entry.name);
   if (!clone) co_return std::move(clone).error();
   co_return std::shared_ptr<restore::Clone>{*std::move(clone)};
 }

@@ -7,8 +7,8 @@
 // A view that is open is a lease on the history that it shows: status tells how many there are and
 // the oldest point. Their number is limited.
 //
-// On the source's scheduler; clock, host and source must outlive it. `close` must have returned before it is
-// destroyed, with no client left.
+// On the source's scheduler; clock, host and source must outlive it. `close` must have returned
+// before it is destroyed, with no client left.
 #pragma once
 
 #include <functional>
@@ -43,10 +43,12 @@ class PointExports {
   static constexpr std::size_t kViewsMax = 256;
   static constexpr std::size_t kClonesMax = 256;
 
-  // Reads which clones there are; their files lie in `state_path`/clones. A list that cannot be read
-  // is a problem of the clones alone.
-  static cdp::Task<cdp::Result<std::unique_ptr<PointExports>>> open(
-      const cdp::Clock& clock, Host& host, api::VaultSource& source, std::string state_path);
+  // Reads which clones there are; their files lie in `state_path`/clones. A list that cannot be
+  // read is a problem of the clones alone.
+  static cdp::Task<cdp::Result<std::unique_ptr<PointExports>>> open(const cdp::Clock& clock,
+                                                                    Host& host,
+                                                                    api::VaultSource& source,
+                                                                    std::string state_path);
   cdp::Task<cdp::Status> close();
 
   // A clone, or a view NAME@POINT (lsn:N, a time with its offset, or mark:LABEL). Null: neither.

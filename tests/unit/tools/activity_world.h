@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ActivityWorld: an appliance's journal, index and PulseKeeper over a simulated machine, for tests of
-// activity; and what the records of the changes themselves say, for comparison.
+// ActivityWorld: an appliance's journal, index and PulseKeeper over a simulated machine, for tests
+// of activity; and what the records of the changes themselves say, for comparison.
 #pragma once
 
 #include <gtest/gtest.h>

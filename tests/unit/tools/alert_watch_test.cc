@@ -165,8 +165,8 @@ TEST_F(AlertWatchTest, WhatHoldsIsListedBeforeWhatIsOver) {
   scheduler.run_for(seconds(70));
   alerts.erase(alerts.begin());
   scheduler.run_for(seconds(70));
-  EXPECT_EQ(listed(), (Told{"shop is fenced", "over: stock is fenced",
-                            "over: the index has a problem"}))
+  EXPECT_EQ(listed(),
+            (Told{"shop is fenced", "over: stock is fenced", "over: the index has a problem"}))
       << "the newest of those that are over first";
   const AlertWatch::Entry over = watch.entries()[1];
   EXPECT_GE(*over.ended - over.since, seconds(60));

@@ -76,8 +76,8 @@ TEST_F(QueriesTest, APointThatMayLieBehindItIsMadeDurableFirst) {
     const Point points[]{Point::now(), Point::at_lsn(last_.lsn), Point::at_time(last_.time),
                          Point::at_mark(label)};
     const std::size_t waited = source_.newest_asked;
-    const json::object point = cdp::value_or_throw(
-        world_.scheduler.run(queries_.points(kUtc, "shop", points[kind])));
+    const json::object point =
+        cdp::value_or_throw(world_.scheduler.run(queries_.points(kUtc, "shop", points[kind])));
     // Of the journal itself there may be a record behind it.
     const auto lsn = point.at("point").at("lsn").to_number<std::uint64_t>();
     EXPECT_GE(lsn, last_.lsn.value) << kind;

@@ -46,7 +46,7 @@ class AlertWatch {
 
   // An alert, and how long it has been so.
   struct Entry {
-    Alert alert;  // as it was seen last
+    Alert alert;         // as it was seen last
     cdp::Nanos since{};  // wall clock, as the next
     std::optional<cdp::Nanos> ended{};
   };

@@ -121,7 +121,9 @@ std::vector<std::string> nbd_contradictions(const Configuration& configuration) 
   return sentences;
 }
 
-cdp::Nanos Configuration::rpo_objective() const { return cdp::value_or_throw(parse_length(alerts_rpo)); }
+cdp::Nanos Configuration::rpo_objective() const {
+  return cdp::value_or_throw(parse_length(alerts_rpo));
+}
 
 cdp::Nanos Configuration::check_time() const {
   return cdp::value_or_throw(parse_length(check_time_limit));

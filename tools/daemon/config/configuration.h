@@ -20,22 +20,22 @@ struct Configuration {
   std::vector<std::string> allowed_paths = {"/"};
   bool insecure = false;                // NBD and HTTP in clear beyond loopback
   std::vector<std::string> nbd_listen;  // empty: unix:STATE/nbd.sock
-  std::string control_listen;  // empty: unix:STATE/control.sock
-  std::string http_listen;     // HOST:PORT; empty: nowhere
-  std::string tls_certificate;  // PEM files; empty: those in STATE/tls, where they are
+  std::string control_listen;           // empty: unix:STATE/control.sock
+  std::string http_listen;              // HOST:PORT; empty: nowhere
+  std::string tls_certificate;          // PEM files; empty: those in STATE/tls, where they are
   std::string tls_key;
   std::string tls_client_ca;
   std::string nbd_tls;                   // "off", "require"; empty: where clients can be known
   std::string nbd_psk_file;              // empty: none
   std::vector<std::string> nbd_clients;  // as ClientRights takes them
-  std::string metrics_listen;  // empty: nowhere but in the API
+  std::string metrics_listen;            // empty: nowhere but in the API
   bool metrics_insecure = false;
   std::string alerts_webhook;  // a URL; empty: nobody is told
   std::string alerts_rpo = "5s";
   std::uint64_t dirty_budget_bytes = 128u << 20;
   std::uint64_t dedup_bytes = 128u << 20;
   std::uint64_t segment_bytes = 256u << 20;
-  std::uint64_t hydration_bytes_per_second = 0;  // of each volume; 0: no limit
+  std::uint64_t hydration_bytes_per_second = 0;            // of each volume; 0: no limit
   std::string check_socket = "/run/hindsight/check.sock";  // empty: no point is checked
   std::string check_time_limit = "30m";
   bool verbose = false;

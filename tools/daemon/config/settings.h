@@ -40,7 +40,7 @@ struct Setting {
   std::string_view meaning{};     // a sentence or two
   Change change = Change::kAtStart;
   bool is_secret = false;  // no log shows it
-  bool is_path = false;  // outside of the file it may be relative to the working directory
+  bool is_path = false;    // outside of the file it may be relative to the working directory
 
   // Of the environment: HINDSIGHTD_JOURNAL_SEGMENT_SIZE.
   std::string variable() const;

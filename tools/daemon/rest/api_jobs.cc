@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Operations of jobs, that which begins one by itself (verify), with the segments that it reads, and
-// the events that tell of them.
+// Operations of jobs, that which begins one by itself (verify), with the segments that it reads,
+// and the events that tell of them.
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <charconv>

@@ -32,9 +32,9 @@ Api::Document Api::volume_document(const journal::VolumeState& volume) const {
     document["problem"] = live.problem->message;
     if (volume.is_in_gap()) {
       const auto& gap = volume.gaps.back();
-      document["gap"] = Document{
-          {"cause", gap.cause},
-          {"begin", api::stamp_document(gap.begin, restore::TimeZone::utc())}};
+      document["gap"] =
+          Document{{"cause", gap.cause},
+                   {"begin", api::stamp_document(gap.begin, restore::TimeZone::utc())}};
     }
     return document;
   }

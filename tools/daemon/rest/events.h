@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Events: server-sent events (HTML living standard, "Server-sent events") of what goes on:
-// `volume`, the document of GET /api/volumes/{volume}, `status`, that of GET /api/status without the
-// volumes, and `job`, that of GET /api/jobs/{job}, each when it has changed, at most once a second.
-// A stream begins with all volumes, and then the status. A volume that was removed meanwhile is told
-// once more, as one that is.
+// `volume`, the document of GET /api/volumes/{volume}, `status`, that of GET /api/status without
+// the volumes, and `job`, that of GET /api/jobs/{job}, each when it has changed, at most once a
+// second. A stream begins with all volumes, and then the status. A volume that was removed
+// meanwhile is told once more, as one that is.
 //
 // A document is made and serialised once for all who listen, and none while nobody does. Who reads
 // slowly misses what was replaced meanwhile, and gets the newest: nothing is queued for him. Of

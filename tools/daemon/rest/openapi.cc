@@ -66,7 +66,8 @@ Parameter parameter_of_path(std::string_view name) {
   if (name == "volume") return {name, Kind::kText, "Its name, or id:ID", true};
   if (name == "token") return {name, Kind::kText, "Its id, which is not the token", true};
   if (name == "clone") return {name, Kind::kText, "The name that it was given", true};
-  if (name == "view") return {name, Kind::kText, "VOLUME_ID@lsn:N, as the list of views has it", true};
+  if (name == "view")
+    return {name, Kind::kText, "VOLUME_ID@lsn:N, as the list of views has it", true};
   return {name, Kind::kText, "The user's name", true};
 }
 
@@ -103,9 +104,8 @@ json::object body_of(const Operation& operation) {
     if (parameter.required) required.emplace_back(parameter.name);
   }
   const bool is_required = !required.empty();
-  json::object schema{{"type", "object"},
-                      {"properties", std::move(properties)},
-                      {"additionalProperties", false}};
+  json::object schema{
+      {"type", "object"}, {"properties", std::move(properties)}, {"additionalProperties", false}};
   if (is_required) schema["required"] = std::move(required);
   return {{"required", is_required},
           {"content", content_of("application/json", std::move(schema))}};

@@ -126,7 +126,8 @@ std::vector<Operation> operations_of_history() {
        .meaning = "What changed between two points",
        .query = {{"from", Kind::kPoint, "The one point", kRequired},
                  {"to", Kind::kPoint, "The other one", kRequired},
-                 {"limit", Kind::kCount, "At most so many extents: 1 to 100000, which it is without it"}},
+                 {"limit", Kind::kCount,
+                  "At most so many extents: 1 to 100000, which it is without it"}},
        .answer = "Diff"},
       {.method = "GET",
        .path = "/api/clients",
@@ -255,7 +256,8 @@ std::vector<Operation> operations_of_history() {
        .path = "/api/events",
        .id = "getEvents",
        .meaning =
-           "Server-sent events, without end: `volume` with a Volume, `status` with a Status that has "
+           "Server-sent events, without end: `volume` with a Volume, `status` with a Status that "
+           "has "
            "no volumes, `job` with a Job, each when it has changed, at most once a second. It "
            "begins with all volumes and then the status; a volume that was removed comes once "
            "more, as one that is",

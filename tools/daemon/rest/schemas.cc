@@ -103,8 +103,7 @@ std::vector<Schema> make_schemas() {
         {"problem?", "text", "Why it pauses"}}},
       {"Volumes",
        "By name",
-       {{"volumes", "[Volume]"},
-        {"after?", "text", "Where there are more: for the next page"}}},
+       {{"volumes", "[Volume]"}, {"after?", "text", "Where there are more: for the next page"}}},
       {"Mark", "A named point", mark},
       {"NearMark", "The mark that is nearest to a point",
        extended(mark, {{"distance_ns", "signed", "Negative: the point is before it"},
@@ -360,7 +359,8 @@ std::vector<Schema> make_schemas() {
        {{"segments", "[Segment]"},
         {"before?", "integer", "Where there are older ones: for the next page"}}},
       {"ChainHead",
-       "The newest durable frame of the journal. Its digest stands for all of history before it: kept "
+       "The newest durable frame of the journal. Its digest stands for all of history before it: "
+       "kept "
        "elsewhere, it shows whether that was rewritten",
        {{"segment", "integer"},
         {"sequence", "integer", "Of the frame"},
