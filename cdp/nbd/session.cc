@@ -77,6 +77,8 @@ Task<void> Session::transmit() {
     }
     Request request = decode_request(input_.buffered().data());
     request.received = received;
+    // Unanswered, it is sent again by a client that connects again; an error would be its user's.
+    if (stopping_) co_return;
     input_.consume(kRequestBytes);
     if (request.magic != kRequestMagic) {
       ends(fmt::format("the client sent {:#x} where a request should begin", request.magic));
@@ -142,7 +144,6 @@ Task<bool> Session::begin(Request request) {
                     .structured_replies = agreement_.structured_replies,
                     .allocation_context = agreement_.allocation_context};
   std::optional<Error> error = objection(request, terms);
-  if (!error && stopping_) error = make_error(ESHUTDOWN, "the server ends this session");
   if (error) co_return co_await refuse(request, std::move(*error));
   switch (request.command) {
     case Command::kRead:

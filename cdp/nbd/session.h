@@ -49,7 +49,7 @@ class Session {
   Task<void> run();
 
   // Ends the session soon: requests in flight are finished and answered, up to
-  // Limits::drain_ns_max; those that come meanwhile are refused with ESHUTDOWN.
+  // Limits::drain_ns_max; those that come meanwhile are left unanswered.
   void stop();
 
   Nanos began() const { return began_; }
