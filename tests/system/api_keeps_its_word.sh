@@ -7,7 +7,7 @@ needs python3
 python3 -c 'import jsonschema' 2>/dev/null || fail "no python3-jsonschema here; tools/setup --tests installs it"
 
 needs nbdfuse
-serve_checks "$bin/hindsight-check"
+serve_checks_of_nothing
 start --http "127.0.0.1:$(free_port)"
 code=$(grep -oE '[2-9A-Z]{5}-[2-9A-Z]{5}-[2-9A-Z]{5}' "$daemon_log" | head -n 1)
 truncate -s 8M "$work/backing"

@@ -7,7 +7,7 @@
 needs curl jq qemu-io script nbdfuse
 
 say "a daemon with one of everything"
-serve_checks "$bin/hindsight-check"
+serve_checks_of_nothing
 start --control "unix:$state/control.sock"
 create shop 8M
 qemu-io -f raw -c 'write -P 7 0 1M' -c flush "$(nbd_uri shop)" >/dev/null

@@ -171,6 +171,8 @@ elif how == "holds":
     _, stretch = open_stretch(0, size)
     say({"result": RESULT})
     until_it_goes()
+elif how == "finds nothing":
+    say({"result": {"partition_table": None, "file_systems": [], "nothing_known": True}})
 elif how == "fails":
     say({"failed": "it cannot be helped"})
 else:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // hindsight-check, started for each check of a point as systemd would; where the programs have it.
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,8 +9,10 @@ import { programs } from './appliance.ts';
 
 const kAcceptLoop = process.env.HINDSIGHT_ACCEPT_LOOP ?? fileURLToPath(new URL('../../../tests/system/accept_loop.py', import.meta.url));
 
+// In a chroot the kernel makes no user namespace, which it wants.
 export function hasChecker(): boolean {
-  return existsSync(join(programs(), 'hindsight-check')) && existsSync(kAcceptLoop);
+  const namespaces = spawnSync('unshare', ['--user', '--mount', '--pid', '--fork', 'true']);
+  return existsSync(join(programs(), 'hindsight-check')) && existsSync(kAcceptLoop) && namespaces.status === 0;
 }
 
 // Another command stands in for a checker that behaves otherwise.
