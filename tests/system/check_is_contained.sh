@@ -72,6 +72,10 @@ done
 say "it dies, fails, says too much, falls silent"
 does dies failed 'ended before it had a result'
 does fails failed 'it cannot be helped'
+# One that has said why and ended before the daemon says what it wants.
+serve_checks sh -c 'echo "{\"failed\": \"it may not begin\"}" >&0'
+for _ in 1 2 3 4 5; do does 'begins nothing' failed 'it may not begin'; done
+serve_checks python3 "$tests/false_checker.py" "$work"
 does chatty failed 'more than 4096 lines'
 does flood failed 'longer than'
 await_learnt '.flood == "ended"'

@@ -198,7 +198,8 @@ class DaemonBackend final : public Backend {
       const std::string state = text_of(*job, "state");
       if (const json::object* result = object_of(*job, member)) return *result;
       if (state != "running")
-        return make_error(EIO, "the {} is {} (job {}): {}", what, state, id,
+        return make_error(EIO, "the {} {} (job {}): {}", what,
+                          state == "failed" ? "has failed" : "was " + state, id,
                           text_of(*job, "problem"));
       if (was_interrupted() && !is_cancelled) {
         is_cancelled = true;

@@ -67,8 +67,8 @@ class Conversation {
 
  private:
   Task<Result<json::object>> listen() {
-    Status sent = co_await link_.send(check_request(device_->size_bytes()));
-    if (!sent) co_return std::move(sent).error();
+    // One that has ended may have said why: that is what counts, and not that it hears no more.
+    (void)co_await link_.send(check_request(device_->size_bytes()));
     for (;;) {
       Result<std::string> line = co_await link_.receive();
       if (!line) co_return std::move(line).error();
