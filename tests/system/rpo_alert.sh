@@ -26,12 +26,8 @@ remember_process servers "$disk_pid"
 # Nothing of it can be cleaned up while its disk stands still.
 trap 'code=$?; set +e; kill -CONT "$disk_pid"; (exit "$code"); on_exit' EXIT
 wait_until 10 "nbdkit" test -S "$work/disk.sock"
-mkdir "$work/attached" "$vault"
-nbdfuse -P "$work/nbdfuse.pid" "$work/attached/disk" "nbd+unix:///?socket=$work/disk.sock" >"$work/nbdfuse.log" 2>&1 </dev/null &
-fuse_pid=$!
-remember_process servers "$fuse_pid"
-wait_until 10 "nbdfuse" test -s "$work/nbdfuse.pid"
-device=$(attach_file "$work/attached/disk")
+mkdir "$vault"
+attach_by_fuse "nbd+unix:///?socket=$work/disk.sock"
 mkfs.ext4 -q -F "$device"
 mount "$device" "$vault"
 printf '[alerts]\nrpo = "2s"\n[journal]\nsegment_size = "20M"\n' >"$work/hindsight.toml"
@@ -63,5 +59,4 @@ assert_equal 0 "$(ask /api/status | jq '.alerts | length')" "alerts when it is o
 assert_live_equals_now shop
 stop
 unmount "$vault"
-losetup -d "$device"
-unmount "$work/attached"
+detach_volume

@@ -64,9 +64,13 @@ attach_volume() {
     attached_by="kernel nbd"
     return 0
   fi
+  attach_by_fuse "$(nbd_uri "$1")"
+}
+
+# attach_by_fuse URI: the same, of any NBD server, without the kernel's client; and `fuse_pid`.
+attach_by_fuse() {
   mkdir -p "$work/attached"
-  nbdfuse -P "$work/nbdfuse.pid" "$work/attached/disk" "$(nbd_uri "$1")" \
-    >"$work/nbdfuse.log" 2>&1 </dev/null &
+  nbdfuse -P "$work/nbdfuse.pid" "$work/attached/disk" "$1" >"$work/nbdfuse.log" 2>&1 </dev/null &
   fuse_pid=$!
   remember_process servers "$fuse_pid"
   local i
