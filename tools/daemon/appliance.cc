@@ -337,6 +337,7 @@ std::vector<Alert> Appliance::alerts() const {
                     live.volume->hydration_problem()->message),
         kWarning, id);
   }
+  std::ranges::stable_sort(alerts, {}, &Alert::severity);
   return alerts;
 }
 

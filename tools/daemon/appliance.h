@@ -136,7 +136,7 @@ class Appliance final : public cdp::ExportList, public api::VaultSource {
   cdp::Nanos lag() const;
   // At most, of one volume.
   cdp::Nanos lag_of(const cdp::Volume& volume) const;
-  // What an operator has to know now.
+  // What an operator has to know now, the gravest first.
   std::vector<Alert> alerts() const;
   // Of the alerts, why a volume, or all, take no writes.
   std::vector<Alert> outages() const;

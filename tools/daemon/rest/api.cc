@@ -11,7 +11,6 @@
 #include <boost/json/array.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/url/url.hpp>
-#include <map>
 #include <utility>
 
 #include "cdp/base/check.h"
@@ -315,8 +314,6 @@ Task<Result<Figures>> Api::figures() {
   figures.alerts = appliance_.alerts().size();
   figures.open_views = appliance_.point_exports().leases().views;
   figures.clones = appliance_.point_exports().clones().size();
-  std::map<const cdp::BlockDevice*, std::size_t> connections;
-  for (const auto& connection : nbd_.connections()) ++connections[connection.device];
   for (const auto& [id, live] : appliance_.live_volumes()) {
     const journal::VolumeState& known = *state.find(id);
     VolumeFigures volume{.name = known.name, .size_bytes = known.size_bytes};
@@ -324,7 +321,7 @@ Task<Result<Figures>> Api::figures() {
       volume.is_served = true;
       volume.is_fenced = live.volume->fence_reason().has_value();
       volume.writers_refused = known.writers_refused;
-      volume.connections = connections[live.volume.get()];
+      volume.connections = nbd_.connections_to(*live.volume);
       volume.volume = live.volume->statistics();
       volume.io = live.volume->io_statistics();
     }

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <boost/json/array.hpp>
-#include <map>
 #include <optional>
 #include <utility>
 
@@ -78,17 +77,15 @@ std::string Api::view_name(const PointExports::OpenView& view) const {
 }
 
 Task<Api::Answer> Api::list_views(Call call) {
-  std::map<const cdp::BlockDevice*, std::size_t> clients;
-  for (const auto& connection : nbd_.connections()) ++clients[connection.device];
   json::array views;
   for (const PointExports::OpenView& view : appliance_.point_exports().views()) {
-    const auto connected = clients.find(view.device.get());
-    if (connected == clients.end()) continue;  // below a clone
+    const std::size_t clients = nbd_.connections_to(*view.device);
+    if (clients == 0) continue;  // below a clone
     const std::string name = view_name(view);
     Document document{{"id", name},
                       {"lsn", view.at.lsn.value},
                       {"size_bytes", view.device->size_bytes()},
-                      {"clients", connected->second},
+                      {"clients", clients},
                       {"opened", restore::format_time(view.opened, call.zone)},
                       {"uris", uris_of("id:" + name)}};
     if (view.at.time != cdp::Nanos{})

@@ -375,7 +375,7 @@ std::vector<Schema> make_schemas() {
         {"volumes", "[Volume]"},
         {"journal", "JournalCounters"},
         {"index", "IndexCounters"},
-        {"alerts", "[text]", "What an operator has to know now"},
+        {"alerts", "[text]", "What an operator has to know now, the gravest first"},
         {"rpo_objective_ns", "integer", "alerts.rpo of the configuration; 0: none"},
         {"notices?", "[Notice]"},
         {"server", "Server"}}},

@@ -1216,7 +1216,7 @@ export interface components {
         };
         /** @description The appliance now */
         Status: {
-            /** @description What an operator has to know now */
+            /** @description What an operator has to know now, the gravest first */
             alerts: string[];
             history: components["schemas"]["HistoryHeld"];
             index: components["schemas"]["IndexCounters"];
