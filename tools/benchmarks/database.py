@@ -3,20 +3,17 @@
 a second, and what its writes cost the journal.
 
 Each slot is a new file, file system and cluster; a server is attached by nbdfuse and a loop device,
-as there may be no kernel client. Rounds, ratios and what makes the machine too noisy are as in
-write_path.
+as there may be no kernel client. How they are compared is said in comparison.
 """
 import contextlib
 import os
-import random
 import re
-import statistics
 import subprocess
 import time
 
+from .comparison import Comparison
 from .machine import run, wait_for
-from .servers import Hindsight, Nbdkit, QemuNbd, QemuStorageDaemon
-from .write_path import AGAIN, NOISE, PEERS, interval
+from .servers import Hindsight, Nbdkit
 
 POSTGRES = "/usr/lib/postgresql/15/bin"
 AS_POSTGRES = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--"]
@@ -96,27 +93,12 @@ def slot(kind, settings):
 
 
 def pgbench(settings):
-    kinds = {kind.name: kind for kind in [Hindsight, QemuNbd, QemuStorageDaemon, Nbdkit]}
-    kinds[AGAIN] = Hindsight
-    slots = {name: [] for name in kinds}
-    for number in range(settings.rounds + 1):
-        for name in random.sample(list(kinds), len(kinds)):
-            took = slot(kinds[name], settings)
-            if number > 0:
-                slots[name].append(took)
-    tps = {name: [each["tps"] for each in taken] for name, taken in slots.items()}
-    ratios = {name: [ours / theirs for ours, theirs in zip(tps[Hindsight.name], tps[name])]
-              for name in kinds if name != Hindsight.name}
-    ratio = {name: round(statistics.median(each), 3) for name, each in ratios.items()}
-    best = max((kind.name for kind in PEERS), key=lambda name: statistics.median(tps[name]))
-    journal = statistics.median(each["journal"] for each in slots[Hindsight.name])
-    is_quiet = NOISE[0] <= ratio[AGAIN] <= NOISE[1]
+    found = Comparison([Nbdkit], settings.rounds, lambda kind, _: slot(kind, settings), "tps")
+    journal = found.medians("journal", 3)[Hindsight.name]
     yield {"bench": "pgbench", "rounds": settings.rounds, "clients": CLIENTS, "seconds": SECONDS,
-           "tps": {name: round(statistics.median(each)) for name, each in tps.items()},
-           "ratio_to": ratio, "best_peer": best, "interval_to_best_peer": interval(ratios[best]),
-           "goal_to_best_peer": GOAL, "is_quiet": is_quiet,
-           "journal_bytes_a_written_byte": round(journal, 3), "goal_journal": round(JOURNAL_GOAL, 3),
-           "met": is_quiet and ratio[best] >= GOAL and journal <= JOURNAL_GOAL}
+           "tps": found.medians("tps"), **found.document(GOAL),
+           "journal_bytes_a_written_byte": journal, "goal_journal": round(JOURNAL_GOAL, 3),
+           "met": found.meets(GOAL) and journal <= JOURNAL_GOAL}
 
 
 FIGURES = {"pgbench": pgbench}

@@ -1,31 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """A protected volume against what people use today, and against the same engine without a journal.
 
-In each round every contestant has one slot, in random order, on an identical preallocated file; the
-first round is dropped. nbd_load sends what a workload says; a slot of writes is at least ten times
-the budget of dirty memory and is timed until it is flushed and, where there is a journal, brought to
-the backing store as well, so that memory is not what is measured. Reads are of a file that was
-written before, through the same server.
-
-Ratios are those of one round, of which the median counts; its interval is that of 95 % of 2,000
-bootstraps. Hindsight has two slots a round, and where these differ by more than 7 % in the median the
-machine is too noisy for the figure, which says so and fails. The best peer is the faster one of those
-that go past the page cache, as Hindsight does; nbdkit, which does not, is told beside them.
+Every contestant has an identical preallocated file; how they are compared is said in comparison.
+nbd_load sends what a workload says; a slot of writes is at least ten times the budget of dirty memory
+and is timed until it is flushed and, where there is a journal, brought to the backing store as well,
+so that memory is not what is measured. Reads are of a file that was written before, through the same
+server.
 """
 import functools
-import random
 import statistics
 
-from .machine import percentile
+from .comparison import Comparison, rounds_of
+from .machine import median_ratio
 from .nbd_load import load
-from .servers import Hindsight, Nbdkit, NullRecorder, QemuNbd, QemuStorageDaemon
+from .servers import Hindsight, Nbdkit, NullRecorder
 
 BUDGET = Hindsight.dirty_budget
 SLOT = 12 * BUDGET
-PEERS = [QemuNbd, QemuStorageDaemon]
-AGAIN = "hindsight-again"
-NOISE = (0.93, 1.07)
-BOOTSTRAPS = 2000
 LATENCY_LOAD = 0.7
 LATENCY_SECONDS = 6
 
@@ -75,43 +66,17 @@ def slot(kind, settings, options, total_bytes, reads, seed):
         server.stop()
 
 
-def interval(ratios):
-    medians = [statistics.median(random.choices(ratios, k=len(ratios))) for _ in range(BOOTSTRAPS)]
-    return [round(percentile(medians, 2.5), 3), round(percentile(medians, 97.5), 3)]
-
-
 def compare(name, settings):
     options, total, reads, peer_goal, null_goal = WORKLOADS[name]
-    contestants = {kind.name: kind for kind in [Hindsight, NullRecorder, *PEERS, Nbdkit]}
-    contestants[AGAIN] = Hindsight
-    slots = {each: [] for each in contestants}
-    for number in range(settings.rounds + 1):
-        for each in random.sample(list(contestants), len(contestants)):
-            took = slot(contestants[each], settings, options, total, reads, number + 1)
-            if number > 0:
-                slots[each].append(took)
-
-    def ratios_to(other):
-        return [ours["per_second"] / theirs["per_second"]
-                for ours, theirs in zip(slots[Hindsight.name], slots[other])]
-
-    def median(each, figure):
-        return statistics.median(took[figure] for took in slots[each])
-
-    ratio = {each: round(statistics.median(ratios_to(each)), 3)
-             for each in contestants if each != Hindsight.name}
-    best = max((kind.name for kind in PEERS), key=lambda each: median(each, "per_second"))
-    is_quiet = NOISE[0] <= ratio[AGAIN] <= NOISE[1]
-    met = is_quiet and (peer_goal is None or ratio[best] >= peer_goal) and (
-        null_goal is None or ratio[NullRecorder.name] >= null_goal)
+    found = Comparison([NullRecorder, Nbdkit], settings.rounds,
+                       lambda kind, number: slot(kind, settings, options, total, reads, number),
+                       "per_second")
+    met = found.meets(peer_goal) and (null_goal is None or found.ratio[NullRecorder.name] >= null_goal)
     yield {"bench": name, "rounds": settings.rounds, "slot_bytes": total,
-           "per_second": {each: round(median(each, "per_second")) for each in contestants},
-           "p99_us": {each: round(median(each, "p99_us")) for each in contestants},
-           "cpu_us_a_request": {each: round(median(each, "cpu_us"), 2) for each in contestants},
-           "syncs_a_request": round(median(Hindsight.name, "syncs"), 3),
-           "ratio_to": ratio, "best_peer": best, "interval_to_best_peer": interval(ratios_to(best)),
-           "goal_to_best_peer": peer_goal, "goal_to_null": null_goal, "is_quiet": is_quiet,
-           "met": met}
+           "per_second": found.medians("per_second"), "p99_us": found.medians("p99_us"),
+           "cpu_us_a_request": found.medians("cpu_us", 2),
+           "syncs_a_request": found.medians("syncs", 3)[Hindsight.name],
+           **found.document(peer_goal), "goal_to_null": null_goal, "met": met}
 
 
 def latency(settings):
@@ -119,17 +84,13 @@ def latency(settings):
     options = ["--block", "4096", "--depth", "32"]
     peak = slot(Hindsight, settings, options, SLOT, False, 1)["per_second"]
     rate = int(LATENCY_LOAD * peak)
-    p99 = {kind.name: [] for kind in (Hindsight, NullRecorder)}
-    for number in range(settings.rounds + 1):
-        for kind in random.sample([Hindsight, NullRecorder], 2):
-            took = slot(kind, settings, [*options, "--per-second", str(rate)],
-                        rate * LATENCY_SECONDS * 4096, False, number + 1)
-            if number > 0:
-                p99[kind.name].append(took["p99_us"])
-    ratio = statistics.median(ours / null
-                              for ours, null in zip(p99[Hindsight.name], p99[NullRecorder.name]))
+    slots = rounds_of({kind.name: kind for kind in (Hindsight, NullRecorder)}, settings.rounds,
+                      lambda kind, number: slot(kind, settings, [*options, "--per-second", str(rate)],
+                                                rate * LATENCY_SECONDS * 4096, False, number))
+    p99 = {name: [took["p99_us"] for took in taken] for name, taken in slots.items()}
+    ratio = median_ratio(p99[Hindsight.name], p99[NullRecorder.name])
     yield {"bench": "write_latency", "rounds": settings.rounds, "per_second": rate,
-           "p99_us": {each: round(statistics.median(v)) for each, v in p99.items()},
+           "p99_us": {name: round(statistics.median(each)) for name, each in p99.items()},
            "ratio_to_null": round(ratio, 3), "goal": 1.2, "met": ratio <= 1.2}
 
 
