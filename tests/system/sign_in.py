@@ -84,7 +84,8 @@ class Session:
 
 def lock_out(what, free, wrong, right):
     """Guesses until the right answer has to wait, too, after no fewer guesses than `free`. How long one takes is this
-    machine's, and those that take longer than the wait are taken; the wait grows."""
+    machine's, and those that take longer than the wait are taken; the wait grows. It is over when this returns, so that
+    what comes next is not refused for these guesses."""
     least = free
     while True:
         failed = 0
@@ -97,7 +98,8 @@ def lock_out(what, free, wrong, right):
         least = 0
         locked = right()
         if locked.status == 429:  # else the wait had just ended
-            return locked
+            time.sleep(int(locked.headers["Retry-After"]))
+            return
 
 
 def token_of(name, **wanted):
@@ -118,9 +120,8 @@ def first_start():
     expect(400, ask("POST", "/api/setup", {"code": code, "name": "../adam", "password": PASSWORD}), "a wrong name")
     expect(401, sign_in("adam"), "signing in before there is a user")
     # The right code with a short password says that the code was taken, and does nothing.
-    locked = lock_out("the code", 5, lambda: ask("POST", "/api/setup", {"code": "22222-22222-22222", **first}, source="127.0.0.7"),
-                      lambda: ask("POST", "/api/setup", {"code": code, "name": "adam", "password": "short"}))
-    time.sleep(int(locked.headers["Retry-After"]))
+    lock_out("the code", 5, lambda: ask("POST", "/api/setup", {"code": "22222-22222-22222", **first}, source="127.0.0.7"),
+             lambda: ask("POST", "/api/setup", {"code": code, "name": "adam", "password": "short"}))
     # Two come with the code at once.
     with concurrent.futures.ThreadPoolExecutor() as pool:
         both = list(pool.map(lambda _: ask("POST", "/api/setup", {"code": code, **first}), range(2)))
@@ -345,8 +346,7 @@ def guesses():
     expect(201, admin.ask("POST", "/api/users", {"name": "dora", "password": PASSWORD, "roles": ["viewer"]}), "dora")
     wrong = [expect(401, sign_in(name, GUESS), "a guess") for name in ["dora", "nobody-of-that-name"]]
     assert len({answer["detail"] for answer in wrong}) == 1, "the answer tells whether there is such a user"
-    locked = lock_out("dora", 4, lambda: sign_in("dora", GUESS), lambda: sign_in("dora"))
-    time.sleep(int(locked.headers["Retry-After"]))
+    lock_out("dora", 4, lambda: sign_in("dora", GUESS), lambda: sign_in("dora"))
     expect(200, sign_in("dora"), "the right password, later")
     lock_out("a name that is nobody's", 4, lambda: sign_in("nobody-of-that-name", GUESS, source="127.0.0.8"), lambda: sign_in("nobody-of-that-name"))
     names = (f"user{number}" for number in itertools.count())
