@@ -9,7 +9,7 @@
 // block of the oldest run. Runs are numbered as they come and described in a ring, so a slot whose
 // run has left the ring is forgotten too. Both arrays start small and double up to their bounds.
 //
-// Not thread-safe.
+// Not thread-safe: look-ups may go side by side, an insertion alone.
 #pragma once
 
 #include <cstddef>

@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t kClassifyPart = 128;  // blocks
 constexpr std::size_t kStorePart = 4;       // runs
+constexpr std::size_t kOpsPerBlock = 4;     // changes of a small frame, for each block it may have
 constexpr std::size_t kSparseTry = 8;       // of so many runs, one is tried
 // Compressed runs that save less than 6 % are stored raw: reading them is faster.
 constexpr std::size_t worthwhile(std::size_t raw_bytes) { return raw_bytes / 100 * 94; }
@@ -101,22 +102,25 @@ FrameBuilder::FrameBuilder(cdp::Scheduler& scheduler, const Vault& vault, DedupT
   CHECK(options_.run_blocks > 0 && options_.run_blocks <= kRunBlocksMax);
 }
 
-Task<void> FrameBuilder::run_part(std::function<void()> part) {
-  co_await cdp::on_worker(scheduler_, std::move(part));
+// Runs `work`, on a worker where it would hold the scheduler's thread up.
+Task<void> FrameBuilder::run(std::function<void()> work) {
+  if (is_small_) {
+    work();
+    co_return;
+  }
+  co_await cdp::on_worker(scheduler_, std::move(work));
 }
 
 template <typename Part>
-Task<void> FrameBuilder::in_parts(std::size_t count, std::size_t part_size, bool on_this_thread,
-                                  Part part) {
-  if (on_this_thread) {
+Task<void> FrameBuilder::in_parts(std::size_t count, std::size_t part_size, Part part) {
+  if (is_small_) {
     part(std::size_t{0}, count);
     co_return;
   }
   cdp::TaskGroup group(scheduler_);
   for (std::size_t from = 0; from < count; from += part_size) {
     const std::size_t to = std::min(count, from + part_size);
-    std::function<void()> work = [&part, from, to] { part(from, to); };
-    group.spawn(run_part(std::move(work)));
+    group.spawn(run([&part, from, to] { part(from, to); }));
   }
   co_await group.join();
 }
@@ -125,24 +129,16 @@ Task<BuiltFrame> FrameBuilder::build(OpenFrame& frame, FrameEffort effort, Align
                                      std::shared_ptr<const BuiltFrame> in_flight) {
   BuiltFrame built;
   built.buffer = std::move(buffer);
+  is_small_ = frame.blocks <= options_.inline_blocks &&
+              frame.ops.size() <= kOpsPerBlock * options_.inline_blocks;
   if (table_.wants_to_grow()) co_await cdp::on_worker(scheduler_, [this] { table_.grow(); });
   flatten(frame);
-  co_await classify_all();
+  co_await in_parts(blocks_.size(), kClassifyPart,
+                    [this](std::size_t from, std::size_t to) { classify(from, to); });
   for (Op& op : frame.ops)
     if (auto* write = std::get_if<WriteOp>(&op)) write->previous.clear();
   co_await find_duplicates(effort.dedup_reads, in_flight.get(), built.counts);
-  number_new_blocks(built.counts);
-  encode_records(frame, built);
-
-  built.header.kind = FrameKind::kRecords;
-  built.header.record_count = records_.count();
-  built.header.record_bytes = static_cast<std::uint32_t>(records_.bytes().size());
-  built.header.run_count = static_cast<std::uint32_t>(
-      (new_blocks_.size() + options_.run_blocks - 1) / options_.run_blocks);
-  built.header.first_lsn = frame.first_lsn();
-  built.header.last_lsn = frame.last_lsn();
-  built.header.min_time = frame.min_time;
-  built.header.max_time = frame.max_time;
+  co_await run([this, &frame, &built] { lay_out(frame, built); });
   co_await store_runs(built, effort.level);
   for (const RunEntry& entry : built.runs) built.header.data_bytes += entry.stored_bytes;
   built.header.total_bytes =
@@ -178,16 +174,12 @@ void FrameBuilder::classify(std::size_t from, std::size_t to) {
     } else if (all_zero(data)) {
       block.fate = Fate::kZero;
     } else {
-      block.fate = Fate::kUnknown;
       fingerprints_[i] = options_.fingerprint(vault_.secret, data);
+      const std::optional<BlockPlace> place = table_.find(fingerprints_[i]);
+      block.fate = place.has_value() ? Fate::kCandidate : Fate::kNew;
+      if (place.has_value()) block.place = *place;
     }
   }
-}
-
-Task<void> FrameBuilder::classify_all() {
-  const bool small = blocks_.size() <= options_.inline_blocks;
-  return in_parts(blocks_.size(), kClassifyPart, small,
-                  [this](std::size_t from, std::size_t to) { classify(from, to); });
 }
 
 Task<void> FrameBuilder::find_duplicates(std::uint32_t reads, const BuiltFrame* in_flight,
@@ -195,12 +187,10 @@ Task<void> FrameBuilder::find_duplicates(std::uint32_t reads, const BuiltFrame* 
   // Candidates by run, since one read serves all of a run.
   std::map<std::pair<std::uint32_t, std::uint32_t>, Candidates> by_run;
   for (std::uint32_t i = 0; i < blocks_.size(); ++i) {
-    if (blocks_[i].fate != Fate::kUnknown) continue;
-    const std::optional<BlockPlace> place = table_.find(fingerprints_[i]);
-    if (!place.has_value()) continue;
-    blocks_[i].place = *place;
-    Candidates& candidates = by_run[{place->segment, place->run_offset}];
-    candidates.run = *place;
+    if (blocks_[i].fate != Fate::kCandidate) continue;
+    const BlockPlace& place = blocks_[i].place;
+    Candidates& candidates = by_run[{place.segment, place.run_offset}];
+    candidates.run = place;
     candidates.blocks.push_back(i);
   }
   if (by_run.empty()) co_return;
@@ -248,6 +238,46 @@ Task<void> FrameBuilder::compare(const Candidates* candidates, const BuiltFrame*
       ++counts->mismatches;
     }
   }
+}
+
+// All of the frame up to its runs' payloads. Every run has its own room, as if none compressed;
+// seal_frame closes the gaps.
+void FrameBuilder::lay_out(const OpenFrame& frame, BuiltFrame& built) {
+  number_new_blocks(built.counts);
+  encode_records(frame, built);
+  const std::size_t run_count =
+      (new_blocks_.size() + options_.run_blocks - 1) / options_.run_blocks;
+  built.header.kind = FrameKind::kRecords;
+  built.header.record_count = records_.count();
+  built.header.record_bytes = static_cast<std::uint32_t>(records_.bytes().size());
+  built.header.run_count = static_cast<std::uint32_t>(run_count);
+  built.header.first_lsn = frame.first_lsn();
+  built.header.last_lsn = frame.last_lsn();
+  built.header.min_time = frame.min_time;
+  built.header.max_time = frame.max_time;
+
+  const std::uint64_t data_at = built.header.metadata_end();
+  const std::uint64_t raw_bytes =
+      new_blocks_.size() * cdp::kBlockBytes + run_count * kRunHeaderBytes;
+  const std::uint64_t total = cdp::round_up(data_at + raw_bytes, kAppendUnit);
+  CHECK(total <= kFrameBytesMax);
+  built.buffer.reserve(total);
+  std::memcpy(built.buffer.data() + kFrameHeaderBytes, records_.bytes().data(),
+              records_.bytes().size());
+  built.runs.resize(run_count);
+  built.codecs.resize(run_count);
+  built.entropies.assign(run_count, PulseRecord::kUnknown);
+  for (std::size_t i = 0; i < run_count; ++i) {
+    const std::size_t first = i * options_.run_blocks;
+    built.runs[i] = {.offset = static_cast<std::uint32_t>(data_at + first * cdp::kBlockBytes +
+                                                          i * kRunHeaderBytes),
+                     .first_block = static_cast<std::uint32_t>(first),
+                     .block_count = static_cast<std::uint16_t>(
+                         std::min<std::size_t>(options_.run_blocks, new_blocks_.size() - first))};
+  }
+  built.fingerprints.reserve(new_blocks_.size());
+  for (std::size_t i = 0; i < blocks_.size(); ++i)
+    if (blocks_[i].fate == Fate::kNew) built.fingerprints.push_back(fingerprints_[i]);
 }
 
 void FrameBuilder::number_new_blocks(FrameCounts& counts) {
@@ -352,41 +382,15 @@ void FrameBuilder::encode_write(const WriteOp& op, std::size_t first) {
 }
 
 Task<void> FrameBuilder::store_runs(BuiltFrame& built, std::optional<int> level) {
-  // Every run has its own room, as if none compressed; seal_frame closes the gaps.
-  const std::size_t run_count = built.header.run_count;
-  const std::uint64_t data_at = built.header.metadata_end();
-  const std::uint64_t raw_bytes =
-      new_blocks_.size() * cdp::kBlockBytes + run_count * kRunHeaderBytes;
-  const std::uint64_t total = cdp::round_up(data_at + raw_bytes, kAppendUnit);
-  CHECK(total <= kFrameBytesMax);
-  built.buffer.reserve(total);
-  std::memcpy(built.buffer.data() + kFrameHeaderBytes, records_.bytes().data(),
-              records_.bytes().size());
-  built.runs.resize(run_count);
-  built.codecs.resize(run_count);
-  built.entropies.assign(run_count, PulseRecord::kUnknown);
-  for (std::size_t i = 0; i < run_count; ++i) {
-    const std::size_t first = i * options_.run_blocks;
-    built.runs[i] = {.offset = static_cast<std::uint32_t>(data_at + first * cdp::kBlockBytes +
-                                                          i * kRunHeaderBytes),
-                     .first_block = static_cast<std::uint32_t>(first),
-                     .block_count = static_cast<std::uint16_t>(
-                         std::min<std::size_t>(options_.run_blocks, new_blocks_.size() - first))};
-  }
-  const bool small = new_blocks_.size() <= options_.inline_blocks;
   BuiltFrame* const frame = &built;
-  co_await in_parts(run_count, kStorePart, small,
+  co_await in_parts(built.runs.size(), kStorePart,
                     [this, frame, level](std::size_t from, std::size_t to) {
                       for (std::size_t i = from; i < to; ++i) store_run(*frame, i, level);
                     });
-
-  runs_stored_ += run_count;
-  if (level.has_value() && run_count > 0)
+  runs_stored_ += built.runs.size();
+  if (level.has_value() && !built.runs.empty())
     sparse_ = std::all_of(built.codecs.begin(), built.codecs.end(),
                           [](Codec codec) { return codec == Codec::kRaw; });
-  built.fingerprints.reserve(new_blocks_.size());
-  for (std::size_t i = 0; i < blocks_.size(); ++i)
-    if (blocks_[i].fate == Fate::kNew) built.fingerprints.push_back(fingerprints_[i]);
 }
 
 void FrameBuilder::store_run(BuiltFrame& built, std::size_t run, std::optional<int> level) const {
@@ -402,17 +406,14 @@ void FrameBuilder::store_run(BuiltFrame& built, std::size_t run, std::optional<i
 }
 
 Task<void> FrameBuilder::finish(BuiltFrame& built, FramePlace place) {
-  const auto work = [this, &built, &place] { seal_frame(built, place, vault_); };
-  if (built.header.total_bytes <= (options_.inline_blocks + 1) * cdp::kBlockBytes) {
-    work();
-  } else {
-    co_await cdp::on_worker(scheduler_, work);
-  }
-  for (const RunEntry& entry : built.runs) {
-    table_.begin_run(place.segment, built.header.offset + entry.offset, entry.stored_bytes);
-    for (std::uint16_t i = 0; i < entry.block_count; ++i)
-      table_.insert(built.fingerprints[entry.first_block + i], i);
-  }
+  co_await run([this, &built, &place] {
+    seal_frame(built, place, vault_);
+    for (const RunEntry& entry : built.runs) {
+      table_.begin_run(place.segment, built.header.offset + entry.offset, entry.stored_bytes);
+      for (std::uint16_t i = 0; i < entry.block_count; ++i)
+        table_.insert(built.fingerprints[entry.first_block + i], i);
+    }
+  });
 }
 
 }  // namespace journal

@@ -6,10 +6,12 @@
 //
 // `build` does all that does not depend on where the frame will lie; `finish` the rest, once its
 // size is known and its place chosen. One frame at a time; small ones on the scheduler's thread,
-// large ones on its workers. References to pages stay on the scheduler's thread.
+// all that is done for each block or change of a large one on its workers, the table's look-ups and
+// insertions too. References to pages stay on the scheduler's thread.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -90,13 +92,13 @@ class FrameBuilder {
   Task<void> finish(BuiltFrame& built, FramePlace place);
 
  private:
-  enum class Fate : std::uint8_t { kUnknown, kZero, kSame, kNew, kReference, kRepeat };
+  enum class Fate : std::uint8_t { kZero, kSame, kNew, kCandidate, kReference, kRepeat };
   struct Block {
     const std::byte* data = nullptr;
     const std::byte* previous = nullptr;
-    Fate fate = Fate::kUnknown;
+    Fate fate = Fate::kNew;
     std::uint32_t number = 0;  // kNew, kRepeat: among the new blocks
-    BlockPlace place{};        // kReference
+    BlockPlace place{};        // kCandidate, kReference
   };
   struct Candidates {
     BlockPlace run;
@@ -104,20 +106,20 @@ class FrameBuilder {
   };
 
   void flatten(const OpenFrame& frame);
-  Task<void> classify_all();
   void classify(std::size_t from, std::size_t to);
   Task<void> find_duplicates(std::uint32_t reads, const BuiltFrame* in_flight, FrameCounts& counts);
   Task<void> compare(const Candidates* candidates, const BuiltFrame* in_flight,
                      FrameCounts* counts);
+  void lay_out(const OpenFrame& frame, BuiltFrame& built);
   void number_new_blocks(FrameCounts& counts);
   void encode_records(const OpenFrame& frame, BuiltFrame& built);
   void encode_write(const WriteOp& op, std::size_t first);
   Task<void> store_runs(BuiltFrame& built, std::optional<int> level);
   void store_run(BuiltFrame& built, std::size_t run, std::optional<int> level) const;
-  // Calls part(from, to) for [0, count) in parts, on workers when there is more than one.
+  // Calls part(from, to) for [0, count): in parts on workers, or at once in a small frame.
   template <typename Part>
-  Task<void> in_parts(std::size_t count, std::size_t part_size, bool on_this_thread, Part part);
-  Task<void> run_part(std::function<void()> part);
+  Task<void> in_parts(std::size_t count, std::size_t part_size, Part part);
+  Task<void> run(std::function<void()> work);
 
   cdp::Scheduler& scheduler_;
   const Vault& vault_;
@@ -125,14 +127,15 @@ class FrameBuilder {
   BlockReader& reader_;
   const FrameBuilderOptions options_;
 
-  // Of the frame in work.
+  // Of the frame in work. Workers and the scheduler's thread have it in turn.
+  bool is_small_ = true;
   std::vector<Block> blocks_;
   std::vector<Fingerprint> fingerprints_;  // by block
   std::vector<const std::byte*> new_blocks_;
   RecordEncoder records_;
   std::vector<StoredPiece> pieces_;
   std::uint64_t runs_stored_ = 0;  // in the frames before
-  bool sparse_ = false;  // the last frames would not compress: try few runs only
+  bool sparse_ = false;            // the last frames would not compress: try few runs only
 };
 
 // One run's payload: `blocks` compressed at `level`, or as they are. Gives the whole run's bytes;
