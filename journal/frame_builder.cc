@@ -11,15 +11,18 @@
 
 #include "cdp/base/planted_bug.h"
 #include "cdp/io/signal.h"
+#include "cdp/io/worker_pool.h"
 #include "journal/activity.h"
 
 namespace journal {
 namespace {
 
+// A worker's jobs, and what it does of one before it lets others run.
 constexpr std::size_t kClassifyPart = 128;  // blocks
-constexpr std::size_t kStorePart = 4;       // runs
-constexpr std::size_t kOpsPerBlock = 4;     // changes of a small frame, for each block it may have
-constexpr std::size_t kSparseTry = 8;       // of so many runs, one is tried
+constexpr std::size_t kClassifyStep = 32;
+constexpr std::size_t kStorePart = 4;    // runs
+constexpr std::size_t kOpsPerBlock = 4;  // changes of a small frame, for each block it may have
+constexpr std::size_t kSparseTry = 8;    // of so many runs, one is tried
 // Compressed runs that save less than 6 % are stored raw: reading them is faster.
 constexpr std::size_t worthwhile(std::size_t raw_bytes) { return raw_bytes / 100 * 94; }
 
@@ -165,6 +168,7 @@ void FrameBuilder::flatten(const OpenFrame& frame) {
 
 void FrameBuilder::classify(std::size_t from, std::size_t to) {
   for (std::size_t i = from; i < to; ++i) {
+    if (i % kClassifyStep == 0) cdp::let_others_run();
     Block& block = blocks_[i];
     const std::span<const std::byte, cdp::kBlockBytes> data(block.data, cdp::kBlockBytes);
     if (block.previous != nullptr &&
@@ -385,7 +389,10 @@ Task<void> FrameBuilder::store_runs(BuiltFrame& built, std::optional<int> level)
   BuiltFrame* const frame = &built;
   co_await in_parts(built.runs.size(), kStorePart,
                     [this, frame, level](std::size_t from, std::size_t to) {
-                      for (std::size_t i = from; i < to; ++i) store_run(*frame, i, level);
+                      for (std::size_t i = from; i < to; ++i) {
+                        store_run(*frame, i, level);
+                        cdp::let_others_run();
+                      }
                     });
   runs_stored_ += built.runs.size();
   if (level.has_value() && !built.runs.empty())

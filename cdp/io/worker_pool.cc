@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cdp/io/worker_pool.h"
 
+#include <sched.h>
 #include <signal.h>
 
 #include <utility>
 
 namespace cdp {
+namespace {
+
+thread_local bool is_worker = false;
+
+}  // namespace
+
+void let_others_run() {
+  if (is_worker) sched_yield();
+}
 
 WorkerPool::WorkerPool(unsigned threads) {
   // Signals are for the main thread.
@@ -36,6 +46,7 @@ void WorkerPool::add(std::function<void()> work) {
 }
 
 void WorkerPool::run() {
+  is_worker = true;
   std::unique_lock lock{mutex_};
   while (true) {
     added_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
@@ -45,6 +56,7 @@ void WorkerPool::run() {
     lock.unlock();
     work();
     work = nullptr;
+    let_others_run();
     lock.lock();
   }
 }

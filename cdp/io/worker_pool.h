@@ -13,6 +13,11 @@
 
 namespace cdp {
 
+// Gives the processor to who else waits for it, where this is a thread of a pool; elsewhere it does
+// nothing. Long work calls it every 100 us or so: a reactor that was woken on the core of a worker
+// would else wait for the end of the worker's time slice, which is several ms.
+void let_others_run();
+
 class WorkerPool {
  public:
   explicit WorkerPool(unsigned threads);
