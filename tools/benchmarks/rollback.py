@@ -13,7 +13,8 @@ import os
 import random
 import time
 
-from .machine import GIB, MIB, remove_tree, run, wait_for
+from .loop_device import LoopDevice
+from .machine import GIB, MIB, remove_tree, wait_for
 from .nbd_client import NbdClient
 from .servers import Daemon, fio
 
@@ -30,22 +31,6 @@ SAMPLES = 4000
 GOAL_JOURNAL_BYTES = 64 << 10
 GOAL_BACKING_RATIO = 1.05
 GOAL_SECONDS = 1
-
-
-class LoopDevice:
-    """A sparse file as a block device that counts what is written to it."""
-
-    def __init__(self, file, size):
-        with open(file, "wb") as backing:
-            backing.truncate(size)
-        self.device = run(["losetup", "--direct-io=on", "--find", "--show", file]).strip()
-
-    def written_bytes(self):
-        with open(f"/sys/block/{os.path.basename(self.device)}/stat") as stat:
-            return int(stat.read().split()[6]) * 512
-
-    def close(self):
-        run(["losetup", "--detach", self.device])
 
 
 def sample(daemon, offsets):
@@ -110,12 +95,15 @@ class Cycle:
 def rollback(settings):
     directory = os.path.join(settings.work, "rollback")
     os.makedirs(directory)
-    device = LoopDevice(os.path.join(directory, "disk"), VOLUME_BYTES)
+    disk = os.path.join(directory, "disk")
+    with open(disk, "wb") as backing:
+        backing.truncate(VOLUME_BYTES)
+    device = LoopDevice(disk)
     daemon = Daemon(directory)
     try:
         daemon.start()
         daemon.cli("volume", "create", "vol", "--size", str(VOLUME_BYTES), "--backing",
-                   device.device)
+                   device.path)
         fio(daemon.uri("vol"), os.path.join(settings.work, "fio.json"),
             ["--rw=write", "--bs=1m", "--iodepth=4", f"--offset={DATA_OFFSET}",
              f"--size={DATA_BYTES}", "--end_fsync=1", *COMPRESSIBLE])
