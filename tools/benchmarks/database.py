@@ -65,10 +65,10 @@ def cluster(stack, mount, sockets):
 
 def slot(kind, settings):
     """Transactions a second; of Hindsight, the journal's bytes for a byte that was written, too."""
-    server = kind(settings.work, settings.size)
-    server.start()
+    server = kind(settings)
     with contextlib.ExitStack() as stack:
         stack.callback(server.stop)
+        server.start()
         device = attached(stack, server, server.work)
         mount = os.path.join(server.work, "mnt")
         sockets = os.path.join(server.work, "pg")

@@ -16,9 +16,9 @@ def write(server, options, total_bytes, compressible=0):
 
 def journal_overhead(settings):
     """Journal bytes per unique, incompressible client byte, everything counted."""
-    server = Hindsight(settings.work, settings.size)
-    server.start()
+    server = Hindsight(settings)
     try:
+        server.start()
         write(server, ["--rw=randwrite", "--bs=4k", "--iodepth=32"], settings.size // 2)
         server.drain()
         journal = server.status()["journal"]
@@ -32,14 +32,14 @@ def journal_overhead(settings):
 
 def memory(settings):
     """Resident memory at the daemon's own defaults, a sparse volume full of random writes."""
-    server = Hindsight(settings.work, MIB)
+    server = Hindsight(settings, MIB)
     os.unlink(server.file)
     server.size = MEMORY_VOLUME_BYTES
     with open(server.file, "wb") as backing:
         backing.truncate(server.size)
     server.dirty_budget = 128 * MIB
-    server.start()
     try:
+        server.start()
         write(server, ["--rw=randwrite", "--bs=64k", "--iodepth=32"], server.size, compressible=80)
         server.drain()
         peak = server.resident_peak()

@@ -18,10 +18,16 @@ GIB = 1 << 30
 @dataclasses.dataclass
 class Settings:
     work: str  # a directory on a real disk, removed at the end
+    vault_work: str  # where vaults of comparisons lie: the same one, or one on another disk
     rounds: int  # counted pairs of a comparison
     size: int  # bytes of the volumes of comparisons
     seconds: int  # active seconds of the long history
     fixtures: object = None  # what several subjects share: fixtures.Fixtures
+
+    @property
+    def disks(self):
+        """Of a volume and its vault."""
+        return 1 if self.vault_work == self.work else 2
 
 
 def fail(sentence):

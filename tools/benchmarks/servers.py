@@ -8,19 +8,23 @@ import tempfile
 import time
 
 from .api_client import LocalConnection
+from .counters import cpu_ns
+from .loop_device import LoopDevice
 from .machine import MIB, fail, program, remove_tree, run, wait_for
+from .transport import UnixSocket
 
 
 class Daemon:
-    """hindsightd on one vault and one state directory below `directory`, and its command line."""
+    """hindsightd on one vault and one state directory, below `directory` where no other vault is
+    named, and its command line."""
 
-    def __init__(self, directory, socket=None, dirty_budget=None):
+    def __init__(self, directory, vault=None, options=()):
         self.directory = directory
-        self.vault = os.path.join(directory, "vault")
+        self.vault = vault or os.path.join(directory, "vault")
         self.state = os.path.join(directory, "state")
-        self.socket = socket or os.path.join(self.state, "nbd.sock")
+        self.socket = os.path.join(self.state, "nbd.sock")
         self.control = os.path.join(self.state, "control.sock")
-        self.options = [] if dirty_budget is None else ["--dirty-budget", str(dirty_budget)]
+        self.options = list(options)
         self.process = None
 
     def spawn(self):
@@ -96,51 +100,49 @@ class Daemon:
         return 0
 
     def cpu_seconds(self):
-        return cpu_seconds(self.process.pid)
-
-
-def cpu_seconds(pid):
-    """Of all its threads, in user and kernel mode, since its start."""
-    with open(f"/proc/{pid}/stat") as stat:
-        fields = stat.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_ns(self.process.pid) / 1e9
 
 
 class Server:
-    """A server of one preallocated file, from start to stop."""
+    """A server of one preallocated file, from start to stop.
 
-    def __init__(self, work, size):
-        self.work = tempfile.mkdtemp(dir=work, prefix=self.name + "-")
-        self.size = size
+    Where written bytes are counted, the file is behind a loop device.
+    """
+
+    def __init__(self, settings, size=None, transport=UnixSocket, counts_written=False):
+        self.work = tempfile.mkdtemp(dir=settings.work, prefix=self.name + "-")
+        self.size = size or settings.size
         self.file = os.path.join(self.work, "disk")
-        self.socket = os.path.join(self.work, "sock")
-        subprocess.run(["dd", "if=/dev/zero", f"of={self.file}", "bs=1M", f"count={size // MIB}",
-                        "oflag=direct", "status=none"], check=True)
+        self.at = transport(self.work)
+        subprocess.run(["dd", "if=/dev/zero", f"of={self.file}", "bs=1M",
+                        f"count={self.size // MIB}", "oflag=direct", "status=none"], check=True)
+        self.loop = LoopDevice(self.file) if counts_written else None
+        self.disk = self.loop.path if counts_written else self.file
         self.process = None
 
     def launch(self, command):
         with open(os.path.join(self.work, "log"), "w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL)
-        wait_for(lambda: os.path.exists(self.socket), 30, f"{self.name}'s start")
+        wait_for(self.at.answers, 30, f"{self.name}'s start")
 
     def uri(self):
-        return f"nbd+unix:///?socket={self.socket}"
+        return self.at.uri()
 
     def drain(self):
         """Returns when what was written and flushed is on the backing store: after so many seconds."""
         return 0
-
-    def cpu_seconds(self):
-        return cpu_seconds(self.process.pid)
 
     def journal(self):
         """The counters of a journal, since its start."""
         return {"syncs": 0, "client_bytes": 0, "journal_bytes": 0}
 
     def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(60)
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+        if self.loop is not None:
+            self.loop.close()
         remove_tree(self.work)
 
 
@@ -149,17 +151,18 @@ class QemuNbd(Server):
 
     def start(self):
         self.launch(["qemu-nbd", "--cache=none", "--aio=io_uring", "--format=raw", "--persistent",
-                     "--shared=16", f"--socket={self.socket}", self.file])
+                     "--shared=16", *self.at.qemu_nbd, self.disk])
 
 
 class QemuStorageDaemon(Server):
     name = "qemu-storage-daemon"
 
     def start(self):
+        driver = "file" if self.loop is None else "host_device"
         self.launch(["qemu-storage-daemon",
-                     f"--blockdev=driver=file,node-name=disk,filename={self.file},"
+                     f"--blockdev=driver={driver},node-name=disk,filename={self.disk},"
                      "cache.direct=on,aio=io_uring",
-                     f"--nbd-server=addr.type=unix,addr.path={self.socket}",
+                     f"--nbd-server={self.at.qemu_storage_daemon}",
                      "--export=type=nbd,id=disk,node-name=disk,name=,writable=on"])
 
 
@@ -168,7 +171,7 @@ class NullRecorder(Server):
     name = "null-recorder"
 
     def start(self):
-        self.launch([program("null_server"), f"--backing={self.file}", f"--nbd=unix:{self.socket}",
+        self.launch([program("null_server"), f"--backing={self.disk}", f"--nbd={self.at.ours}",
                      f"--dirty-budget={Hindsight.dirty_budget}"])
 
 
@@ -176,21 +179,31 @@ class Nbdkit(Server):
     name = "nbdkit-file"
 
     def start(self):
-        self.launch(["nbdkit", "--foreground", f"--unix={self.socket}", "file", self.file])
+        self.launch(["nbdkit", "--foreground", *self.at.nbdkit, "file", self.disk])
 
 
 class Hindsight(Server):
+    """Its vault is on a disk of its own where the run has one."""
     name = "hindsight"
     dirty_budget = 16 * MIB
 
+    def __init__(self, settings, *arguments, **options):
+        super().__init__(settings, *arguments, **options)
+        self.daemon = Daemon(self.work, tempfile.mkdtemp(dir=settings.vault_work, prefix="vault-"))
+
     def start(self):
-        self.daemon = Daemon(self.work, self.socket, self.dirty_budget)
+        self.daemon.options += ["--nbd", self.at.ours, "--dirty-budget", str(self.dirty_budget)]
         self.daemon.start()
         self.process = self.daemon.process
-        self.daemon.cli("volume", "create", "vol", "--size", str(self.size), "--backing", self.file)
+        self.daemon.cli("volume", "create", "vol", "--size", str(self.size), "--backing", self.disk)
+
+    def stop(self):
+        self.daemon.stop()
+        super().stop()
+        remove_tree(self.daemon.vault)
 
     def uri(self):
-        return self.daemon.uri("vol")
+        return self.at.uri("vol")
 
     def status(self):
         return self.daemon.status()

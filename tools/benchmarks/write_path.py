@@ -11,6 +11,7 @@ import functools
 import statistics
 
 from .comparison import Comparison, rounds_of
+from .counters import cpu_ns
 from .machine import median_ratio
 from .nbd_load import load
 from .servers import Hindsight, Nbdkit, NullRecorder
@@ -49,18 +50,19 @@ WORKLOADS = {
 
 def slot(kind, settings, options, total_bytes, reads, seed):
     """Requests a second until all is where it belongs, and processor seconds of the server each."""
-    server = kind(settings.work, settings.size)
-    server.start()
+    server = kind(settings)
     try:
+        server.start()
         if reads:
             load(server.uri(), ["--block", "1048576", "--depth", "4", "--sequential"], settings.size, 1)
             server.drain()
-        cpu, syncs = server.cpu_seconds(), server.journal()["syncs"]
+        pid, syncs = server.process.pid, server.journal()["syncs"]
+        cpu = cpu_ns(pid)
         told = load(server.uri(), options, total_bytes, seed)
         seconds = told["seconds"] + server.drain()
         requests = told["requests"]
         return {"per_second": requests / seconds, "p99_us": told["p99_us"],
-                "cpu_us": (server.cpu_seconds() - cpu) * 1e6 / requests,
+                "cpu_us": (cpu_ns(pid) - cpu) / 1e3 / requests,
                 "syncs": (server.journal()["syncs"] - syncs) / requests}
     finally:
         server.stop()
@@ -72,7 +74,7 @@ def compare(name, settings):
                        lambda kind, number: slot(kind, settings, options, total, reads, number),
                        "per_second")
     met = found.meets(peer_goal) and (null_goal is None or found.ratio[NullRecorder.name] >= null_goal)
-    yield {"bench": name, "rounds": settings.rounds, "slot_bytes": total,
+    yield {"bench": name, "disks": settings.disks, "rounds": settings.rounds, "slot_bytes": total,
            "per_second": found.medians("per_second"), "p99_us": found.medians("p99_us"),
            "cpu_us_a_request": found.medians("cpu_us", 2),
            "syncs_a_request": found.medians("syncs", 3)[Hindsight.name],
