@@ -39,9 +39,11 @@ class Comparison:
     """Of Hindsight with the peers and `others`, by a figure of which more is better."""
 
     def __init__(self, others, rounds, take, figure):
-        contestants = {kind.name: kind for kind in [Hindsight, *others, *PEERS]}
+        self.kinds = [Hindsight, *others, *PEERS]
+        contestants = {kind.name: kind for kind in self.kinds}
         contestants[AGAIN] = Hindsight
         self.slots = rounds_of(contestants, rounds, take)
+        self.rounds = rounds
         self.figure = figure
         self.ratio = {name: round(statistics.median(self._ratios_to(name)), 3)
                       for name in contestants if name != Hindsight.name}
@@ -57,7 +59,9 @@ class Comparison:
                 for name, taken in self.slots.items()}
 
     def document(self, goal):
-        return {"ratio_to": self.ratio, "best_peer": self.best_peer,
+        return {"rounds": self.rounds, "compared": self.figure,
+                self.figure: self.medians(self.figure),
+                "ratio_to": self.ratio, "best_peer": self.best_peer,
                 "interval_to_best_peer": interval(self._ratios_to(self.best_peer)),
                 "goal_to_best_peer": goal, "is_quiet": self.is_quiet}
 

@@ -1,94 +1,138 @@
 # SPDX-License-Identifier: Apache-2.0
 """A protected volume against what people use today, and against the same engine without a journal.
 
-Every contestant has an identical preallocated file; how they are compared is said in comparison.
-nbd_load sends what a workload says; a slot of writes is at least ten times the budget of dirty memory
-and is timed until it is flushed and, where there is a journal, brought to the backing store as well,
-so that memory is not what is measured. Reads are of a file that was written before, through the same
-server.
+Every contestant has an identical preallocated file; how they are compared is said in comparison,
+and what clients do in workloads. A slot of writes is timed until it is flushed and, where there is a
+journal, brought to the backing store as well, so that memory is not what is measured. Reads are of a
+file that was written before, through the same server.
+
+Processor time is that of the timed slots. What else is counted of a request is taken in one slot
+more of each contestant, which is not timed and has the file behind a loop device.
 """
+import contextlib
+import dataclasses
 import functools
 import statistics
 
-from .comparison import Comparison, rounds_of
-from .counters import cpu_ns
+from . import nbd_load
+from .comparison import Comparison, interval, rounds_of
+from .counters import Perf, cpu_ns, main_thread_ns
 from .machine import median_ratio
-from .nbd_load import load
 from .servers import Hindsight, Nbdkit, NullRecorder
+from .workloads import WORKLOADS
 
-BUDGET = Hindsight.dirty_budget
-SLOT = 12 * BUDGET
 LATENCY_LOAD = 0.7
 LATENCY_SECONDS = 6
-
-# name: what nbd_load is told, bytes of a slot, whether it reads, and the goals: ratio to the best
-# peer, and to the engine without a journal
-WORKLOADS = {
-    "write_4k_qd1": (["--block", "4096"], SLOT // 2, False, None, None),
-    "write_4k_qd32": (["--block", "4096", "--depth", "32"], SLOT, False, 1.0, 0.9),
-    "write_4k_qd32_half_duplicates":
-        (["--block", "4096", "--depth", "32", "--compressible", "50", "--duplicates", "50"], SLOT,
-         False, 1.0, None),
-    "write_4k_4_clients":
-        (["--block", "4096", "--depth", "8", "--connections", "4"], SLOT, False, None, None),
-    "write_flush_4k_qd1":
-        (["--block", "4096", "--flush-each"], 8 * BUDGET, False, 1.0, None),
-    "write_flush_4k_16_clients":
-        (["--block", "4096", "--flush-each", "--connections", "16"], 16 * BUDGET, False, 1.5, None),
-    "oltp_8k": (["--op", "mix", "--block", "8192", "--depth", "16"], SLOT, True, None, None),
-    "write_64k_sequential":
-        (["--block", "65536", "--depth", "8", "--sequential"], 4 * SLOT, False, None, None),
-    "write_1m_sequential":
-        (["--block", "1048576", "--depth", "4", "--sequential"], 4 * SLOT, False, 0.8, None),
-    "read_4k_qd32": (["--op", "read", "--block", "4096", "--depth", "32"], SLOT, True, 1.0, None),
-    "read_1m_sequential":
-        (["--op", "read", "--block", "1048576", "--depth", "4", "--sequential"], 4 * SLOT, True, 1.0,
-         None),
-    "trim_64k": (["--op", "trim", "--block", "65536", "--depth", "4"], 16 * SLOT, False, None, None),
-}
+# What is written twice to one disk gets half of it.
+LIMIT_ON_ONE_DISK = 0.5
 
 
-def slot(kind, settings, options, total_bytes, reads, seed):
-    """Requests a second until all is where it belongs, and processor seconds of the server each."""
-    server = kind(settings)
+@contextlib.contextmanager
+def serving(kind, settings, workload, **options):
+    """A server that is ready for the workload."""
+    server = kind(settings, transport=workload.transport, **options)
     try:
         server.start()
-        if reads:
-            load(server.uri(), ["--block", "1048576", "--depth", "4", "--sequential"], settings.size, 1)
+        if workload.fills:
+            nbd_load.load(server.uri(), ["--block", "1048576", "--depth", "4", "--sequential"],
+                          settings.size, 1)
             server.drain()
-        pid, syncs = server.process.pid, server.journal()["syncs"]
-        cpu = cpu_ns(pid)
-        told = load(server.uri(), options, total_bytes, seed)
-        seconds = told["seconds"] + server.drain()
-        requests = told["requests"]
-        return {"per_second": requests / seconds, "p99_us": told["p99_us"],
-                "cpu_us": (cpu_ns(pid) - cpu) / 1e3 / requests,
-                "syncs": (server.journal()["syncs"] - syncs) / requests}
+        yield server
     finally:
         server.stop()
 
 
+def slot(kind, settings, workload, seed):
+    """Requests a second until all is where it belongs; processor time and syncs of each."""
+    with serving(kind, settings, workload) as server:
+        pid, syncs = server.process.pid, server.journal()["syncs"]
+        cpu, main = cpu_ns(pid), main_thread_ns(pid)
+        told = workload.load(server.uri(), workload.options, workload.slot_bytes, seed)
+        seconds = told["seconds"] + server.drain()
+        cpu, main = cpu_ns(pid) - cpu, main_thread_ns(pid) - main
+        requests = told["requests"]
+        return {"per_second": requests / seconds, "p99_us": told["p99_us"],
+                "cpu_us": cpu / 1e3 / requests, "main_thread_cpu_us": main / 1e3 / requests,
+                "other_threads_cpu_us": (cpu - main) / 1e3 / requests,
+                "syncs": (server.journal()["syncs"] - syncs) / requests}
+
+
+def counted_slot(kind, settings, workload):
+    """What perf counts of a request, and bytes of the disks for a byte that clients wrote."""
+    with serving(kind, settings, workload, counts_written=True) as server:
+        journal, backing = server.journal()["journal_bytes"], server.loop.written_bytes()
+        with Perf(server.process.pid) as perf:
+            told = workload.load(server.uri(), workload.options, workload.slot_bytes, 1)
+            server.drain()
+        counted = {name: round(count / told["requests"], 3) for name, count in perf.counts.items()}
+        counted["uncounted"] = perf.uncounted
+        written = told["bytes"] * workload.written
+        if written > 0:
+            journal = server.journal()["journal_bytes"] - journal
+            backing = server.loop.written_bytes() - backing
+            counted |= {"journal_bytes_a_byte": round(journal / written, 4),
+                        "backing_bytes_a_byte": round(backing / written, 4)}
+        return counted
+
+
+def counters(found, settings, workload):
+    """Of a request, by contestant; and what is not counted on this machine, with perf's word why."""
+    cpu = {name: found.medians(name, 2)
+           for name in ("cpu_us", "main_thread_cpu_us", "other_threads_cpu_us")}
+    told = {kind.name: {name: of[kind.name] for name, of in cpu.items()}
+            | counted_slot(kind, settings, workload) for kind in found.kinds}
+    uncounted = [of.pop("uncounted") for of in told.values()][0]
+    return {"counters": told} | ({"uncounted": uncounted} if uncounted else {})
+
+
+def goals(found, settings, workload):
+    """The goals beside that to the best peer, with what was measured; and whether all are met."""
+    told = {"goal_to_null": workload.null_goal}
+    peer_goal = workload.peer_goal
+    met = workload.null_goal is None or found.ratio[NullRecorder.name] >= workload.null_goal
+    if workload.wants_two_disks and settings.disks == 1:
+        peer_goal = None
+        told |= {"limit_on_one_disk": LIMIT_ON_ONE_DISK, "share_of_limit":
+                 round(found.ratio[found.best_peer] / LIMIT_ON_ONE_DISK, 3)}
+    if workload.syncs_goal is not None:
+        syncs = found.medians("syncs", 2)[Hindsight.name]
+        told |= {"syncs_a_flush": syncs, "goal_syncs_a_flush": workload.syncs_goal}
+        met &= syncs <= workload.syncs_goal
+    return {**found.document(peer_goal), **told, "met": met and found.meets(peer_goal)}
+
+
 def compare(name, settings):
-    options, total, reads, peer_goal, null_goal = WORKLOADS[name]
+    workload = WORKLOADS[name]
     found = Comparison([NullRecorder, Nbdkit], settings.rounds,
-                       lambda kind, number: slot(kind, settings, options, total, reads, number),
-                       "per_second")
-    met = found.meets(peer_goal) and (null_goal is None or found.ratio[NullRecorder.name] >= null_goal)
-    yield {"bench": name, "disks": settings.disks, "rounds": settings.rounds, "slot_bytes": total,
-           "per_second": found.medians("per_second"), "p99_us": found.medians("p99_us"),
-           "cpu_us_a_request": found.medians("cpu_us", 2),
-           "syncs_a_request": found.medians("syncs", 3)[Hindsight.name],
-           **found.document(peer_goal), "goal_to_null": null_goal, "met": met}
+                       lambda kind, number: slot(kind, settings, workload, number), "per_second")
+    yield {"bench": name, "over": workload.transport.name, "disks": settings.disks,
+           "slot_bytes": workload.slot_bytes, "p99_us": found.medians("p99_us"),
+           **counters(found, settings, workload), **goals(found, settings, workload)}
+    if workload.reactor_goal_us is not None:
+        yield reactor_cpu(f"reactor_cpu_{name}", found, workload.reactor_goal_us)
+
+
+def reactor_cpu(name, found, goal_us):
+    """What the journal adds to a request on the thread that serves volumes: the main one."""
+    own, null = ([took["main_thread_cpu_us"] for took in found.slots[kind.name]]
+                 for kind in (Hindsight, NullRecorder))
+    extra = [a - b for a, b in zip(own, null)]
+    median = statistics.median(extra)
+    return {"bench": name, "rounds": found.rounds,
+            "us": {Hindsight.name: round(statistics.median(own), 2),
+                   NullRecorder.name: round(statistics.median(null), 2)},
+            "extra_us": round(median, 2), "interval_us": interval(extra), "goal_us": goal_us,
+            "met": median <= goal_us}
 
 
 def latency(settings):
     """What 99 of 100 writes of 4 KiB wait at most, at 70 % of what the volume takes at its most."""
-    options = ["--block", "4096", "--depth", "32"]
-    peak = slot(Hindsight, settings, options, SLOT, False, 1)["per_second"]
-    rate = int(LATENCY_LOAD * peak)
+    workload = WORKLOADS["write_4k_qd32"]
+    rate = int(LATENCY_LOAD * slot(Hindsight, settings, workload, 1)["per_second"])
+    paced = dataclasses.replace(workload, slot_bytes=rate * LATENCY_SECONDS * 4096,
+                                options=[*workload.options, "--per-second", str(rate)])
     slots = rounds_of({kind.name: kind for kind in (Hindsight, NullRecorder)}, settings.rounds,
-                      lambda kind, number: slot(kind, settings, [*options, "--per-second", str(rate)],
-                                                rate * LATENCY_SECONDS * 4096, False, number))
+                      lambda kind, number: slot(kind, settings, paced, number))
     p99 = {name: [took["p99_us"] for took in taken] for name, taken in slots.items()}
     ratio = median_ratio(p99[Hindsight.name], p99[NullRecorder.name])
     yield {"bench": "write_latency", "rounds": settings.rounds, "per_second": rate,
