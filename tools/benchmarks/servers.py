@@ -2,6 +2,7 @@
 """The NBD servers that are measured and compared with, and fio against them."""
 import json
 import os
+import select
 import signal
 import subprocess
 import tempfile
@@ -12,6 +13,8 @@ from .counters import cpu_ns
 from .loop_device import LoopDevice
 from .machine import MIB, fail, program, remove_tree, run, wait_for
 from .transport import UnixSocket
+
+STOP_SECONDS = 120
 
 
 class Daemon:
@@ -130,17 +133,26 @@ class Server:
         return self.at.uri()
 
     def drain(self):
-        """Returns when what was written and flushed is on the backing store: after so many seconds."""
-        return 0
+        """Returns when what was written and flushed is on the backing store."""
 
     def journal(self):
         """The counters of a journal, since its start."""
         return {"syncs": 0, "client_bytes": 0, "journal_bytes": 0}
 
+    def end(self):
+        """Ends it; gives the seconds until all that was written is on its disks, and it is gone."""
+        begun = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        with os.fdopen(os.pidfd_open(self.process.pid)) as ended:
+            if not select.select([ended], [], [], STOP_SECONDS)[0]:
+                fail(f"{self.name} did not end within {STOP_SECONDS} s")
+        seconds = time.monotonic() - begun
+        self.process.wait()
+        return seconds
+
     def stop(self):
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(60)
+            self.end()
         if self.loop is not None:
             self.loop.close()
         remove_tree(self.work)
@@ -209,9 +221,7 @@ class Hindsight(Server):
         return self.daemon.status()
 
     def drain(self):
-        begun = time.monotonic()
         self.daemon.drain(120)
-        return time.monotonic() - begun
 
     def journal(self):
         return self.status()["journal"]

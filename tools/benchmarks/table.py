@@ -6,7 +6,7 @@ OWN, NULL = Hindsight.name, NullRecorder.name
 COST = {"cpu_us": "CPU, us", "main_thread_cpu_us": "main thread, us",
         "other_threads_cpu_us": "other threads, us", "syscalls": "system calls",
         "io_uring_enters": "of them io_uring_enter", "instructions": "instructions",
-        "journal_bytes_a_byte": "journal bytes a written byte",
+        "syncs": "syncs of the journal", "journal_bytes_a_byte": "journal bytes a written byte",
         "backing_bytes_a_byte": "backing bytes a written byte"}
 
 

@@ -2,12 +2,12 @@
 """A protected volume against what people use today, and against the same engine without a journal.
 
 Every contestant has an identical preallocated file; how they are compared is said in comparison,
-and what clients do in workloads. A slot of writes is timed until it is flushed and, where there is a
-journal, brought to the backing store as well, so that memory is not what is measured. Reads are of a
-file that was written before, through the same server.
+and what clients do in workloads. A slot is timed until all is answered and flushed, and the server
+has ended: by then what it held in memory is on the backing store, so that memory is not what is
+measured. Reads are of a file that was written before, through the same server.
 
-Processor time is that of the timed slots. What else is counted of a request is taken in one slot
-more of each contestant, which is not timed and has the file behind a loop device.
+Processor time is that of the timed slots, until the last answer. What else is counted is taken in
+one slot more of each contestant, which is not timed and has the file behind a loop device.
 """
 import contextlib
 import dataclasses
@@ -43,40 +43,41 @@ def serving(kind, settings, workload, **options):
 
 
 def slot(kind, settings, workload, seed):
-    """Requests a second until all is where it belongs; processor time and syncs of each."""
+    """Requests a second until all is where it belongs, and processor time of each."""
     with serving(kind, settings, workload) as server:
-        pid, syncs = server.process.pid, server.journal()["syncs"]
+        pid = server.process.pid
         cpu, main = cpu_ns(pid), main_thread_ns(pid)
         told = workload.load(server.uri(), workload.options, workload.slot_bytes, seed)
-        seconds = told["seconds"] + server.drain()
         cpu, main = cpu_ns(pid) - cpu, main_thread_ns(pid) - main
+        seconds = told["seconds"] + server.end()
         requests = told["requests"]
         return {"per_second": requests / seconds, "p99_us": told["p99_us"],
                 "cpu_us": cpu / 1e3 / requests, "main_thread_cpu_us": main / 1e3 / requests,
-                "other_threads_cpu_us": (cpu - main) / 1e3 / requests,
-                "syncs": (server.journal()["syncs"] - syncs) / requests}
+                "other_threads_cpu_us": (cpu - main) / 1e3 / requests}
 
 
 def counted_slot(kind, settings, workload):
-    """What perf counts of a request, and bytes of the disks for a byte that clients wrote."""
+    """What perf and the journal count of a request, and disks of a byte that clients wrote."""
     with serving(kind, settings, workload, counts_written=True) as server:
-        journal, backing = server.journal()["journal_bytes"], server.loop.written_bytes()
+        journal, backing = server.journal(), server.loop.written_bytes()
         with Perf(server.process.pid) as perf:
             told = workload.load(server.uri(), workload.options, workload.slot_bytes, 1)
             server.drain()
-        counted = {name: round(count / told["requests"], 3) for name, count in perf.counts.items()}
-        counted["uncounted"] = perf.uncounted
-        written = told["bytes"] * workload.written
-        if written > 0:
-            journal = server.journal()["journal_bytes"] - journal
-            backing = server.loop.written_bytes() - backing
-            counted |= {"journal_bytes_a_byte": round(journal / written, 4),
-                        "backing_bytes_a_byte": round(backing / written, 4)}
-        return counted
+        journal = {name: count - journal[name] for name, count in server.journal().items()
+                   if name in ("syncs", "journal_bytes")}
+        server.end()
+        backing = server.loop.written_bytes() - backing
+    counted = {name: round(count / told["requests"], 3)
+               for name, count in (perf.counts | {"syncs": journal["syncs"]}).items()}
+    written = told["bytes"] * workload.written
+    if written > 0:
+        counted |= {"journal_bytes_a_byte": round(journal["journal_bytes"] / written, 4),
+                    "backing_bytes_a_byte": round(backing / written, 4)}
+    return counted | {"uncounted": perf.uncounted}
 
 
 def counters(found, settings, workload):
-    """Of a request, by contestant; and what is not counted on this machine, with perf's word why."""
+    """Of a request, by contestant; and what this machine does not count, with perf's word why."""
     cpu = {name: found.medians(name, 2)
            for name in ("cpu_us", "main_thread_cpu_us", "other_threads_cpu_us")}
     told = {kind.name: {name: of[kind.name] for name, of in cpu.items()}
@@ -85,7 +86,7 @@ def counters(found, settings, workload):
     return {"counters": told} | ({"uncounted": uncounted} if uncounted else {})
 
 
-def goals(found, settings, workload):
+def goals(found, cost, settings, workload):
     """The goals beside that to the best peer, with what was measured; and whether all are met."""
     told = {"goal_to_null": workload.null_goal}
     peer_goal = workload.peer_goal
@@ -95,7 +96,7 @@ def goals(found, settings, workload):
         told |= {"limit_on_one_disk": LIMIT_ON_ONE_DISK, "share_of_limit":
                  round(found.ratio[found.best_peer] / LIMIT_ON_ONE_DISK, 3)}
     if workload.syncs_goal is not None:
-        syncs = found.medians("syncs", 2)[Hindsight.name]
+        syncs = round(cost["counters"][Hindsight.name]["syncs"], 2)
         told |= {"syncs_a_flush": syncs, "goal_syncs_a_flush": workload.syncs_goal}
         met &= syncs <= workload.syncs_goal
     return {**found.document(peer_goal), **told, "met": met and found.meets(peer_goal)}
@@ -105,9 +106,10 @@ def compare(name, settings):
     workload = WORKLOADS[name]
     found = Comparison([NullRecorder, Nbdkit], settings.rounds,
                        lambda kind, number: slot(kind, settings, workload, number), "per_second")
+    cost = counters(found, settings, workload)
     yield {"bench": name, "over": workload.transport.name, "disks": settings.disks,
-           "slot_bytes": workload.slot_bytes, "p99_us": found.medians("p99_us"),
-           **counters(found, settings, workload), **goals(found, settings, workload)}
+           "slot_bytes": workload.slot_bytes, "p99_us": found.medians("p99_us"), **cost,
+           **goals(found, cost, settings, workload)}
     if workload.reactor_goal_us is not None:
         yield reactor_cpu(f"reactor_cpu_{name}", found, workload.reactor_goal_us)
 
