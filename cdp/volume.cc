@@ -84,6 +84,7 @@ Volume::Volume(VolumeParts parts, VolumeOptions options, VolumeHydration hydrati
       read_pages_(parts.read_pages),
       edge_pages_(scheduler_, kEdgePages),
       budget_nodes_(std::max<std::size_t>(1, options_.dirty_budget_bytes / kBlockBytes)),
+      boundary_distance_(budget_nodes_ / 8 * 3),
       size_bytes_(options_.size_bytes),
       locks_(scheduler_),
       idle_(scheduler_),
@@ -306,9 +307,10 @@ Task<Status> Volume::write_blocks(std::uint64_t offset, std::uint32_t bytes, Pag
   // One step: the order of the live volume and the order of history are one (rule 4).
   const Stamp stamp = sequencer_.next();
   PageList previous(count);
-  dirty_.link_write(first, pages, stamp.lsn, pass_upto_, previous);
+  dirty_.link_write(first, pages, stamp.lsn, boundary_, previous);
   recorder_.record_write(options_.id, stamp, first, pages, previous);
-  changed(stamp.lsn);
+  const auto nodes = std::count(previous.begin(), previous.end(), PageRef{});
+  changed(stamp.lsn, static_cast<std::size_t>(nodes));
   answered_write_bytes_ += bytes;
   co_return Status{};
 }
@@ -368,11 +370,13 @@ Task<Status> Volume::read_block(std::uint64_t block, PageRef& page) {
 }
 
 // Runs in the step that gave the LSN.
-void Volume::changed(Lsn lsn) {
+void Volume::changed(Lsn lsn, std::size_t nodes) {
   const bool was_behind = behind();
   last_lsn_ = lsn;
   ++answered_changes_;
-  if (dirty_.size() * 2 > budget_nodes_ || write_pages_.available() < write_pages_.capacity() / 4) {
+  nodes_behind_boundary_ += nodes;
+  if (nodes_behind_boundary_ > boundary_distance_ && !boundary_is_ahead_) draw_boundary_ahead();
+  if (write_pages_.available() < write_pages_.capacity() / 4) {
     want_pass();
   } else if (!was_behind) {
     write_back_due_ = scheduler_.now() + options_.checkpoint_interval;
@@ -417,7 +421,7 @@ Task<Status> Volume::zero_blocks(ZeroKind kind, std::uint64_t first, std::uint64
   const Stamp stamp = sequencer_.next();
   dirty_.link_zeroes(first, count, stamp.lsn, may_deallocate);
   recorder_.record_zero(options_.id, stamp, kind, first, count);
-  changed(stamp.lsn);
+  changed(stamp.lsn, 1);
   if (has_room()) room_.notify_all();  // block nodes under the extent are gone
   co_return Status{};
 }

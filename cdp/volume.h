@@ -7,11 +7,13 @@
 // A write: wait for room in the dirty budget -> admission by the Recorder -> where a sub-block edge
 // needs the old block, or somebody else's does here, the range lock -> LSN, link, record -> reply.
 //
-// Write-back runs in passes, one at a time: flush the journal, write what is dirty up to the LSN at
-// which the pass began, sync, record a checkpoint. It runs when the dirty budget is half full, when
-// pages for payloads run short, a while after a change, and when asked. An idle volume writes
-// nothing (rule 3). A block that changed again after the pass began is left out: its newer version
-// is recorded before the checkpoint is, so a replay from the checkpoint brings it back.
+// Write-back runs in passes, one at a time: flush the journal, write what is dirty up to a
+// boundary, an LSN, sync, record a checkpoint. One runs when a good part of the dirty budget has
+// changed since the boundary before (then a boundary is drawn ahead, and the journal flushed up to
+// it while the pass before still writes), when pages for payloads run short, a while after a
+// change, and when asked. An idle volume writes nothing (rule 3). A block that changed again behind
+// the boundary is left out: its newer version is recorded before the checkpoint is, so a replay
+// from the checkpoint brings it back.
 //
 // A failure of the backing store under write-back, or of the Recorder, fences this volume: it
 // answers EIO, holds no memory, and says why. What was answered as flushed is in the journal, and
@@ -233,7 +235,8 @@ class Volume final : public BlockDevice {
   void start_hydration(VolumeHydration hydration);
   void find_missing(std::uint64_t first, const PageList& pages,
                     boost::container::small_vector<Span, 4>& spans) const;
-  void changed(Lsn lsn);
+  // `nodes`: how many of the map hold what no boundary covers, more than before.
+  void changed(Lsn lsn, std::size_t nodes);
 
   // Write-back, in volume_write_back.cc.
   Task<void> write_back_loop();
@@ -242,6 +245,10 @@ class Volume final : public BlockDevice {
   Task<Status> pass(Work work);
   Task<Status> hydrate();
   void want_pass();
+  // What has changed so far is before it.
+  void draw_boundary();
+  void draw_boundary_ahead();
+  Task<void> flush_ahead(Lsn upto);
   // Some change, or where hydration ended, is not covered by a checkpoint.
   bool behind() const {
     return !fence_.has_value() && (last_lsn_ != checkpoint_lsn_ || hydration_ended_unrecorded());
@@ -264,6 +271,7 @@ class Volume final : public BlockDevice {
   PagePool
       edge_pages_;  // old blocks under sub-block writes: never waits for clients to take replies
   const std::size_t budget_nodes_;
+  const std::size_t boundary_distance_;  // nodes behind one that make the next one due
 
   std::uint64_t size_bytes_;
   DirtyMap dirty_;
@@ -285,8 +293,8 @@ class Volume final : public BlockDevice {
 
   Hydrator hydrator_;
   std::optional<std::uint64_t> recorded_cursor_;  // as the newest checkpoint or rollback has it
-  Nanos cursor_due_;       // for a checkpoint that says nothing else
-  Nanos cursor_interval_;  // until the one after it; doubles
+  Nanos cursor_due_;                              // for a checkpoint that says nothing else
+  Nanos cursor_interval_;                         // until the one after it; doubles
   WriteBack write_back_;
   Nanos write_back_due_;  // of what is dirty
   Lsn replaced_lsn_;      // checkpoints of hydration alone follow one that covers this
@@ -295,10 +303,14 @@ class Volume final : public BlockDevice {
   bool pass_wanted_ = false;
   bool passing_ = false;
   bool stopping_ = false;
-  // Of the newest pass: its checkpoint will cover changes up to here. A version that it covers but
+  // The newest: changes up to here are covered by one checkpoint or by several, but none covers a
+  // part of what comes behind it before there is a newer boundary. A version before it that a pass
   // leaves out, since the block changed again, is never replayed. So the change that replaces it
   // must not be recorded as "the same as before", and does not get it as its previous content.
-  Lsn pass_upto_;
+  Lsn boundary_;
+  bool boundary_is_ahead_ = false;  // no pass has begun to write up to it
+  std::size_t nodes_behind_boundary_ = 0;
+  Lsn must_cover_;  // the next pass, at least
   std::uint64_t passes_begun_ = 0;
   std::uint64_t passes_ended_ = 0;
   Status last_pass_;

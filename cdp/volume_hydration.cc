@@ -53,7 +53,8 @@ void Volume::finish_replacement(std::shared_ptr<HydrationSource> source, std::ui
   // Later changes find nothing in the map, so none of them is recorded as the same as something
   // that was dropped; and the next checkpoint covers `at`, so none of that is replayed.
   CHECK(at > last_lsn_);
-  last_lsn_ = pass_upto_ = replaced_lsn_ = at;
+  last_lsn_ = replaced_lsn_ = at;
+  draw_boundary();
   hydrator_.begin(std::move(source), 0, backing_blocks());
   expect_cursor(0);
   write_back_due_ = scheduler_.now();

@@ -15,6 +15,26 @@ void Volume::want_pass() {
   wake_.notify_all();
 }
 
+void Volume::draw_boundary() {
+  boundary_ = last_lsn_;
+  boundary_is_ahead_ = false;
+  nodes_behind_boundary_ = 0;
+  dirty_.begin_generation();
+}
+
+// So that the next pass need not wait for the journal. What it will write is enough to be worth its
+// sync and its checkpoint.
+void Volume::draw_boundary_ahead() {
+  draw_boundary();
+  boundary_is_ahead_ = true;
+  background_.spawn(flush_ahead(boundary_));
+}
+
+Task<void> Volume::flush_ahead(Lsn upto) {
+  static_cast<void>((co_await recorder_.flush(upto)).ok());  // the pass hears of a failure
+  want_pass();
+}
+
 Task<void> Volume::write_back_loop() {
   while (!stopping_) {
     if (held_ && changes_ == 0) {  // no pass until the replacement has ended
@@ -66,11 +86,11 @@ Task<Status> Volume::pass(Work work) {
   if (work == Work::kHydration && checkpoint_lsn_ < replaced_lsn_) work = Work::kBoth;
   const bool write_back = work != Work::kHydration;
   if (work == Work::kWriteBack && !behind() && !cursor_is_due()) co_return Status{};
-  const Lsn upto = write_back ? last_lsn_ : checkpoint_lsn_;
+  if (write_back && (!boundary_is_ahead_ || boundary_ < must_cover_)) draw_boundary();
+  const Lsn upto = write_back ? boundary_ : checkpoint_lsn_;
   Status status;
   if (write_back) {
-    pass_upto_ = upto;
-    dirty_.begin_generation();
+    boundary_is_ahead_ = false;
     // Journal first: only what is durable there may reach the backing store (promise 1).
     status = co_await recorder_.flush(upto);
   }
@@ -126,6 +146,7 @@ Task<Status> Volume::checkpoint() {
   if (held_) co_await pass_gate();
   Status refused = refusal();
   if (!refused.ok() || !behind()) co_return refused;
+  must_cover_ = last_lsn_;
   const std::uint64_t wanted = passes_begun_ + 1;  // the one under way may have begun too early
   while (passes_ended_ < wanted && !fence_) {
     want_pass();
@@ -153,6 +174,7 @@ Task<Status> Volume::close() {
   write_pages_.shortage().notify_all();
   co_await background_.join();
 
+  must_cover_ = last_lsn_;
   Status status = co_await pass(Work::kWriteBack);
   if (status.ok() && recorder_.durable_lsn() < checkpoint_record_) {
     status = co_await recorder_.flush(checkpoint_record_);

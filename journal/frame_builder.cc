@@ -402,7 +402,7 @@ Task<void> FrameBuilder::store_runs(BuiltFrame& built, std::optional<int> level)
 
 void FrameBuilder::store_run(BuiltFrame& built, std::size_t run, std::optional<int> level) const {
   RunEntry& entry = built.runs[run];
-  if (sparse_ && run % kSparseTry != 0) level.reset();
+  if (sparse_ && (runs_stored_ + run) % kSparseTry != 0) level.reset();
   const std::size_t room = kRunHeaderBytes + entry.block_count * cdp::kBlockBytes;
   entry.stored_bytes = static_cast<std::uint32_t>(
       encode_run_payload(std::span(new_blocks_).subspan(entry.first_block, entry.block_count),

@@ -345,6 +345,55 @@ TEST_F(VolumeTest, Rule5ARepeatDuringAPassIsRecordedWhole) {
   EXPECT_EQ(log_->back().covered, Lsn{2});
 }
 
+// A boundary is drawn ahead of the pass that will write up to it. The same holds from then on.
+TEST_F(VolumeTest, Rule5ARepeatBehindABoundaryThatIsAheadIsRecordedWhole) {
+  Volume& volume = make({.size_bytes = 1 << 20,
+                         .dirty_budget_bytes = 16 * kBlockBytes,
+                         .checkpoint_interval = seconds(1000)});
+  for (std::uint64_t block = 0; block < 7; ++block)  // more than three eighths of the budget
+    ASSERT_TRUE(write(volume, block * kBlockBytes, kBlockBytes, 1).ok());
+  ASSERT_TRUE(write(volume, 0, kBlockBytes, 1).ok());
+  EXPECT_FALSE(log_->back().same[0]);
+  ASSERT_TRUE(write(volume, 0, kBlockBytes, 1).ok());
+  EXPECT_TRUE(log_->back().same[0]);
+  ASSERT_EQ(store_->ios(IoKind::kWrite), 0u) << "no pass had begun to write";
+  ASSERT_TRUE(scheduler_.run_until([&] { return volume.statistics().passes == 1; }));
+  EXPECT_EQ(log_->back().covered, Lsn{7});
+  EXPECT_EQ(volume.statistics().dirty_bytes, kBlockBytes);
+}
+
+TEST_F(VolumeTest, APassWritesWhileTheJournalIsFlushedForTheNext) {
+  Volume& volume = make({.size_bytes = 1 << 20,
+                         .dirty_budget_bytes = 32 * kBlockBytes,
+                         .checkpoint_interval = seconds(1000)});
+  const auto write_some = [&](std::uint64_t from) {
+    for (std::uint64_t block = from; block < from + 13; ++block)
+      ASSERT_TRUE(write(volume, block * kBlockBytes, kBlockBytes, 1).ok());
+  };
+  write_some(0);
+  ASSERT_TRUE(scheduler_.run_until([&] { return store_->ios(IoKind::kWrite) > 0; }));
+  const std::size_t frames = store_->ios(IoKind::kWriteDurably);
+  write_some(20);
+  // The last one drew a boundary ahead.
+  EXPECT_EQ(volume.statistics().passes, 0u);
+  ASSERT_TRUE(
+      scheduler_.run_until([&] { return store_->ios(IoKind::kWriteDurably) == frames + 1; }));
+  ASSERT_TRUE(scheduler_.run_until([&] { return volume.statistics().passes == 2; }));
+  EXPECT_EQ(volume.statistics().dirty_bytes, 0u);
+}
+
+TEST_F(VolumeTest, ACheckpointThatIsAskedForCoversWhatCameBehindABoundaryThatIsAhead) {
+  Volume& volume = make({.size_bytes = 1 << 20,
+                         .dirty_budget_bytes = 16 * kBlockBytes,
+                         .checkpoint_interval = seconds(1000)});
+  for (std::uint64_t block = 0; block < 9; ++block)
+    ASSERT_TRUE(write(volume, block * kBlockBytes, kBlockBytes, 1).ok());
+  ASSERT_EQ(volume.statistics().passes, 0u);
+  ASSERT_TRUE(scheduler_.run(volume.checkpoint()).ok());
+  EXPECT_EQ(log_->back().covered, Lsn{9});
+  EXPECT_EQ(volume.statistics().dirty_bytes, 0u);
+}
+
 // I/Os and records that trimming `bytes` of a dirty volume and bringing it to disk take.
 TEST_F(VolumeTest, Rule6ATrimOf16TiBCostsTheSameAsOneOf1MiB) {
   constexpr std::uint64_t kSize = std::uint64_t{16} << 40;
