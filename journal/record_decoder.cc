@@ -193,7 +193,7 @@ Result<AnyRecord> RecordDecoder::next() {
   if (kind != RecordType::kMark && (volume.value == 0) != of_no_volume)
     return damaged("is of a volume that it cannot be of");
 
-  Result<AnyRecord> record = damaged("");
+  AnyRecord record;
   bool sane = true;
   std::string none;
   switch (kind) {
@@ -201,7 +201,7 @@ Result<AnyRecord> RecordDecoder::next() {
       Result<WriteRecord> write = decode_write(
           cursor, {.volume = volume, .stamp = stamp, .first_block = first_block}, pieces);
       if (!write.ok()) return write.error();
-      record = AnyRecord(*write);
+      record = *write;
       break;
     }
     case RecordType::kZero: {
@@ -213,7 +213,7 @@ Result<AnyRecord> RecordDecoder::next() {
       sane = flags <= kTrimFlag && zero.block_count != 0 &&
              zero.block_count <= kVolumeBlocksMax &&
              first_block <= kVolumeBlocksMax - zero.block_count;
-      record = AnyRecord(zero);
+      record = zero;
       break;
     }
     case RecordType::kVolumeCreated: {
@@ -222,29 +222,29 @@ Result<AnyRecord> RecordDecoder::next() {
       created.size_bytes = cursor.get<std::uint64_t>();
       cursor.texts(created.name, created.backing);
       sane = can_be_a_size(created.size_bytes);
-      record = AnyRecord(std::move(created));
+      record = std::move(created);
       break;
     }
     case RecordType::kVolumeResized: {
       const VolumeResized resized{volume, stamp, cursor.get<std::uint64_t>()};
       sane = can_be_a_size(resized.size_bytes);
-      record = AnyRecord(resized);
+      record = resized;
       break;
     }
     case RecordType::kVolumeRenamed: {
       VolumeRenamed renamed{.volume = volume, .stamp = stamp};
       cursor.texts(renamed.name, none);
       sane = none.empty();
-      record = AnyRecord(std::move(renamed));
+      record = std::move(renamed);
       break;
     }
     case RecordType::kVolumeRemoved:
-      record = AnyRecord(VolumeRemoved{volume, stamp});
+      record = VolumeRemoved{volume, stamp};
       break;
     case RecordType::kMark: {
       MarkRecord mark{.volume = volume, .stamp = stamp};
       cursor.texts(mark.label, mark.author);
-      record = AnyRecord(std::move(mark));
+      record = std::move(mark);
       break;
     }
     case RecordType::kCheckpoint: {
@@ -252,7 +252,7 @@ Result<AnyRecord> RecordDecoder::next() {
           .volume = volume, .stamp = stamp, .covered = {cursor.get<std::uint64_t>()}};
       if (flags == kHydrationFlag) checkpoint.hydration = cursor.hydration();
       sane = flags <= kHydrationFlag;
-      record = AnyRecord(checkpoint);
+      record = checkpoint;
       break;
     }
     case RecordType::kRollback: {
@@ -271,14 +271,14 @@ Result<AnyRecord> RecordDecoder::next() {
       sane = sane && are_distinct(rollback.volumes);
       if (sane) cursor.texts(rollback.author, none);
       sane = sane && none.empty();
-      record = AnyRecord(std::move(rollback));
+      record = std::move(rollback);
       break;
     }
     case RecordType::kGap: {
       GapRecord gap{.volume = volume, .stamp = stamp, .is_over = flags == kGapOverFlag};
       cursor.texts(gap.cause, none);
       sane = flags <= kGapOverFlag && gap.cause.empty() == gap.is_over && none.empty();
-      record = AnyRecord(std::move(gap));
+      record = std::move(gap);
       break;
     }
     case RecordType::kVolumeCreatedFrom: {
@@ -293,11 +293,11 @@ Result<AnyRecord> RecordDecoder::next() {
       cursor.texts(created.name, created.backing);
       sane = origin.has_value() && is_older(*origin, volume, stamp) &&
              can_be_a_size(created.size_bytes);
-      record = AnyRecord(std::move(created));
+      record = std::move(created);
       break;
     }
     case RecordType::kVolumeResumed:
-      record = AnyRecord(VolumeResumed{volume, stamp});
+      record = VolumeResumed{volume, stamp};
       break;
     case RecordType::kUser: {
       UserRecord user{.stamp = stamp, .is_removed = flags == kUserRemovedFlag};
@@ -305,7 +305,7 @@ Result<AnyRecord> RecordDecoder::next() {
       sane = cursor.get<std::uint32_t>() == 0 && flags <= kUserRemovedFlag;
       cursor.texts(user.name, user.verifier);
       sane = sane && can_be_a_user(user.name) && user.verifier.size() <= kVerifierBytesMax;
-      record = AnyRecord(std::move(user));
+      record = std::move(user);
       break;
     }
     case RecordType::kToken: {
@@ -318,7 +318,7 @@ Result<AnyRecord> RecordDecoder::next() {
       // A state has no revoked ones.
       sane = sane && can_be_a_user(token.user) && !token.label.empty() &&
              token.label.size() <= kTokenLabelBytesMax && !(is_state && token.is_revoked);
-      record = AnyRecord(std::move(token));
+      record = std::move(token);
       break;
     }
     case RecordType::kAudit: {
@@ -329,7 +329,7 @@ Result<AnyRecord> RecordDecoder::next() {
       sane = sane && audit.actor.size() <= kAuditActorBytesMax &&
              audit.origin.size() <= kAuditActorBytesMax && !audit.act.empty() &&
              audit.act.size() <= kAuditActBytesMax && audit.detail.size() <= kAuditDetailBytesMax;
-      record = AnyRecord(std::move(audit));
+      record = std::move(audit);
       break;
     }
     case RecordType::kPulse: {
@@ -348,7 +348,7 @@ Result<AnyRecord> RecordDecoder::next() {
       pulse.stored_blocks = cursor.number();
       pulse.stored_bytes = cursor.number();
       sane = can_be_a_pulse(pulse, flags) && cursor.padding();
-      record = AnyRecord(pulse);
+      record = pulse;
       break;
     }
     case RecordType::kCrash: {
@@ -361,7 +361,7 @@ Result<AnyRecord> RecordDecoder::next() {
       crash.flags = cursor.get<std::uint32_t>();
       sane = cursor.get<std::uint32_t>() == 0 &&
              crash.flags <= (CrashRecord::kTailLost | CrashRecord::kCorrupt);
-      record = AnyRecord(crash);
+      record = crash;
       break;
     }
     case RecordType::kClock: {
@@ -370,7 +370,7 @@ Result<AnyRecord> RecordDecoder::next() {
       clock.boottime = {cursor.get<std::int64_t>()};
       clock.step = {cursor.get<std::int64_t>()};
       sane = flags == 1 || flags == 2;
-      record = AnyRecord(clock);
+      record = clock;
       break;
     }
     case RecordType::kFooter: {
@@ -378,13 +378,13 @@ Result<AnyRecord> RecordDecoder::next() {
       footer.frame_count = cursor.get<std::uint64_t>();
       footer.data_bytes = cursor.get<std::uint64_t>();
       sane = flags == 1 || flags == 2;
-      record = AnyRecord(footer);
+      record = footer;
       break;
     }
     case RecordType::kStateVault: {
       StateVaultRecord state{.stamp = stamp, .next_volume_id = cursor.get<std::uint32_t>()};
       sane = cursor.get<std::uint32_t>() == 0 && state.next_volume_id != 0;
-      record = AnyRecord(state);
+      record = state;
       break;
     }
     case RecordType::kStateVolume: {
@@ -409,7 +409,7 @@ Result<AnyRecord> RecordDecoder::next() {
       constexpr int known_flags = kRemovedFlag | kHydratingFlag | kOriginFlag | kWritersRefusedFlag;
       sane = sane && (flags & ~known_flags) == 0 && can_be_a_size(state.volume.size_bytes) &&
              (is_removed || (removed.lsn.value == 0 && removed.time.value == 0));
-      record = AnyRecord(std::move(state));
+      record = std::move(state);
       break;
     }
   }
