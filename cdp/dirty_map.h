@@ -59,8 +59,8 @@ class DirtyMap {
   };
   struct BlockRun {
     std::uint64_t first = 0;
-    std::vector<PageRef> pages;
-    std::vector<Lsn> lsns;
+    PageList pages;
+    boost::container::small_vector<Lsn, 8> lsns;
   };
   void begin_generation() { ++generation_; }
   // The first extent at or behind `from`; false when there is none.

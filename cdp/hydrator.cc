@@ -13,13 +13,6 @@ constexpr std::size_t kMaxWantedZones = 64;   // further reads do not come first
 constexpr std::uint64_t kStepsPerSecond = 8;  // under a rate limit
 constexpr std::uint64_t kSmallestStepBlocks = 16;
 
-std::vector<iovec> vectors_of(const PageList& pages) {
-  std::vector<iovec> vectors;
-  vectors.reserve(pages.size());
-  for (const PageRef& page : pages) vectors.push_back({page.data(), kBlockBytes});
-  return vectors;
-}
-
 }  // namespace
 
 void Hydrator::begin(std::shared_ptr<HydrationSource> source, std::uint64_t first_block,
@@ -228,7 +221,7 @@ Task<void> Hydrator::copy(std::shared_ptr<HydrationSource> source, Piece& piece)
       piece.from_source = true;
       piece.outcome = pages.error();
     } else {
-      const std::vector<iovec> vectors = vectors_of(*pages);
+      const IoVectors vectors = vectors_of(*pages);
       piece.outcome = co_await backing_.write(piece.first * kBlockBytes, vectors);
     }
   }

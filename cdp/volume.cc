@@ -15,19 +15,7 @@ constexpr std::size_t kEdgePages = 16;
 // A read that finds more gaps than this between dirty blocks reads across them instead.
 constexpr std::size_t kMaxSeparateReads = 4;
 
-std::vector<iovec> vectors_of(std::span<const PageRef> pages) {
-  std::vector<iovec> vectors;
-  vectors.reserve(pages.size());
-  for (const PageRef& page : pages) vectors.push_back({page.data(), kBlockBytes});
-  return vectors;
-}
-
-// The vectors, pages and the status must stay until the task has ended.
-Task<void> read_span(Disk& disk, std::uint64_t offset, std::span<const iovec> into,
-                     Status& status) {
-  status = co_await disk.read(offset, into);
-}
-
+// The pages and the status must stay until the task has ended.
 Task<void> read_source(std::shared_ptr<HydrationSource> source, std::uint64_t first,
                        std::span<PageRef> into, Status& status) {
   Result<PageList> pages = co_await source->read(first, static_cast<std::uint32_t>(into.size()));
@@ -165,7 +153,6 @@ Task<Status> Volume::read_missing(std::uint64_t first, PageList& pages) {
   for (const Span& span : spans) wanted += span.hydrated ? span.count : 0;
   PageList buffers;
   if (wanted > 0) buffers = co_await read_pages_.acquire(wanted);
-  const std::vector<iovec> vectors = vectors_of(std::span{buffers.data(), buffers.size()});
 
   boost::container::small_vector<Status, 4> outcomes(spans.size());
   TaskGroup group(scheduler_);
@@ -180,12 +167,12 @@ Task<Status> Volume::read_missing(std::uint64_t first, PageList& pages) {
       continue;
     }
     const std::uint64_t offset = (first + span.first) * kBlockBytes;
-    const std::span<const iovec> into = std::span{vectors}.subspan(used, span.count);
+    const std::span<const PageRef> into{buffers.data() + used, span.count};
     used += span.count;
     if (spans.size() == 1) {
-      co_await read_span(backing_, offset, into, outcomes[i]);
+      co_await read_pages(backing_, offset, into, outcomes[i]);
     } else {
-      group.spawn(read_span(backing_, offset, into, outcomes[i]));
+      group.spawn(read_pages(backing_, offset, into, outcomes[i]));
     }
   }
   co_await group.join();

@@ -6,26 +6,6 @@
 #include "cdp/base/planted_bug.h"
 
 namespace cdp {
-namespace {
-
-// One element for each stretch of memory; pages that were acquired together often are neighbours.
-std::vector<iovec> vectors_of(const std::vector<PageRef>& pages) {
-  std::vector<iovec> vectors;
-  vectors.reserve(pages.size());
-  for (const PageRef& page : pages) {
-    if (!vectors.empty()) {
-      iovec& last = vectors.back();
-      if (static_cast<std::byte*>(last.iov_base) + last.iov_len == page.data()) {
-        last.iov_len += kBlockBytes;
-        continue;
-      }
-    }
-    vectors.push_back({page.data(), kBlockBytes});
-  }
-  return vectors;
-}
-
-}  // namespace
 
 Task<Status> WriteBack::run(Lsn upto, bool must_sync) {
   CHECK(group_.running() == 0);
@@ -79,7 +59,7 @@ Task<void> WriteBack::zero_one(DirtyMap::ZeroRun run, Lsn upto) {
 }
 
 Task<void> WriteBack::write_one(DirtyMap::BlockRun run) {
-  const std::vector<iovec> vectors = vectors_of(run.pages);
+  const IoVectors vectors = vectors_of(run.pages);
   const Status status = co_await backing_.write(run.first * kBlockBytes, vectors);
   note(status);
   if (!status.ok()) co_return;
@@ -92,7 +72,7 @@ Task<void> WriteBack::write_one(DirtyMap::BlockRun run) {
 
 #ifdef HINDSIGHT_PLANTED_BUGS
 Task<void> WriteBack::write_only(DirtyMap::BlockRun run) {
-  const std::vector<iovec> vectors = vectors_of(run.pages);
+  const IoVectors vectors = vectors_of(run.pages);
   (void)co_await backing_.write(run.first * kBlockBytes, vectors);
   run.pages.clear();
 }

@@ -39,18 +39,6 @@ std::vector<Span> spans_of(const std::vector<bool>& own) {
   return spans;
 }
 
-std::vector<iovec> vectors_of(std::span<const cdp::PageRef> pages) {
-  std::vector<iovec> vectors;
-  vectors.reserve(pages.size());
-  for (const cdp::PageRef& page : pages) vectors.push_back({page.data(), kBlockBytes});
-  return vectors;
-}
-
-Task<void> read_span(cdp::Disk& disk, std::uint64_t offset, std::span<const iovec> into,
-                     Status& status) {
-  status = co_await disk.read(offset, into);
-}
-
 }  // namespace
 
 // Counts what is under way.
@@ -140,15 +128,14 @@ Task<Status> Clone::read_own(std::uint64_t first_block, const std::vector<bool>&
   std::size_t wanted = 0;
   for (const Span& span : spans) wanted += span.count;
   const cdp::PageList buffers = co_await read_pages_.acquire(wanted);
-  const std::vector<iovec> vectors = vectors_of({buffers.data(), buffers.size()});
 
   std::vector<Status> outcomes(spans.size());
   cdp::TaskGroup group(scheduler_);
   std::size_t used = 0;
   for (std::size_t i = 0; i < spans.size(); ++i) {
-    const std::span<const iovec> into = std::span{vectors}.subspan(used, spans[i].count);
+    const std::span<const cdp::PageRef> into{buffers.data() + used, spans[i].count};
     const std::uint64_t offset = (first_block + spans[i].first) * kBlockBytes;
-    group.spawn(read_span(*data_, offset, into, outcomes[i]));
+    group.spawn(cdp::read_pages(*data_, offset, into, outcomes[i]));
     used += spans[i].count;
   }
   co_await group.join();
@@ -230,7 +217,7 @@ Task<Status> Clone::write(std::uint64_t offset, std::uint32_t bytes, cdp::PageLi
   Status status = refusal();
   if (status.ok()) status = co_await fill_edges(offset, bytes, pages);
   if (!status.ok()) co_return status;
-  const std::vector<iovec> vectors = vectors_of({pages.data(), pages.size()});
+  const cdp::IoVectors vectors = cdp::vectors_of(pages);
   status = co_await data_->write(first * kBlockBytes, vectors);
   if (!status.ok()) co_return failed("writing", first, status.error());
   map_.data_changed();

@@ -25,6 +25,12 @@ Task<Status> Disk::write_durably(std::uint64_t offset, std::span<const std::byte
   co_return co_await write_durably(offset, std::span{&one, 1});
 }
 
+Task<void> read_pages(Disk& disk, std::uint64_t offset, std::span<const PageRef> into,
+                      Status& status) {
+  const IoVectors vectors = vectors_of(into);
+  status = co_await disk.read(offset, vectors);
+}
+
 Task<Status> Disk::resize(std::uint64_t) {
   co_return make_error(ENOTSUP, "this store has a length of its own");
 }

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "cdp/base/result.h"
+#include "cdp/io/pages.h"
 #include "cdp/io/task.h"
 
 namespace cdp {
@@ -49,6 +50,11 @@ class Disk {
   Task<Status> write(std::uint64_t offset, std::span<const std::byte> from);
   Task<Status> write_durably(std::uint64_t offset, std::span<const std::byte> from);
 };
+
+// Reads consecutive blocks into these pages, as a task of its own: the pages and `status`, which
+// becomes how it ended, must stay until then.
+Task<void> read_pages(Disk& disk, std::uint64_t offset, std::span<const PageRef> into,
+                      Status& status);
 
 enum class OpenMode { kReadOnly, kReadWrite };
 

@@ -15,6 +15,22 @@ void PageRef::reset() {
   if (--page.references == 0 && page.pool != nullptr) page.pool->release(page);
 }
 
+// Pages that were acquired together often are neighbours.
+IoVectors vectors_of(std::span<const PageRef> pages) {
+  IoVectors vectors;
+  for (const PageRef& page : pages) {
+    if (!vectors.empty()) {
+      iovec& last = vectors.back();
+      if (static_cast<std::byte*>(last.iov_base) + last.iov_len == page.data()) {
+        last.iov_len += kBlockBytes;
+        continue;
+      }
+    }
+    vectors.push_back({page.data(), kBlockBytes});
+  }
+  return vectors;
+}
+
 PageRef zero_page() {
   alignas(kBlockBytes) static std::byte zeroes[kBlockBytes] = {};
   // A count per thread, as counts are not atomic; it starts at 1 and so never reaches 0.

@@ -7,6 +7,8 @@
 // may read the bytes of a page whose reference somebody on the reactor keeps).
 #pragma once
 
+#include <sys/uio.h>
+
 #include <boost/container/small_vector.hpp>
 #include <boost/intrusive/list.hpp>
 #include <cstddef>
@@ -57,6 +59,10 @@ class PageRef {
 
 // The pages of consecutive blocks.
 using PageList = boost::container::small_vector<PageRef, 8>;
+
+// Where pages lie, for one I/O: an element for each stretch of memory.
+using IoVectors = boost::container::small_vector<iovec, 8>;
+IoVectors vectors_of(std::span<const PageRef> pages);
 
 // A page that reads as zeroes, shared by all; never written.
 PageRef zero_page();

@@ -22,6 +22,18 @@ namespace cdp {
 void* allocate_frame(std::size_t bytes);
 void release_frame(void* frame, std::size_t bytes) noexcept;
 
+// Takes from the same lists: for what a few coroutines share (std::allocate_shared).
+template <typename T>
+struct FrameAllocator {
+  using value_type = T;
+  FrameAllocator() = default;
+  template <typename U>
+  FrameAllocator(const FrameAllocator<U>&) {}
+  T* allocate(std::size_t count) { return static_cast<T*>(allocate_frame(count * sizeof(T))); }
+  void deallocate(T* from, std::size_t count) noexcept { release_frame(from, count * sizeof(T)); }
+  bool operator==(const FrameAllocator&) const = default;
+};
+
 template <typename T = void>
 class Task;
 

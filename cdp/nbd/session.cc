@@ -273,11 +273,10 @@ Task<void> Session::begin_read(Request request) {
 // --- Operations.
 
 Session::OperationRef Session::start_in_pieces(const Request& request) {
-  return std::make_shared<Operation>(Operation{
-      .request = request,
-      .pieces_left = piece_count(request.offset, request.length),
-      .error = std::nullopt,
-  });
+  Operation operation{.request = request,
+                      .pieces_left = piece_count(request.offset, request.length),
+                      .error = std::nullopt};
+  return std::allocate_shared<Operation>(FrameAllocator<Operation>{}, std::move(operation));
 }
 
 void Session::start(Task<void> operation) {
