@@ -5,10 +5,11 @@
 //
 //   nbd_load --uri URI --op write|read|mix|trim --block BYTES --bytes TOTAL [--depth N]
 //            [--connections N] [--sequential] [--flush-each] [--compressible PERCENT]
-//            [--duplicates PERCENT] [--per-second N] [--seed N]
+//            [--duplicates PERCENT] [--stretch BLOCKS] [--per-second N] [--seed N]
 //
 // Payload is different in each block of 4 KiB, but for those that repeat an earlier block of the
-// run, in stretches of 16 blocks: no buffer is sent again for want of another. The compressible
+// run, in stretches of so many blocks (16): no buffer is sent again for want of another. How many
+// bytes repeat earlier ones is told: what exact deduplication would find. The compressible
 // part of a block is zeroes behind noise. A mix is 70 % reads. With --per-second requests are begun
 // on time whatever the server does, and how long each took counts from when it was due; without it,
 // the next one begins when one has ended. The time is until all is answered, and flushed.
@@ -37,7 +38,6 @@ using std::chrono::nanoseconds;
 constexpr std::size_t kGrain = 4096;
 constexpr std::size_t kNoiseBytes = 16u << 20;
 constexpr unsigned kReadsOfMixPercent = 70;
-constexpr std::uint64_t kDuplicateStretch = 16;  // grains
 
 struct Options {
   std::string uri;
@@ -50,6 +50,7 @@ struct Options {
   bool flush_each = false;
   unsigned compressible = 0;
   unsigned duplicates = 0;
+  std::uint64_t stretch = 16;    // grains
   std::uint64_t per_second = 0;  // 0: as fast as it goes
   std::uint64_t seed = 1;
 };
@@ -65,6 +66,7 @@ class Payload {
   explicit Payload(const Options& options)
       : noisy_(kGrain * (100 - options.compressible) / 100),
         duplicates_(options.duplicates),
+        stretch_(options.stretch),
         random_(options.seed),
         noise_(kNoiseBytes / 8) {
     for (std::uint64_t& word : noise_) word = random_();
@@ -73,15 +75,18 @@ class Payload {
   void fill(char* into, std::size_t bytes) {
     for (std::size_t at = 0; at < bytes; at += kGrain) put(into + at, std::min(kGrain, bytes - at));
   }
+  // Of grains that equal an earlier one.
+  std::uint64_t repeated_bytes() const { return repeated_bytes_; }
 
  private:
   void put(char* into, std::size_t bytes) {
-    if (next_ % kDuplicateStretch == 0) {
+    if (next_ % stretch_ == 0) {
       const bool repeats = next_ > 0 && random_() % 100 < duplicates_;
-      const std::uint64_t stretches = next_ / kDuplicateStretch;
-      from_ = repeats ? random_() % stretches * kDuplicateStretch : next_;
+      from_ = repeats ? originals_[random_() % originals_.size()] : next_;
+      if (!repeats) originals_.push_back(next_);
     }
-    const std::uint64_t number = from_ + next_ % kDuplicateStretch;
+    if (from_ / stretch_ != next_ / stretch_) repeated_bytes_ += bytes;
+    const std::uint64_t number = from_ + next_ % stretch_;
     ++next_;
     const std::size_t noisy = std::max<std::size_t>(8, std::min(noisy_, bytes));
     const std::uint64_t place = number * 0x9e3779b97f4a7c15ULL % (noise_.size() - kGrain / 8);
@@ -92,10 +97,13 @@ class Payload {
 
   const std::size_t noisy_;
   const unsigned duplicates_;
+  const std::uint64_t stretch_;
   std::mt19937_64 random_;
   std::vector<std::uint64_t> noise_;
   std::uint64_t next_ = 0;  // grain
   std::uint64_t from_ = 0;  // the first of the stretch whose content this one has
+  std::uint64_t repeated_bytes_ = 0;
+  std::vector<std::uint64_t> originals_;  // the first grains of stretches that repeat no other
 };
 
 class Load {
@@ -135,9 +143,10 @@ class Load {
     fmt::print(
         "{{\"requests\": {}, \"bytes\": {}, \"seconds\": {:.6f}, \"per_second\": {:.1f}, "
         "\"p50_us\": {:.1f}, \"p99_us\": {:.1f}, \"p999_us\": {:.1f}, \"max_us\": {:.1f}, "
-        "\"own_cpu_seconds\": {:.3f}}}\n",
+        "\"repeated_bytes\": {}, \"own_cpu_seconds\": {:.3f}}}\n",
         total_, total_ * options_.block, seconds_, static_cast<double>(total_) / seconds_, at(0.5),
-        at(0.99), at(0.999), at(1), seconds(used.ru_utime) + seconds(used.ru_stime));
+        at(0.99), at(0.999), at(1), payload_.repeated_bytes(),
+        seconds(used.ru_utime) + seconds(used.ru_stime));
   }
 
  private:
@@ -297,6 +306,8 @@ int main(int argc, char** argv) {
   app.add_flag("--flush-each", options.flush_each);
   app.add_option("--compressible", options.compressible)->check(CLI::Range(0, 99));
   app.add_option("--duplicates", options.duplicates)->check(CLI::Range(0, 99));
+  app.add_option("--stretch", options.stretch)
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 20));
   app.add_option("--per-second", options.per_second);
   app.add_option("--seed", options.seed);
   CLI11_PARSE(app, argc, argv);
