@@ -22,9 +22,19 @@ constexpr std::size_t kClassifyPart = 128;  // blocks
 constexpr std::size_t kClassifyStep = 32;
 constexpr std::size_t kStorePart = 4;    // runs
 constexpr std::size_t kOpsPerBlock = 4;  // changes of a small frame, for each block it may have
+constexpr std::size_t kRunsOfARead = 4;  // to compare with, side by side
 constexpr std::size_t kSparseTry = 8;    // of so many runs, one is tried
 // Compressed runs that save less than 6 % are stored raw: reading them is faster.
 constexpr std::size_t worthwhile(std::size_t raw_bytes) { return raw_bytes / 100 * 94; }
+
+bool follows(const BlockPlace& before, const BlockPlace& run) {
+  return run.segment == before.segment && run.run_offset == before.run_offset + before.run_bytes;
+}
+bool lies_in(const BlockPlace& run, const BuiltFrame* frame) {
+  return frame != nullptr && frame->header.segment == run.segment &&
+         run.run_offset >= frame->header.offset &&
+         run.run_offset - frame->header.offset < frame->header.total_bytes;
+}
 
 }  // namespace
 
@@ -188,54 +198,68 @@ void FrameBuilder::classify(std::size_t from, std::size_t to) {
 
 Task<void> FrameBuilder::find_duplicates(std::uint32_t reads, const BuiltFrame* in_flight,
                                          FrameCounts& counts) {
-  // Candidates by run, since one read serves all of a run.
+  // Candidates by run, since one read serves all of a run, and of runs that lie side by side.
   std::map<std::pair<std::uint32_t, std::uint32_t>, Candidates> by_run;
   for (std::uint32_t i = 0; i < blocks_.size(); ++i) {
     if (blocks_[i].fate != Fate::kCandidate) continue;
     const BlockPlace& place = blocks_[i].place;
     Candidates& candidates = by_run[{place.segment, place.run_offset}];
-    candidates.run = place;
+    if (candidates.runs.empty()) {
+      candidates.runs.push_back(place);
+      candidates.runs.front().index = 0;
+    }
     candidates.blocks.push_back(i);
   }
-  if (by_run.empty()) co_return;
-  // The most promising runs first; what is over the budget is stored once more.
-  std::vector<const Candidates*> order;
-  for (const auto& [key, candidates] : by_run) order.push_back(&candidates);
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return a->blocks.size() > b->blocks.size();
-  });
-  cdp::TaskGroup group(scheduler_);
-  for (const Candidates* candidates : order) {
-    const bool in_memory = reader_.cached(candidates->run) != nullptr;
+  std::vector<Candidates> groups;
+  for (auto& [key, candidates] : by_run) {
+    if (!groups.empty() && groups.back().runs.size() < kRunsOfARead &&
+        follows(groups.back().runs.back(), candidates.runs.front())) {
+      Candidates& group = groups.back();
+      group.runs.push_back(candidates.runs.front());
+      group.blocks.insert(group.blocks.end(), candidates.blocks.begin(), candidates.blocks.end());
+    } else {
+      groups.push_back(std::move(candidates));
+    }
+  }
+  // The most promising ones first; what is over the budget is stored once more.
+  std::stable_sort(groups.begin(), groups.end(),
+                   [](const auto& a, const auto& b) { return a.blocks.size() > b.blocks.size(); });
+  cdp::TaskGroup comparing(scheduler_);
+  for (const Candidates& group : groups) {
+    const bool in_memory = std::ranges::all_of(group.runs, [&](const BlockPlace& run) {
+      return lies_in(run, in_flight) || reader_.cached(run) != nullptr;
+    });
     if (!in_memory && counts.reads == reads) continue;
     if (!in_memory) ++counts.reads;
-    group.spawn(compare(candidates, in_flight, &counts));
+    comparing.spawn(compare(&group, in_flight, &counts));
   }
-  co_await group.join();
+  co_await comparing.join();
 }
 
-// Compares the candidates with the blocks of the run that holds them.
+// Compares the candidates with the blocks of the runs that hold them.
 Task<void> FrameBuilder::compare(const Candidates* candidates, const BuiltFrame* in_flight,
                                  FrameCounts* counts) {
-  const BlockPlace place = candidates->run;
-  RunRef run;
-  if (in_flight != nullptr && in_flight->header.segment == place.segment &&
-      place.run_offset >= in_flight->header.offset &&
-      place.run_offset - in_flight->header.offset < in_flight->header.total_bytes) {
-    const std::size_t at = place.run_offset - in_flight->header.offset;
-    Result<std::vector<std::byte>> blocks = decode_run(
-        vault_, place.segment, place.run_offset, in_flight->bytes().subspan(at, place.run_bytes));
-    CHECK(blocks.ok());
-    run = std::make_shared<const Run>(*std::move(blocks));
+  std::vector<RunRef> runs;
+  if (lies_in(candidates->runs.front(), in_flight)) {
+    for (const BlockPlace& place : candidates->runs) {
+      const std::size_t at = place.run_offset - in_flight->header.offset;
+      Result<std::vector<std::byte>> blocks = decode_run(
+          vault_, place.segment, place.run_offset, in_flight->bytes().subspan(at, place.run_bytes));
+      CHECK(blocks.ok());
+      runs.push_back(std::make_shared<const Run>(*std::move(blocks)));
+    }
   } else {
-    Result<RunRef> read = co_await reader_.run(place);
-    if (!read.ok()) co_return;  // it cannot be compared, so it is not shared
-    run = *std::move(read);
+    Result<std::vector<RunRef>> read = co_await reader_.runs(candidates->runs);
+    if (!read.ok()) co_return;  // they cannot be compared, so they are not shared
+    runs = *std::move(read);
   }
   for (const std::uint32_t i : candidates->blocks) {
     Block& block = blocks_[i];
-    if (block.place.index < run->block_count() &&
-        (std::memcmp(run->block(block.place.index).data(), block.data, cdp::kBlockBytes) == 0 ||
+    std::size_t of = 0;
+    while (candidates->runs[of].run_offset != block.place.run_offset) ++of;
+    if (block.place.index < runs[of]->block_count() &&
+        (std::memcmp(runs[of]->block(block.place.index).data(), block.data, cdp::kBlockBytes) ==
+             0 ||
          cdp::planted(cdp::PlantedBug::kFingerprintsAreTrusted))) {
       block.fate = Fate::kReference;
     } else {

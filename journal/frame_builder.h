@@ -100,8 +100,9 @@ class FrameBuilder {
     std::uint32_t number = 0;  // kNew, kRepeat: among the new blocks
     BlockPlace place{};        // kCandidate, kReference
   };
+  // Blocks that may equal blocks of these runs, which lie side by side.
   struct Candidates {
-    BlockPlace run;
+    std::vector<BlockPlace> runs;
     std::vector<std::uint32_t> blocks;
   };
 

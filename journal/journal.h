@@ -48,8 +48,8 @@ struct JournalOptions {
   Nanos remember_interval = cdp::seconds(1);  // how often STATE/durable is written at most
   Nanos space_retry_interval = cdp::seconds(1);
   std::size_t dedup_bytes = 256u << 20;    // most memory of the table of recent fingerprints
-  std::uint32_t dedup_reads = 64;          // runs read for comparison, in a frame at leisure
-  std::uint32_t dedup_reads_flush = 4;     // and in one that a flush waits for
+  std::uint32_t dedup_reads = 64;          // for deduplication, in a frame
+  std::uint32_t dedup_reads_flush = 4;     // in one that a flush waits for and that is small
   std::uint32_t run_blocks = 16;           // new blocks compressed together; at most 64
   std::uint32_t inline_blocks = 16;        // frames up to this are prepared on the reactor
   std::optional<int> compression_level{};  // fixed level; unset: adapts to the queue

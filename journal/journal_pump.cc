@@ -18,6 +18,8 @@ constexpr std::size_t kBuffersKept = 3;
 constexpr std::optional<int> kLevels[] = {1, -1, -5, std::nullopt};
 // With less than this part of the queue waiting behind a frame, there is time for the most.
 constexpr unsigned kBusyPercent = 12;
+// In a large frame that a flush waits for, there may be a read for so many blocks.
+constexpr std::uint32_t kBlocksPerFlushRead = 16;
 
 }  // namespace
 
@@ -121,7 +123,12 @@ void JournalImpl::adapt_effort(const OpenFrame& frame, bool disk_is_behind) {
 FrameEffort JournalImpl::effort_for(const OpenFrame& frame) {
   FrameEffort effort;
   const bool urgent = flush_wanted_ >= frame.first_lsn();
-  effort.dedup_reads = urgent ? options_.dedup_reads_flush : options_.dedup_reads;
+  effort.dedup_reads = options_.dedup_reads;
+  // A flush waits no longer for the reads, which go side by side, than for what the frame stores.
+  if (urgent)
+    effort.dedup_reads =
+        std::min(options_.dedup_reads,
+                 std::max(options_.dedup_reads_flush, frame.blocks / kBlocksPerFlushRead));
   if (options_.compression_level.has_value()) {
     effort.level = options_.compression_level;
     return effort;

@@ -126,11 +126,12 @@ TEST(Journal, DedupReadsStayWithinTheirBudget) {
   for (std::uint64_t i = 0; i < 200; ++i) world.write(volume, i, {2 * i + 1});
   ASSERT_TRUE(world.flush().ok());
   const std::uint64_t frames = world.journal->statistics().frames;
-  world.write(volume, 1000, {1, 3, 5, 7, 9, 11, 13, 15});
+  world.write(volume, 1000, {1, 3, 5, 7, 9, 11, 13, 15, 17, 19});
   ASSERT_TRUE(world.flush().ok());
   EXPECT_EQ(world.journal->statistics().frames, frames + 1);
   EXPECT_EQ(world.journal->statistics().dedup_reads, 2u);
-  EXPECT_EQ(world.journal->statistics().duplicate_blocks, 2u);
+  // One is of four runs at most, which lie side by side.
+  EXPECT_EQ(world.journal->statistics().duplicate_blocks, 8u);
   ASSERT_TRUE(world.close().ok());
   world.check_history();
 }
