@@ -26,11 +26,12 @@ class RepairWorld : public TimeIndexWorld {
       settle();
     }
   }
-  // An idle journal adds to history now and then.
+  // An idle journal adds to history now and then, and one that is closed once more.
   void end_history() {
     last_ = TimeIndexWorld::durable();
     close_journal();
     open_index_again();
+    last_ = index->learnt();
   }
   Lsn durable() const { return machine.journal == nullptr ? last_ : TimeIndexWorld::durable(); }
   void settle() {
