@@ -12,6 +12,7 @@
 #include <iterator>
 
 #include "journal/durable_note.h"
+#include "journal/hook_file.h"
 #include "journal/index/manifest.h"
 #include "journal/index/run_writer.h"
 #include "restore/clone_catalogue.h"
@@ -152,6 +153,8 @@ void seeds_of_small_files() {
     seed("vault_file", Out().u8(seal).add(encode_vault(vault)).bytes);
     seed("durable_note", Out().u8(seal).add(encode_durable_note({{9}, {7}}, vault)).bytes);
     index::Manifest manifest{.next_number = 9, .last_frame = {}, .runs = {{3, {}, {7}}, {5, {7}, {9}}}};
+    const SegmentHooks hooks{.segment = 3, .length = 1u << 20, .hooks = {{{0, 64}, 8192}, {{0, 0}, 4096}}};
+    seed("hook_file", Out().u8(seal).add(encode_hooks(hooks, vault)).bytes);
     seed("index_manifest", Out().u8(seal).add(index::encode_manifest(manifest, vault)).bytes);
   }
   const std::string clones = restore::encode_clones(

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What deduplication finds of what there is to find.
+"""What deduplication finds of what there is to find, and the memory of its index of old blocks.
 
 A volume is written once, sequentially, half of it repetitions of earlier stretches of it: the load
 says how many bytes these are. In little memory nearly all of them are of old blocks, which the table
 of recent ones has forgotten, and a stretch is found by the hooks in it: the longer it is, the surer.
 """
+import json
 import os
 
-from .machine import GIB, MIB
+from .machine import GIB, MIB, program, run
 from .nbd_load import load
 from .servers import Hindsight
 
@@ -19,6 +20,7 @@ STRETCH = 64 * 1024
 GOAL_FOUND = 0.95
 # By bytes of the stretch: what hooks that bring the blocks behind them alone found in a trial.
 GOALS_OLD = {64 * 1024: 0.18, 256 * 1024: 0.42, MIB: 0.77, 4 * MIB: 0.94}
+GOAL_MIB_PER_TIB = 64
 
 
 def found_of(settings, stretch_bytes, dedup_memory, total_bytes=BYTES):
@@ -56,4 +58,12 @@ def found_old(settings):
         yield {"bench": "dedup_found_old", **line, "goal": goal, "met": line["found"] >= goal}
 
 
-FIGURES = {"dedup_found": found, "dedup_found_old": found_old}
+def index_memory(settings):
+    """Of the index of old blocks, for each TiB of stored blocks."""
+    for printed in run([program("dedup_bench")]).splitlines():
+        line = json.loads(printed)
+        yield {**line, "goal_mib_per_tib": GOAL_MIB_PER_TIB,
+               "met": line["mib_per_tib"] <= GOAL_MIB_PER_TIB}
+
+
+FIGURES = {"dedup_found": found, "dedup_found_old": found_old, "dedup_index_memory": index_memory}
