@@ -12,6 +12,7 @@ namespace {
 // Decoding less than this costs no more than handing it to a worker.
 constexpr std::size_t kInlineDecodeBytes = 16u << 10;
 constexpr std::size_t kIdleBuffersMax = 16;
+constexpr std::uint64_t kMetadataWindowBytes = 64u << 10;  // holds the records of most frames
 constexpr std::size_t kIdleBufferBytesMax = 2u << 20;
 
 }  // namespace
@@ -198,6 +199,25 @@ Task<Result<std::span<const std::byte>>> BlockReader::read_stretch(std::uint32_t
     forget_disk(segment);
     if (failed_at_size == (*disk)->size_bytes()) co_return std::move(read).error();
     failed_at_size = (*disk)->size_bytes();
+  }
+}
+
+Task<Result<FrameMetadata>> BlockReader::metadata(std::uint32_t segment, std::uint32_t offset) {
+  FrameMetadata frame;
+  std::uint64_t wanted = kMetadataWindowBytes;
+  for (;;) {
+    Result<std::span<const std::byte>> read =
+        co_await read_stretch(segment, offset, offset + wanted, frame.buffer);
+    if (!read.ok()) co_return read.error();
+    Result<FrameHeader> header =
+        decode_frame_header(vault_, segment, offset, read->first<kFrameHeaderBytes>());
+    if (!header.ok()) co_return header.error();
+    frame.header = *header;
+    if (header->metadata_end() <= read->size()) co_return std::move(frame);
+    if (header->metadata_end() <= wanted)
+      co_return make_error(EIO, "the frame at byte {} of {} is cut off", offset,
+                           segment_name(segment));
+    wanted = header->metadata_end();
   }
 }
 

@@ -24,6 +24,7 @@
 #include "cdp/io/scheduler.h"
 #include "cdp/io/signal.h"
 #include "journal/aligned_buffer.h"
+#include "journal/format.h"
 #include "journal/records.h"
 #include "journal/vault.h"
 
@@ -45,6 +46,16 @@ class Run {
   std::vector<std::byte> blocks_;
 };
 using RunRef = std::shared_ptr<const Run>;
+
+// What a frame says of itself, without its runs.
+struct FrameMetadata {
+  FrameHeader header{};
+  AlignedBuffer buffer{};
+  // Records and run table.
+  std::span<const std::byte> metadata() const {
+    return {buffer.data() + kFrameHeaderBytes, header.metadata_end() - kFrameHeaderBytes};
+  }
+};
 
 struct BlockReaderOptions {
   std::size_t cache_bytes = 64u << 20;  // of decompressed runs
@@ -72,6 +83,9 @@ class BlockReader {
   // The runs that hold the places, which are of one segment, in order of their offsets and close
   // together: what is not in memory is brought by one read of the disk.
   Task<Result<std::vector<RunRef>>> runs(std::vector<BlockPlace> places);
+  // Header and metadata of the frame that begins at the byte of the segment, a multiple of 4096.
+  // EIO when there is none; the metadata is not checked. One read, unless it is very long.
+  Task<Result<FrameMetadata>> metadata(std::uint32_t segment, std::uint32_t offset);
   // The run if it is in memory already, else null.
   RunRef cached(const BlockPlace& place);
   // Forgets everything that it holds (after a cut, places may get another meaning).

@@ -20,10 +20,11 @@ namespace {
 // A worker's jobs, and what it does of one before it lets others run.
 constexpr std::size_t kClassifyPart = 128;  // blocks
 constexpr std::size_t kClassifyStep = 32;
-constexpr std::size_t kStorePart = 4;    // runs
-constexpr std::size_t kOpsPerBlock = 4;  // changes of a small frame, for each block it may have
-constexpr std::size_t kRunsOfARead = 4;  // to compare with, side by side
-constexpr std::size_t kSparseTry = 8;    // of so many runs, one is tried
+constexpr std::size_t kStorePart = 4;       // runs
+constexpr std::size_t kOpsPerBlock = 4;     // changes of a small frame, for each block it may have
+constexpr std::size_t kRunsOfARead = 4;     // to compare with, side by side
+constexpr std::uint32_t kListsOfReads = 4;  // one of so many reads may be of a list
+constexpr std::size_t kSparseTry = 8;       // of so many runs, one is tried
 // Compressed runs that save less than 6 % are stored raw: reading them is faster.
 constexpr std::size_t worthwhile(std::size_t raw_bytes) { return raw_bytes / 100 * 94; }
 
@@ -110,8 +111,14 @@ std::size_t encode_run_payload(std::span<const std::byte* const> blocks, std::op
 }
 
 FrameBuilder::FrameBuilder(cdp::Scheduler& scheduler, const Vault& vault, DedupTable& table,
-                           BlockReader& reader, FrameBuilderOptions options)
-    : scheduler_(scheduler), vault_(vault), table_(table), reader_(reader), options_(options) {
+                           SparseIndex& old_blocks, BlockReader& reader,
+                           FrameBuilderOptions options)
+    : scheduler_(scheduler),
+      vault_(vault),
+      table_(table),
+      old_blocks_(old_blocks),
+      reader_(reader),
+      options_(options) {
   CHECK(options_.run_blocks > 0 && options_.run_blocks <= kRunBlocksMax);
 }
 
@@ -150,6 +157,7 @@ Task<BuiltFrame> FrameBuilder::build(OpenFrame& frame, FrameEffort effort, Align
                     [this](std::size_t from, std::size_t to) { classify(from, to); });
   for (Op& op : frame.ops)
     if (auto* write = std::get_if<WriteOp>(&op)) write->previous.clear();
+  co_await find_by_hooks(effort.dedup_reads, built.counts);
   co_await find_duplicates(effort.dedup_reads, in_flight.get(), built.counts);
   co_await run([this, &frame, &built] { lay_out(frame, built); });
   co_await store_runs(built, effort.level);
@@ -189,11 +197,45 @@ void FrameBuilder::classify(std::size_t from, std::size_t to) {
       block.fate = Fate::kZero;
     } else {
       fingerprints_[i] = options_.fingerprint(vault_.secret, data);
-      const std::optional<BlockPlace> place = table_.find(fingerprints_[i]);
+      std::optional<BlockPlace> place = table_.find(fingerprints_[i]);
+      if (!place.has_value()) place = old_blocks_.find(fingerprints_[i]);
       block.fate = place.has_value() ? Fate::kCandidate : Fate::kNew;
       if (place.has_value()) block.place = *place;
     }
   }
+}
+
+// Of blocks that are not known, those that are hooks say which frames' lists are worth reading.
+// All blocks are looked up in these: a run of duplicates has blocks before its hook, too.
+Task<void> FrameBuilder::find_by_hooks(std::uint32_t reads, FrameCounts& counts) {
+  std::map<FramePosition, std::uint32_t> hits;
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (blocks_[i].fate != Fate::kNew || !HookIndex::is_hook(fingerprints_[i])) continue;
+    const std::optional<FramePosition> frame = old_blocks_.frame_of(fingerprints_[i]);
+    if (frame.has_value()) ++hits[*frame];
+  }
+  std::vector<FramePosition> frames;
+  for (const auto& [frame, count] : hits) frames.push_back(frame);
+  std::stable_sort(frames.begin(), frames.end(),
+                   [&hits](const auto& a, const auto& b) { return hits[a] > hits[b]; });
+  if (frames.size() > reads / kListsOfReads) frames.resize(reads / kListsOfReads);
+  if (frames.empty()) co_return;
+  counts.reads += static_cast<std::uint32_t>(frames.size());
+  const std::vector<SparseIndex::List> lists = co_await old_blocks_.read(std::move(frames));
+  // A list is long, even where the frame is not.
+  co_await cdp::on_worker(scheduler_, [this, &lists] {
+    for (const SparseIndex::List& list : lists) {
+      old_blocks_.remember(list);
+      for (std::size_t i = 0; i < blocks_.size(); ++i) {
+        if (blocks_[i].fate != Fate::kNew) continue;
+        const std::optional<BlockPlace> place = old_blocks_.find(fingerprints_[i]);
+        if (!place.has_value()) continue;
+        blocks_[i].fate = Fate::kCandidate;
+        blocks_[i].place = *place;
+      }
+      cdp::let_others_run();
+    }
+  });
 }
 
 Task<void> FrameBuilder::find_duplicates(std::uint32_t reads, const BuiltFrame* in_flight,

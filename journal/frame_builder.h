@@ -25,6 +25,7 @@
 #include "journal/dedup_table.h"
 #include "journal/format.h"
 #include "journal/record_codec.h"
+#include "journal/sparse_index.h"
 
 namespace journal {
 
@@ -75,14 +76,14 @@ struct FrameBuilderOptions {
 // Decided anew for each frame.
 struct FrameEffort {
   std::optional<int> level;       // of zstd; nothing: store raw
-  std::uint32_t dedup_reads = 0;  // runs that may be read for comparison
+  std::uint32_t dedup_reads = 0;  // that deduplication may take
 };
 
 class FrameBuilder {
  public:
   // Everything must outlive the builder.
   FrameBuilder(cdp::Scheduler& scheduler, const Vault& vault, DedupTable& table,
-               BlockReader& reader, FrameBuilderOptions options);
+               SparseIndex& old_blocks, BlockReader& reader, FrameBuilderOptions options);
 
   // `in_flight` is a frame whose blocks may be referred to although they cannot be read yet, or
   // null. Afterwards the previous pages of `frame` are gone; `frame` must stay while this runs.
@@ -108,6 +109,7 @@ class FrameBuilder {
 
   void flatten(const OpenFrame& frame);
   void classify(std::size_t from, std::size_t to);
+  Task<void> find_by_hooks(std::uint32_t reads, FrameCounts& counts);
   Task<void> find_duplicates(std::uint32_t reads, const BuiltFrame* in_flight, FrameCounts& counts);
   Task<void> compare(const Candidates* candidates, const BuiltFrame* in_flight,
                      FrameCounts* counts);
@@ -125,6 +127,7 @@ class FrameBuilder {
   cdp::Scheduler& scheduler_;
   const Vault& vault_;
   DedupTable& table_;
+  SparseIndex& old_blocks_;
   BlockReader& reader_;
   const FrameBuilderOptions options_;
 

@@ -47,7 +47,8 @@ Status check_options(const JournalOptions& options) {
 
 JournalImpl::JournalImpl(cdp::Scheduler& scheduler, const cdp::Clock& clock,
                          cdp::Sequencer& sequencer, cdp::Directory& segments,
-                         cdp::Directory* state_directory, Vault vault, JournalOptions options)
+                         cdp::Directory* state_directory, Vault vault, JournalOptions options,
+                         cdp::Directory* index_directory)
     : scheduler_(scheduler),
       clock_(clock),
       sequencer_(sequencer),
@@ -56,9 +57,10 @@ JournalImpl::JournalImpl(cdp::Scheduler& scheduler, const cdp::Clock& clock,
       vault_(vault),
       options_(options),
       frame_bytes_max_(frame_bytes_max(options)),
-      table_(options.dedup_bytes),
+      table_(options.dedup_bytes / 4 * 3),
       reader_(scheduler, segments, vault, {.cache_bytes = 2u << 20, .open_segments = 16}),
-      builder_(scheduler, vault_, table_, reader_,
+      old_blocks_(scheduler, segments, index_directory, vault_, reader_, options.dedup_bytes / 4),
+      builder_(scheduler, vault_, table_, old_blocks_, reader_,
                {.run_blocks = options.run_blocks,
                 .inline_blocks = options.inline_blocks,
                 .fingerprint = options.fingerprint}),
@@ -90,6 +92,7 @@ Task<Status> JournalImpl::start() {
         "the newest LSN is said to be {}, which no journal ever comes to: the end of "
         "the newest segment, or the file durable in the state directory, is forged",
         newest.value);
+  old_blocks_.start(recovered->next.segment - 1, std::move(recovered->hooks));
   opening_bound_ = opening_bytes_bound(state_);
   opened_after_ = recorded_ = durable_ = state_.lsn;
   if (opening_bound_ > options_.segment_bytes / 2)
@@ -146,16 +149,14 @@ Task<Status> JournalImpl::start() {
   co_return co_await flush(recorded_);
 }
 
-Task<Result<std::unique_ptr<Journal>>> Journal::open(cdp::Scheduler& scheduler,
-                                                     const cdp::Clock& clock,
-                                                     cdp::Sequencer& sequencer,
-                                                     cdp::Directory& segments,
-                                                     cdp::Directory* state_directory, Vault vault,
-                                                     JournalOptions options) {
+Task<Result<std::unique_ptr<Journal>>> Journal::open(
+    cdp::Scheduler& scheduler, const cdp::Clock& clock, cdp::Sequencer& sequencer,
+    cdp::Directory& segments, cdp::Directory* state_directory, Vault vault, JournalOptions options,
+    cdp::Directory* index_directory) {
   Status possible = check_options(options);
   if (!possible.ok()) co_return possible.error();
   auto journal = std::make_unique<JournalImpl>(scheduler, clock, sequencer, segments,
-                                               state_directory, vault, options);
+                                               state_directory, vault, options, index_directory);
   Status started = co_await journal->start();
   if (!started.ok()) {
     co_await journal->abandon();

@@ -47,7 +47,8 @@ struct JournalOptions {
   Nanos heartbeat_interval = cdp::seconds(60);
   Nanos remember_interval = cdp::seconds(1);  // how often STATE/durable is written at most
   Nanos space_retry_interval = cdp::seconds(1);
-  std::size_t dedup_bytes = 256u << 20;    // most memory of the table of recent fingerprints
+  // Most memory of what finds duplicates: three quarters for recent blocks, the rest for old ones.
+  std::size_t dedup_bytes = 256u << 20;
   std::uint32_t dedup_reads = 64;          // for deduplication, in a frame
   std::uint32_t dedup_reads_flush = 4;     // in one that a flush waits for and that is small
   std::uint32_t run_blocks = 16;           // new blocks compressed together; at most 64
@@ -75,7 +76,7 @@ struct JournalStatistics {
   std::uint64_t zero_blocks = 0;
   std::uint64_t same_blocks = 0;
   std::uint64_t duplicate_blocks = 0;  // references and repeats
-  std::uint64_t dedup_reads = 0;       // runs read for comparison
+  std::uint64_t dedup_reads = 0;       // of runs for comparison, and of lists of fingerprints
   std::uint64_t dedup_mismatches = 0;  // equal fingerprint, other bytes
   std::uint64_t resends = 0;           // times that rule 13 found a fresh segment
 };
@@ -98,7 +99,8 @@ struct JournalHealth {
   std::uint64_t queued_blocks = 0;
   Lsn recorded{};  // newest LSN recorded; recorded - durable is what a crash loses
   Lsn durable{};
-  Nanos oldest_undurable{};  // wall-clock time of the oldest record not durable; 0: none
+  Nanos oldest_undurable{};            // wall-clock time of the oldest record not durable; 0: none
+  std::size_t dedup_memory_bytes = 0;  // of what finds duplicates
   ChainHead head{};
 };
 
@@ -106,13 +108,12 @@ class Journal : public cdp::Recorder {
  public:
   // Opens the vault's journal for writing, recovering it where needed, and begins a new segment.
   // `sequencer` is moved past everything that was ever recorded. `state_directory` may be null:
-  // then the loss of an acknowledged tail (rule 3) cannot be noticed.
-  static Task<Result<std::unique_ptr<Journal>>> open(cdp::Scheduler& scheduler,
-                                                     const cdp::Clock& clock,
-                                                     cdp::Sequencer& sequencer,
-                                                     cdp::Directory& segments,
-                                                     cdp::Directory* state_directory, Vault vault,
-                                                     JournalOptions options);
+  // then the loss of an acknowledged tail (rule 3) cannot be noticed. In `index_directory` it keeps
+  // what finds old duplicates again; it may be null: then only those of the newest segment are.
+  static Task<Result<std::unique_ptr<Journal>>> open(
+      cdp::Scheduler& scheduler, const cdp::Clock& clock, cdp::Sequencer& sequencer,
+      cdp::Directory& segments, cdp::Directory* state_directory, Vault vault,
+      JournalOptions options, cdp::Directory* index_directory = nullptr);
 
   // What is true after everything recorded so far, durable or not.
   virtual const JournalState& state() const = 0;

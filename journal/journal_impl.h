@@ -24,6 +24,7 @@
 #include "journal/journal.h"
 #include "journal/recovery.h"
 #include "journal/segment_files.h"
+#include "journal/sparse_index.h"
 #include "journal/zero_ahead.h"
 
 namespace journal {
@@ -35,7 +36,7 @@ class JournalImpl final : public Journal {
  public:
   JournalImpl(cdp::Scheduler& scheduler, const cdp::Clock& clock, cdp::Sequencer& sequencer,
               cdp::Directory& segments, cdp::Directory* state_directory, Vault vault,
-              JournalOptions options);
+              JournalOptions options, cdp::Directory* index_directory);
   ~JournalImpl() override;
 
   Task<Status> start();
@@ -177,12 +178,14 @@ class JournalImpl final : public Journal {
   // Planned.
   DedupTable table_;
   BlockReader reader_;
+  SparseIndex old_blocks_;
   FrameBuilder builder_;
   SegmentFiles files_;
   ZeroAhead zero_ahead_;
   Position plan_;
   std::vector<AlignedBuffer> buffers_;
   std::size_t effort_step_ = 0;
+  std::size_t dedup_memory_bytes_ = 0;  // of the two, when no frame was in work
 
   // Durable.
   Position tail_;

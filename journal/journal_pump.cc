@@ -160,6 +160,7 @@ Task<Status> JournalImpl::prepare(Job& job) {
   // The place is taken before the body is hashed: admission looks at it meanwhile.
   plan_.next.offset += job.built->header.total_bytes;
   co_await builder_.finish(*job.built, place);
+  dedup_memory_bytes_ = table_.memory_bytes() + old_blocks_.memory_bytes();
   advance(plan_, job.built->header, job.built->digest);
   if (plan_.next.offset > plan_.segment->capacity / 2) files_.want_next();
   co_return Status();
@@ -303,6 +304,7 @@ void JournalImpl::became_durable(Job& job) {
   advance(tail_, built.header, built.digest);
   apply_ops(durable_state_, job.frame);
   durable_ = built.header.last_lsn;
+  old_blocks_.learn(built.header, built.fingerprints);
   if (listener_ != nullptr) {
     const std::uint64_t metadata_bytes = built.header.metadata_end() - kFrameHeaderBytes;
     listener_->on_durable_frame(built.header, built.digest,
@@ -443,6 +445,7 @@ Task<Status> JournalImpl::close() {
   else
     ended = *fenced_;
   co_await tasks_.join();
+  co_await old_blocks_.stop();
   co_await zero_ahead_.stop();
   if (ended.ok()) files_.seal(tail_.segment->number, tail_.next.offset);
   co_await files_.close();
@@ -456,6 +459,7 @@ Task<void> JournalImpl::abandon() {
   if (!fenced_.has_value()) fence(make_error(EIO, "it did not start"));
   while (pumping_) co_await work_.wait();
   co_await tasks_.join();
+  co_await old_blocks_.stop();
   co_await zero_ahead_.stop();
   co_await files_.close();
   started_ = false;

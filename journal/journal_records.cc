@@ -507,6 +507,7 @@ JournalHealth JournalImpl::health() const {
   health.queued_blocks = queued_blocks_;
   health.recorded = recorded_;
   health.durable = durable_;
+  health.dedup_memory_bytes = dedup_memory_bytes_;
   health.head = {.segment = tail_.next.segment,
                  .sequence = tail_.next.sequence - 1,
                  .digest = tail_.next.previous_digest,

@@ -20,6 +20,7 @@ struct Walk {
   bool has_state = false;  // all of it
   bool damaged = false;
   std::optional<FooterRecord> footer;  // when it is the last frame
+  std::vector<Hook> hooks;
 };
 
 Task<Result<std::vector<std::uint32_t>>> list_segments(cdp::Directory& segments) {
@@ -39,15 +40,19 @@ Task<Result<std::vector<std::uint32_t>>> list_segments(cdp::Directory& segments)
   co_return numbers;
 }
 
-void remember_blocks(const WriteRecord& write, BlockPlace& run, DedupTable& table) {
+void remember_blocks(const WriteRecord& write, std::uint32_t frame_offset, BlockPlace& run,
+                     DedupTable& table, std::vector<Hook>& hooks) {
   for (const WritePiece& piece : write.pieces) {
     if (piece.kind != PieceKind::kNew) continue;
     if (piece.place.segment != run.segment || piece.place.run_offset != run.run_offset) {
       run = piece.place;
       table.begin_run(run.segment, run.run_offset, run.run_bytes);
     }
-    for (std::uint32_t i = 0; i < piece.count; ++i)
+    for (std::uint32_t i = 0; i < piece.count; ++i) {
       table.insert(piece.fingerprints[i], static_cast<std::uint16_t>(piece.place.index + i));
+      if (HookIndex::is_hook(piece.fingerprints[i]))
+        hooks.push_back({.fingerprint = piece.fingerprints[i], .frame_offset = frame_offset});
+    }
   }
 }
 
@@ -60,7 +65,8 @@ Status apply_records(Walk& walk, const FrameHeader& frame, const Vault& vault,
     Result<AnyRecord> record = records->next();
     if (!record.ok()) return record.error();
     if (const auto* footer = std::get_if<FooterRecord>(&*record)) walk.footer = *footer;
-    if (const auto* write = std::get_if<WriteRecord>(&*record)) remember_blocks(*write, run, table);
+    if (const auto* write = std::get_if<WriteRecord>(&*record))
+      remember_blocks(*write, frame.offset, run, table, walk.hooks);
     apply_record(walk.state, *record);
   }
   return {};
@@ -181,6 +187,7 @@ Task<Result<Recovered>> recover(cdp::Scheduler& scheduler, cdp::Directory& segme
                                   .flags = (tail_lost ? CrashRecord::kTailLost : 0u) |
                                            (walk->damaged ? CrashRecord::kCorrupt : 0u)};
   recovered.state = std::move(walk->state);
+  recovered.hooks = std::move(walk->hooks);
 
   Result<std::uint64_t> end = co_await end_of_content(**disk, cut);
   if (!end.ok()) co_return end.error();

@@ -13,6 +13,7 @@
 #include "cdp/io/disk.h"
 #include "journal/dedup_table.h"
 #include "journal/format.h"
+#include "journal/hook_file.h"
 #include "journal/state.h"
 #include "journal/vault.h"
 
@@ -24,6 +25,7 @@ struct Recovered {
   SegmentHeader next;
   // What may have been lost; nothing after a clean close. Its stamp is the journal's.
   std::optional<CrashRecord> crash;
+  std::vector<Hook> hooks;  // of the newest segment
 
   // Segments to seal: everything behind the length is zeroes, and nothing is appended any more.
   struct Seal {

@@ -228,7 +228,7 @@ cdp::Task<void> make_history(cdp::Reactor& reactor, Wanted wanted) {
   options.meters_activity = true;
   cdp::Sequencer sequencer(clock);
   auto opened = co_await Journal::open(reactor, clock, sequencer, segments, state.get(), *vault,
-                                       options);
+                                       options, index_files.get());
   const std::unique_ptr<Journal> journal = cdp::value_or_throw(std::move(opened));
   index::TimeIndexOptions of_index;
   of_index.cache_bytes = kIndexCacheBytes;

@@ -148,13 +148,20 @@ Task<Status> Appliance::open_journal() {
   auto segments = co_await host_.open_directory(segments_path, use);
   if (!segments) co_return std::move(segments).error();
   segments_ = *std::move(segments);
-  if (is_new) {
+  if (lacks_segments) {
     Status synced = co_await vault_directory_->sync();
     if (!synced) co_return synced;
+  }
+  if (is_new) {
     spdlog::info("made a new vault {} in {}", vault->uuid.to_string(), options_.vault_path);
   }
+  const std::string index_path = options_.vault_path + "/" + journal::index::kIndexDirectoryName;
+  auto index = co_await host_.open_directory(index_path, kMadeIfMissing);
+  if (!index) co_return std::move(index).error();
+  index_directory_ = *std::move(index);
   auto journal = co_await journal::Journal::open(scheduler_, clock_, sequencer_, *segments_,
-                                                 state_directory_.get(), *vault, options_.journal);
+                                                 state_directory_.get(), *vault, options_.journal,
+                                                 index_directory_.get());
   if (!journal) co_return std::move(journal).error();
   journal_ = *std::move(journal);
   co_return Status{};
@@ -162,10 +169,6 @@ Task<Status> Appliance::open_journal() {
 
 // History is looked through where the index does not know it; later it follows the journal.
 Task<Status> Appliance::open_index() {
-  const std::string path = options_.vault_path + "/" + journal::index::kIndexDirectoryName;
-  auto directory = co_await host_.open_directory(path, kMadeIfMissing);
-  if (!directory) co_return std::move(directory).error();
-  index_directory_ = *std::move(directory);
   journal::index::TimeIndexOptions wanted = options_.index;
   wanted.progress = [](Lsn lsn) {
     spdlog::info("time index: history is read up to LSN {}", lsn.value);

@@ -80,6 +80,7 @@ JournalWorld::JournalWorld(std::uint64_t seed_in, JournalOptions options_in)
       store(sim::SimStore::make(scheduler, seed_in + 2)),
       segments(store->directory("vault/segments")),
       state(store->directory("state")),
+      index(store->directory("vault/index")),
       pool(std::make_unique<cdp::PagePool>(scheduler, 4096)),
       sequencer(std::make_unique<cdp::Sequencer>(clock)) {}
 
@@ -91,8 +92,9 @@ JournalWorld::~JournalWorld() {
 Status JournalWorld::open() {
   CHECK(journal == nullptr);
   sequencer = std::make_unique<cdp::Sequencer>(clock);
-  auto opened = scheduler.run(
-      Journal::open(scheduler, clock, *sequencer, *segments, state.get(), vault, options));
+  auto opened =
+      scheduler.run(Journal::open(scheduler, clock, *sequencer, *segments, state.get(), vault,
+                                  options, saves_hooks ? index.get() : nullptr));
   if (!opened.ok()) return opened.error();
   journal = *std::move(opened);
   return {};
@@ -116,6 +118,7 @@ void JournalWorld::boot(std::shared_ptr<sim::SimStore> with) {
   store = std::move(with);
   segments = store->directory("vault/segments");
   state = store->directory("state");
+  index = store->directory("vault/index");
 }
 
 VolumeId JournalWorld::create_volume(const std::string& name, std::uint64_t size_bytes) {

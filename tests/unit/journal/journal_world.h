@@ -129,6 +129,8 @@ class JournalWorld {
   std::shared_ptr<sim::SimStore> store;
   std::unique_ptr<cdp::Directory> segments;
   std::unique_ptr<cdp::Directory> state;
+  std::unique_ptr<cdp::Directory> index;
+  bool saves_hooks = false;  // the journal has the directory `index`
   Vault vault = test_vault();
   std::unique_ptr<cdp::PagePool> pool;
   std::unique_ptr<cdp::Sequencer> sequencer;

@@ -138,6 +138,8 @@ void add_journal(Families& families, const Figures& figures) {
                      "Blocks of 4096 bytes that needed no storing, by why", count,
                      {{"kind", kind}});
   }
+  families.gauge("hindsight_journal_dedup_memory_bytes", "Of what finds duplicates",
+                 health.dedup_memory_bytes);
 }
 
 void add_vault(Families& families, const Figures& figures) {
