@@ -233,7 +233,7 @@ TEST_P(HooksAndFailures, Rule13_NoHookLeadsBehindACut) {
       world.crash_and_reboot(round);
     }
     ASSERT_TRUE(world.open().ok());
-    world.scheduler.run_for(cdp::milliseconds(world.random.below(200)));
+    world.scheduler.run_for(cdp::milliseconds(static_cast<std::int64_t>(world.random.below(200))));
   }
   EXPECT_GT(resends, 3u);
   EXPECT_GT(duplicates, 100u);
