@@ -23,6 +23,9 @@ import nbd
 BLOCK = 4096
 MIB = 1 << 20
 CLIENTS = 3
+# What must have happened for the race to have been run, and how many times the rounds it may take.
+NEEDED = ("writes", "refused for a writer", "rollbacks")
+PATIENCE = 20
 
 
 class Races:
@@ -122,9 +125,10 @@ class Races:
         threads = [threading.Thread(target=self.client, args=(i + 1,)) for i in range(CLIENTS)]
         for thread in threads:
             thread.start()
-        for generation in range(1, rounds + 1):
+        for generation in range(1, rounds * PATIENCE + 1):
             self.round(generation)
-            if self.problem:
+            has_run = all(self.counts[what] > 0 for what in NEEDED)
+            if self.problem or (generation >= rounds and has_run):
                 break
         self.ended = True
         for thread in threads:
@@ -137,9 +141,9 @@ def main():
     print(", ".join(f"{count} {what}" for what, count in sorted(races.counts.items())))
     if races.problem:
         sys.exit(races.problem)
-    for needed in ("writes", "refused for a writer", "rollbacks"):
-        if races.counts[needed] == 0:
-            sys.exit(f"the race was not run: no {needed}")
+    for what in NEEDED:
+        if races.counts[what] == 0:
+            sys.exit(f"the race was not run: no {what}")
 
 
 if __name__ == "__main__":
