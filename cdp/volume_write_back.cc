@@ -32,7 +32,7 @@ void Volume::draw_boundary_ahead() {
 
 Task<void> Volume::flush_ahead(Lsn upto) {
   static_cast<void>((co_await recorder_.flush(upto)).ok());  // the pass hears of a failure
-  want_pass();
+  if (boundary_is_ahead_ && boundary_ == upto) want_pass();  // else one has begun already
 }
 
 Task<void> Volume::write_back_loop() {
