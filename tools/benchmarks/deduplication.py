@@ -6,7 +6,6 @@ says how many bytes these are. In little memory nearly all of them are of old bl
 of recent ones has forgotten, and a stretch is found by the hooks in it: the longer it is, the surer.
 """
 import json
-import os
 
 from .machine import GIB, MIB, program, run
 from .nbd_load import load
@@ -25,11 +24,7 @@ GOAL_MIB_PER_TIB = 64
 
 def found_of(settings, stretch_bytes, dedup_memory, total_bytes=BYTES):
     """The part of the repeated bytes that was not stored again."""
-    server = Hindsight(settings, MIB)
-    os.unlink(server.file)
-    server.size = total_bytes
-    with open(server.file, "wb") as backing:
-        backing.truncate(total_bytes)
+    server = Hindsight(settings, total_bytes, sparse=True)
     server.daemon.options += ["--dedup-memory", str(dedup_memory)]
     try:
         server.start()

@@ -32,11 +32,7 @@ def journal_overhead(settings):
 
 def memory(settings):
     """Resident memory at the daemon's own defaults, a sparse volume full of random writes."""
-    server = Hindsight(settings, MIB)
-    os.unlink(server.file)
-    server.size = MEMORY_VOLUME_BYTES
-    with open(server.file, "wb") as backing:
-        backing.truncate(server.size)
+    server = Hindsight(settings, MEMORY_VOLUME_BYTES, sparse=True)
     server.dirty_budget = 128 * MIB
     try:
         server.start()

@@ -107,18 +107,23 @@ class Daemon:
 
 
 class Server:
-    """A server of one preallocated file, from start to stop.
+    """A server of one file, preallocated unless it is sparse, from start to stop.
 
     Where written bytes are counted, the file is behind a loop device.
     """
 
-    def __init__(self, settings, size=None, transport=UnixSocket, counts_written=False):
+    def __init__(self, settings, size=None, transport=UnixSocket, counts_written=False,
+                 sparse=False):
         self.work = tempfile.mkdtemp(dir=settings.work, prefix=self.name + "-")
         self.size = size or settings.size
         self.file = os.path.join(self.work, "disk")
         self.at = transport(self.work)
-        subprocess.run(["dd", "if=/dev/zero", f"of={self.file}", "bs=1M",
-                        f"count={self.size // MIB}", "oflag=direct", "status=none"], check=True)
+        if sparse:
+            with open(self.file, "wb") as backing:
+                backing.truncate(self.size)
+        else:
+            subprocess.run(["dd", "if=/dev/zero", f"of={self.file}", "bs=1M",
+                            f"count={self.size // MIB}", "oflag=direct", "status=none"], check=True)
         self.loop = LoopDevice(self.file) if counts_written else None
         self.disk = self.loop.path if counts_written else self.file
         self.process = None
