@@ -186,12 +186,7 @@ TEST_P(JournalFailures, Rule13_AFailedAppendIsCutAndSentToAFreshSegment) {
   const VolumeId volume = world.create_volume("db");
   for (int i = 0; i < 100; ++i) world.random_step({volume});
   for (std::uint64_t round = 0; round < 5; ++round) {
-    world.store->clear_faults();
-    world.store->inject({.path_contains = "vault/segments",
-                         .kind = sim::IoKind::kWriteDurably,
-                         .skip = world.random.below(6)});
-    for (int i = 0; i < 60; ++i) world.random_step({volume});
-    ASSERT_TRUE(world.flush().ok());
+    ASSERT_TRUE(world.work_with_a_failing_append(volume).ok());
   }
   EXPECT_FALSE(world.last_refusal.has_value());
   EXPECT_GT(world.journal->statistics().resends, 2u);

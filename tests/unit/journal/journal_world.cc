@@ -209,6 +209,15 @@ void JournalWorld::random_step(const std::vector<VolumeId>& volumes) {
   if (random.chance(5)) scheduler.run_for(random.nanos({0}, cdp::milliseconds(300)));
 }
 
+Status JournalWorld::work_with_a_failing_append(VolumeId volume) {
+  store->clear_faults();
+  store->inject({.path_contains = "vault/segments",
+                 .kind = sim::IoKind::kWriteDurably,
+                 .skip = random.below(6)});
+  for (int i = 0; i < 60; ++i) random_step({volume});
+  return flush();
+}
+
 std::unique_ptr<VaultReader> JournalWorld::reader() {
   auto opened = scheduler.run(VaultReader::open(scheduler, *segments, vault));
   if (!opened.ok()) {

@@ -107,6 +107,8 @@ class JournalWorld {
   Status flush() { return scheduler.run(journal->flush(sequencer->last())); }
   // One random change of the given volumes; now and then a flush, or time passes.
   void random_step(const std::vector<VolumeId>& volumes);
+  // Random steps, and a flush, while one of the next appends fails.
+  Status work_with_a_failing_append(VolumeId volume);
 
   // Reads the history after LSN 0 and compares it with every change of the model up to its end,
   // block by block. Gives what was read.

@@ -218,12 +218,7 @@ TEST_P(HooksAndFailures, Rule13_NoHookLeadsBehindACut) {
   std::uint64_t resends = 0;
   std::uint64_t duplicates = 0;
   for (std::uint64_t round = 0; round < 8; ++round) {
-    world.store->clear_faults();
-    world.store->inject({.path_contains = "vault/segments",
-                         .kind = sim::IoKind::kWriteDurably,
-                         .skip = world.random.below(6)});
-    for (int i = 0; i < 60; ++i) world.random_step({volume});
-    ASSERT_TRUE(world.flush().ok());
+    ASSERT_TRUE(world.work_with_a_failing_append(volume).ok());
     resends += world.journal->statistics().resends;
     duplicates += world.journal->statistics().duplicate_blocks;
     world.store->clear_faults();
