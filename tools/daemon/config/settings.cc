@@ -320,8 +320,8 @@ std::vector<Setting> make_settings() {
       described(size("memory.dedup", &Configuration::dedup_bytes, {.least = kMiB, .most = kTiB}),
                 {.option = "--dedup-memory",
                  .value_name = "SIZE",
-                 .meaning = "Memory for finding duplicates: three quarters for recent blocks, and a quarter "
-                            "for old ones, of which 32M cover 700 GiB at the full rate."}),
+                 .meaning = "Memory for finding duplicates: three quarters for recent blocks, a "
+                            "quarter for old ones, which needs 10 MiB for 256 GiB of history."}),
       described(size("journal.segment_size", &Configuration::segment_bytes,
                      {.least = 20 * kMiB, .most = kGiB}),
                 {.option = "--segment-size",
