@@ -3,18 +3,36 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <time.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace cdp {
 namespace {
 
 thread_local bool is_worker = false;
+thread_local YieldCredit yield_credit;
+
+std::chrono::nanoseconds time_of(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
+}
 
 }  // namespace
 
+bool YieldCredit::may_yield(std::chrono::nanoseconds used) {
+  left_ = std::min(left_ + (used - used_), kMost);
+  used_ = used;
+  return left_ > std::chrono::nanoseconds::zero();
+}
+
 void let_others_run() {
-  if (is_worker) sched_yield();
+  if (!is_worker || !yield_credit.may_yield(time_of(CLOCK_THREAD_CPUTIME_ID))) return;
+  const std::chrono::nanoseconds before = time_of(CLOCK_MONOTONIC);
+  sched_yield();
+  yield_credit.was_away(time_of(CLOCK_MONOTONIC) - before);
 }
 
 WorkerPool::WorkerPool(unsigned threads) {

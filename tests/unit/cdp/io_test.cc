@@ -16,6 +16,7 @@
 #include "cdp/io/file_disk.h"
 #include "cdp/io/pages.h"
 #include "cdp/io/reactor.h"
+#include "cdp/io/worker_pool.h"
 
 namespace cdp {
 namespace {
@@ -126,6 +127,25 @@ TEST(Reactor, TakesMessagesFromManyThreadsWithoutLosingOne) {
   }(reactor, taken, threads));
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(taken, kThreads * kMessages);
+}
+
+TEST(YieldCredit, AThreadIsAwayForNoLongerThanItHasRun) {
+  using std::chrono::microseconds;
+  YieldCredit credit;
+  microseconds used{0};
+  EXPECT_FALSE(credit.may_yield(used));  // before it has run
+  EXPECT_TRUE(credit.may_yield(used += microseconds(100)));
+  credit.was_away(microseconds(4000));  // behind a process that always computes
+  int refused = 0;
+  while (!credit.may_yield(used += microseconds(100))) ++refused;
+  EXPECT_EQ(39, refused);
+  for (int i = 0; i < 1000; ++i) {  // where nobody waits, nothing is refused
+    credit.was_away(microseconds(1));
+    ASSERT_TRUE(credit.may_yield(used += microseconds(100)));
+  }
+  // What it has not used up does not grow without bound.
+  credit.was_away(microseconds(5000));
+  EXPECT_FALSE(credit.may_yield(used += microseconds(100)));
 }
 
 TEST(Signal, TimedWaitTellsNotificationFromDeadline) {
