@@ -45,7 +45,7 @@ Task<void> WriteBack::write_blocks(Lsn upto) {
 }
 
 Task<void> WriteBack::wait_for_slot() {
-  while (group_.running() >= kMaxInFlight) co_await slot_.wait();
+  while (group_.running() >= limit_.now()) co_await slot_.wait();
 }
 
 Task<void> WriteBack::zero_one(DirtyMap::ZeroRun run, Lsn upto) {
@@ -60,7 +60,9 @@ Task<void> WriteBack::zero_one(DirtyMap::ZeroRun run, Lsn upto) {
 
 Task<void> WriteBack::write_one(DirtyMap::BlockRun run) {
   const IoVectors vectors = vectors_of(run.pages);
+  const Nanos begun = scheduler_.now();
   const Status status = co_await backing_.write(run.first * kBlockBytes, vectors);
+  limit_.took(scheduler_.now() - begun, group_.running());
   note(status);
   if (!status.ok()) co_return;
   written_bytes_ += run.pages.size() * kBlockBytes;

@@ -13,6 +13,7 @@
 #include "cdp/base/result.h"
 #include "cdp/dirty_map.h"
 #include "cdp/hydrator.h"
+#include "cdp/in_flight_limit.h"
 #include "cdp/io/disk.h"
 #include "cdp/io/signal.h"
 
@@ -20,13 +21,11 @@ namespace cdp {
 
 class WriteBack {
  public:
-  // Side by side, at most; each up to kMaxPieceBytes long.
-  static constexpr std::size_t kMaxInFlight = 16;
-
   // All must outlive it. `freed` is notified when nodes have left the map. What has been written
   // is hydrated.
   WriteBack(Scheduler& scheduler, Disk& backing, DirtyMap& dirty, Hydrator& hydrator, Signal& freed)
-      : backing_(backing),
+      : scheduler_(scheduler),
+        backing_(backing),
         dirty_(dirty),
         hydrator_(hydrator),
         freed_(freed),
@@ -50,12 +49,14 @@ class WriteBack {
   Task<void> wait_for_slot();
   void note(const Status& status);
 
+  Scheduler& scheduler_;
   Disk& backing_;
   DirtyMap& dirty_;
   Hydrator& hydrator_;
   Signal& freed_;
   TaskGroup group_;
   Signal slot_;
+  InFlightLimit limit_;  // of writes and zeroings, each up to kMaxPieceBytes or one extent long
   std::uint64_t issued_ = 0;  // in this pass
   Status outcome_;            // of this pass: the first failure
   std::uint64_t written_bytes_ = 0;
