@@ -17,7 +17,7 @@ namespace cdp {
 // Gives the processor to who else waits for it, where this is a thread of a pool; elsewhere it does
 // nothing. Long work calls it every 100 us or so: a reactor that was woken on the core of a worker
 // would else wait for the end of the worker's time slice, which is several ms. A worker is away by
-// this for no longer than it has run.
+// this for no longer than half of the time that it has run.
 void let_others_run();
 
 // How often a thread may yield. On Linux 6.18 who yields forfeits its time slice: beside a
@@ -27,9 +27,10 @@ class YieldCredit {
  public:
   // `used`: the processor time of the thread so far.
   bool may_yield(std::chrono::nanoseconds used);
-  void was_away(std::chrono::nanoseconds time) { left_ -= time; }
+  void was_away(std::chrono::nanoseconds time) { left_ -= kRunPerAway * time; }
 
  private:
+  static constexpr int kRunPerAway = 2;
   // What was run without being away counts up to this.
   static constexpr std::chrono::nanoseconds kMost = std::chrono::milliseconds(4);
 
