@@ -13,7 +13,7 @@ job() { "$bin/hindsight" jobs show "$1" --json 2>/dev/null; }
 # await_job ID STATE
 await_job() {
   local i
-  for ((i = 0; i < 1200; i++)); do
+  for ((i = 0; i < 6000; i++)); do
     [ "$(job "$1" | jq -r .state)" = "$2" ] && return
     sleep 0.05
   done
@@ -36,7 +36,7 @@ learnt() { jq -e "$1" "$work/learnt" >/dev/null 2>&1; }
 # await_learnt FILTER: the checker writes down what it met.
 await_learnt() {
   local i
-  for ((i = 0; i < 600; i++)); do
+  for ((i = 0; i < 2400; i++)); do
     learnt "$1" && return
     sleep 0.05
   done
@@ -45,7 +45,7 @@ await_learnt() {
 nothing_stays() {
   assert_equal '' "$(ls "$state/checks")" "what checks leave"
   local i
-  for ((i = 0; i < 200; i++)); do
+  for ((i = 0; i < 1200; i++)); do
     [ -z "$(children_of "$checks_pid")" ] && return
     sleep 0.05
   done
@@ -99,7 +99,7 @@ for id in "${ids[@]}"; do hindsight jobs cancel "$id" 2>/dev/null || fail "cance
 for id in "${ids[@]}"; do await_job "$id" cancelled; done
 await_learnt '.silent == "was told to end"'
 "$bin/hindsight" check shop --at now >"$work/cancelled.out" 2>&1 </dev/null & client=$!
-for ((i = 0; i < 600; i++)); do
+for ((i = 0; i < 2400; i++)); do
   [ "$(hindsight jobs --limit 1 --json | jq -r '.jobs[0] | .state + (.doing // "")')" = "runningsaying nothing" ] && break
   sleep 0.05
 done
@@ -111,7 +111,7 @@ nothing_stays
 
 say "a daemon that is killed leaves nothing, and one that is stopped does not wait"
 id=$(begin)
-for ((i = 0; i < 600; i++)); do
+for ((i = 0; i < 2400; i++)); do
   [ "$(job "$id" | jq -r '.doing // ""')" = "saying nothing" ] && break
   sleep 0.05
 done
@@ -172,8 +172,8 @@ tool 'id -u; grep CapEff /proc/self/status; ls /proc/self/fd | wc -l; exit 4' \
   '.check.file_systems[0].output | test("CapEff:.0000000000000000") and test("\n4\n$")'
 tool 'unshare -Ur true 2>&1; mount -t tmpfs none /mnt 2>&1; exit 4' \
   '.check.file_systems[0].output | test("unshare failed: Operation not permitted") and test("mount: .*(denied|permitted|must be superuser)")'
-tool 'echo x >/tmp/x && ls /tmp; dd if=/dev/zero of="$2" bs=4k count=4096 conv=fsync; exit 4' '.check.file_systems[0].outcome == "damaged"'
-[ ! -e /tmp/x ] || fail "what a tool writes comes out"
+tool 'echo x >/tmp/written-by-'$$' && ls /tmp; dd if=/dev/zero of="$2" bs=4k count=4096 conv=fsync; exit 4' '.check.file_systems[0].outcome == "damaged"'
+[ ! -e "/tmp/written-by-$$" ] || fail "what a tool writes comes out"
 nothing_stays
 
 say "one that is under way is ended with its check"
@@ -181,12 +181,12 @@ instead_of_e2fsck "exec -a checked-for-ever-$$ sleep 7777"
 sed -i '1s|sh|bash|' "$work/e2fsck"
 tools_running() { pgrep -f "^checked-for-ever-$$ 7777" || true; }
 id=$(begin)
-for ((i = 0; i < 600; i++)); do
+for ((i = 0; i < 2400; i++)); do
   [ -n "$(tools_running)" ] && break
   sleep 0.05
 done
 [ -n "$(tools_running)" ] || fail "the tool does not run: $(job "$id")"
-for ((i = 0; i < 600; i++)); do
+for ((i = 0; i < 2400; i++)); do
   [ "$(job "$id" | jq -r .doing)" = "checking ext4 at offset 0" ] && break
   sleep 0.05
 done
@@ -197,7 +197,7 @@ await_job "$id" cancelled
 nothing_stays
 assert_equal '' "$(tools_running)" "the tool"
 id=$(begin)
-for ((i = 0; i < 600; i++)); do
+for ((i = 0; i < 2400; i++)); do
   [ -n "$(tools_running)" ] && break
   sleep 0.05
 done

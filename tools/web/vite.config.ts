@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
+import { kPatience } from './browser/patience.ts';
 
 // The policy that hindsightd sends with the page, as it stands there: a constant of adjacent literals.
 function policyOf(source: string): string {
@@ -41,6 +42,7 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 180_000,
           hookTimeout: 180_000,
+          expect: { poll: { timeout: kPatience } },
         },
       },
     ],

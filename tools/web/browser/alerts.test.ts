@@ -50,7 +50,7 @@ test('the alerts have a severity, an object and a time, and are chosen by whethe
 test('what is over is gone from the overview at once, and is told to be over a minute later', async () => {
   expectStatus(200, await harness.appliance.local('DELETE', '/api/volumes/archive'));
   await page.getByRole('link', { name: 'Overview' }).first().click();
-  await alerts().waitFor({ state: 'detached', timeout: 20_000 });
+  await alerts().waitFor({ state: 'detached' });
   await page.getByRole('link', { name: /^Alerts/ }).first().click();
   await page.getByRole('button', { name: /^Over [1-9]/ }).click({ timeout: 120_000 });
   await page.getByRole('row', { name: /archive/ }).first().getByText(/^over /).waitFor();

@@ -10,6 +10,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { kPatience } from './patience.ts';
 
 const run = promisify(execFile);
 
@@ -93,7 +94,7 @@ export class Appliance {
       { stdio: ['ignore', log, log] },
     );
     closeSync(log);
-    for (let tries = 0; tries < 400; tries += 1) {
+    for (const until = Date.now() + kPatience; Date.now() < until; ) {
       if (this.#daemon.exitCode !== null) break;
       const answer = await this.local('GET', '/healthz').catch(() => undefined);
       if (answer?.status === 200) return this;
@@ -108,7 +109,7 @@ export class Appliance {
     if (daemon === undefined || daemon.exitCode !== null) return;
     const ended = new Promise((resolve) => daemon.once('exit', resolve));
     daemon.kill(signal);
-    const late = setTimeout(() => daemon.kill('SIGKILL'), 20_000);
+    const late = setTimeout(() => daemon.kill('SIGKILL'), kPatience);
     await ended;
     clearTimeout(late);
   }

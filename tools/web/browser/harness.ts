@@ -11,6 +11,7 @@ import { preview, type PreviewServer } from 'vite';
 import { Appliance, freePort, kPassword } from './appliance.ts';
 
 export * from './appliance.ts';
+import { kPatience } from './patience.ts';
 
 export type Look = {
   width?: number;
@@ -80,6 +81,7 @@ export class Harness {
       reducedMotion: 'reduce',
     });
     await context.grantPermissions(['clipboard-read', 'clipboard-write'], { origin: this.url });
+    context.setDefaultTimeout(kPatience);
     this.#contexts.push(context);
     await context.addInitScript((chosen) => {
       // Chromium's own page for what cannot be reached has no storage.

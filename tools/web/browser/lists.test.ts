@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { Page } from 'playwright-core';
 import { holdWriter } from './content.ts';
 import { Harness, kPassword, settled, write } from './harness.ts';
+import { kPatience } from './patience.ts';
 
 const run = promisify(execFile);
 const harness = new Harness();
@@ -59,7 +60,7 @@ test('a user is made, signs in with what he was given, is changed and removed', 
   await dialog().waitFor({ state: 'detached' });
   await page.getByRole('cell', { name: 'viktor', exact: true }).waitFor({ state: 'detached' });
   // He is out at once.
-  await his.getByRole('heading', { name: 'Sign in' }).waitFor({ timeout: 20_000 });
+  await his.getByRole('heading', { name: 'Sign in' }).waitFor();
 });
 
 test('a token is shown once, works, and ends', async () => {
@@ -106,7 +107,7 @@ test('the head of the chain can be taken along, and the segments are listed', as
     const status = JSON.parse((await harness.appliance.local('GET', '/api/status')).text) as { journal: { head: { digest: string } } };
     await page.getByRole('button', { name: 'Copy the chain head' }).click();
     expect(await page.evaluate(() => navigator.clipboard.readText())).toContain(status.journal.head.digest);
-  }, { timeout: 15_000, interval: 200 });
+  }, { timeout: kPatience, interval: 200 });
   const table = page.getByRole('table', { name: 'Segments' });
   await table.getByText('Open', { exact: true }).waitFor();
   await page.getByRole('button', { name: /^Cut by a crash 0/ }).click();
@@ -150,14 +151,14 @@ test('a job is watched', async () => {
   const { appliance } = harness;
   await appliance.stop();
   await appliance.start(['--hydration-rate', '1M']);
-  await page.getByRole('heading', { name: 'Sign in' }).waitFor({ timeout: 20_000 });
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   await harness.signIn(page, 'alice');
   await appliance.command('recover', 'shop', '--at', 'mark:before-upgrade', '--as', 'shop2');
   await go('#/jobs');
   const row = page.getByRole('row', { name: /Hydration/ });
   await row.getByText('Running').waitFor();
   const bar = row.getByRole('progressbar');
-  await expect.poll(async () => Number(await bar.getAttribute('aria-valuenow')), { timeout: 20_000 }).toBeGreaterThan(0);
+  await expect.poll(async () => Number(await bar.getAttribute('aria-valuenow'))).toBeGreaterThan(0);
   await row.getByText(/ left$/).waitFor();
   await go('#/');
   await page.getByRole('row', { name: /shop2/ }).getByText(/Hydrating \d+ %/).waitFor();

@@ -73,7 +73,7 @@ test('1,000 volumes are listed, filtered and sorted at once', async () => {
     expect(answer.status, answer.text).toBe(201);
   }
   const page = await harness.signedIn('alice');
-  await page.getByText(`${kVolumes.toLocaleString('en-GB')} of ${kVolumes.toLocaleString('en-GB')} protected`).waitFor({ timeout: 20_000 });
+  await page.getByText(`${kVolumes.toLocaleString('en-GB')} of ${kVolumes.toLocaleString('en-GB')} protected`).waitFor();
   // Only one page of them stands in the document.
   expect(await page.getByRole('row').count()).toBe(51);
   // In the page itself, from the act until what comes of it is drawn.

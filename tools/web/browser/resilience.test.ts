@@ -8,7 +8,7 @@ import { Harness, kPassword, settled, type Answer } from './harness.ts';
 
 const harness = new Harness();
 let page: Page;
-const visible = (text: string | RegExp) => page.getByText(text).first().waitFor({ timeout: 20_000 });
+const visible = (text: string | RegExp) => page.getByText(text).first().waitFor();
 
 beforeAll(async () => {
   await harness.start();
@@ -29,8 +29,8 @@ const headersOf = (signedIn: Answer) => ({
 
 test('a stream that is ended is opened again', async () => {
   // The daemon ends the oldest of the nine streams of one user, which is the page's.
-  const opened = page.waitForRequest((request) => request.url().endsWith('/api/events'), { timeout: 20_000 });
-  const broken = page.getByText(/No connection to the appliance since/).waitFor({ timeout: 20_000 });
+  const opened = page.waitForRequest((request) => request.url().endsWith('/api/events'));
+  const broken = page.getByText(/No connection to the appliance since/).waitFor();
   const signedIn = await harness.appliance.remote('POST', '/api/session', { name: 'alice', password: kPassword });
   const streams = Array.from({ length: 8 }, () => harness.appliance.stream('/api/events', headersOf(signedIn)));
   await Promise.all([opened, broken]);
@@ -49,7 +49,7 @@ test('what was missed while the stream was broken is asked for when it is back',
   for (const end of streams) end();
   await harness.appliance.command('clone', 'shop', '--at', 'now', '--as', 'meanwhile');
   await page.unrouteAll();
-  await page.getByRole('cell', { name: 'meanwhile', exact: true }).waitFor({ timeout: 20_000 });
+  await page.getByRole('cell', { name: 'meanwhile', exact: true }).waitFor();
   await harness.appliance.local('DELETE', '/api/clones/meanwhile');
 });
 
@@ -141,7 +141,7 @@ test('a daemon that is away is said to be away; when it is back, so is the page'
   }
   await harness.appliance.start();
   // Sessions are the daemon's memory: a new daemon knows of none.
-  await page.getByRole('heading', { name: 'Sign in' }).waitFor({ timeout: 20_000 });
+  await page.getByRole('heading', { name: 'Sign in' }).waitFor();
   await harness.signIn(page, 'alice', `${kPassword} 2`);
   await page.getByRole('row', { name: /shop/ }).waitFor();
 });
