@@ -250,7 +250,7 @@ class Load {
     }
     timespec pause{};
     if (!resting_.empty()) {
-      const auto left = std::max(nanoseconds(0), nanoseconds(resting_.front()->due - Clock::now()));
+      const auto left = std::max(nanoseconds(0), nanoseconds(due() - Clock::now()));
       pause = {.tv_sec = left.count() / 1'000'000'000, .tv_nsec = left.count() % 1'000'000'000};
     }
     ppoll(poll_.data(), poll_.size(), resting_.empty() ? nullptr : &pause, nullptr);
@@ -266,9 +266,11 @@ class Load {
     std::swap(answered_, going_on_);
     for (Slot* const slot : going_on_) go_on(*slot);
     going_on_.clear();
-    std::swap(resting_, rested_);
-    for (Slot* const slot : rested_) begin(*slot);
-    rested_.clear();
+    while (!resting_.empty() && due() <= Clock::now()) {
+      Slot* const slot = resting_.back();
+      resting_.pop_back();
+      begin(*slot);
+    }
   }
 
   const Options options_;
@@ -285,8 +287,7 @@ class Load {
   std::vector<nanoseconds> took_;
   std::vector<Slot*> answered_;
   std::vector<Slot*> going_on_;
-  std::vector<Slot*> resting_;  // until they are due
-  std::vector<Slot*> rested_;
+  std::vector<Slot*> resting_;  // until the next one is due
   std::vector<pollfd> poll_;
 };
 
