@@ -6,6 +6,13 @@
 #include "cdp/base/planted_bug.h"
 
 namespace cdp {
+namespace {
+
+// A write costs the kernel 5 us or so before it is under way, and those of one turn are given to it
+// together: clients are looked after in between.
+constexpr std::uint64_t kIssuedAtOnce = 32;
+
+}  // namespace
 
 Task<Status> WriteBack::run(Lsn upto, bool must_sync) {
   CHECK(group_.running() == 0);
@@ -39,6 +46,7 @@ Task<void> WriteBack::write_blocks(Lsn upto) {
     if (planted(PlantedBug::kSecondBackingWrite)) group_.spawn(write_only(run));
 #endif
     group_.spawn(write_one(std::move(run)));
+    if (issued_ % kIssuedAtOnce == 0) co_await sleep_for(scheduler_, Nanos{});
     co_await wait_for_slot();
   }
   co_await group_.join();
