@@ -39,7 +39,7 @@ namespace journal {
 struct JournalOptions {
   std::uint64_t segment_bytes = 256u << 20;  // multiple of 4096; at least minimum_segment_bytes()
   std::uint32_t frame_blocks = 1024;         // payload that fills a frame; at least 256 (1 MiB)
-  std::uint32_t queue_blocks = 8192;        // payload recorded but not durable, in blocks
+  std::uint32_t queue_blocks = 8192;         // payload recorded but not durable, in blocks
   Nanos commit_interval = cdp::milliseconds(200);
   // A clock record follows the last change after this, so that the second it fell into is closed;
   // while nothing changes, one more after each heartbeat_interval: history is known up to there.
