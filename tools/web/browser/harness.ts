@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url';
 import { chromium, type Browser, type BrowserContext, type Page } from 'playwright-core';
 import { preview, type PreviewServer } from 'vite';
 import { Appliance, freePort, kPassword } from './appliance.ts';
+import { kPatience } from './patience.ts';
 
 export * from './appliance.ts';
-import { kPatience } from './patience.ts';
 
 export type Look = {
   width?: number;
