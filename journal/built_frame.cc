@@ -39,7 +39,7 @@ void seal_frame(BuiltFrame& frame, const FramePlace& place, const Vault& vault) 
   const std::span<const std::byte> all = frame.bytes();
   header.metadata_checksum = checksum(
       vault.secret, all.subspan(kFrameHeaderBytes, header.metadata_end() - kFrameHeaderBytes));
-  header.body_digest = sha256(all.subspan(kFrameHeaderBytes));
+  header.body_digest = body_digest(header.body_digest_of, all);
   const std::span<std::byte, kFrameHeaderBytes> into(bytes, kFrameHeaderBytes);
   encode_frame_header(header, vault, into);
   frame.digest = digest_of(into);

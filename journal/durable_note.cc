@@ -31,7 +31,7 @@ std::vector<std::byte> encode_durable_note(Stamp newest, const Vault& vault) {
 
 Result<Stamp> decode_durable_note(std::span<const std::byte> bytes, const Vault& vault) {
   if (bytes.size() != kBytes || load_le<std::uint64_t>(bytes.data()) != kMagic ||
-      load_le<std::uint32_t>(bytes.data() + 8) != kFormatVersion)
+      !reads_format(load_le<std::uint32_t>(bytes.data() + 8)))
     return make_error(EIO, "the state directory's file '{}' is damaged", kDurableNoteName);
   Uuid uuid;
   std::memcpy(uuid.bytes.data(), bytes.data() + 16, uuid.bytes.size());

@@ -83,9 +83,9 @@ Result<SegmentHeader> decode_segment_header(const Vault& vault, std::uint32_t se
   if (load_le<std::uint64_t>(from) != kSegmentMagic)
     return make_error(EIO, "{} does not begin with a segment header", name);
   // The version comes first: everything after it may be different in another one.
-  if (const auto version = load_le<std::uint32_t>(from + 8); version != kFormatVersion)
-    return make_error(ENOTSUP, "{} is of format version {}, this program reads version {}", name,
-                      version, kFormatVersion);
+  if (const auto version = load_le<std::uint32_t>(from + 8); !reads_format(version))
+    return make_error(ENOTSUP, "{} is of format version {}, this program reads {} to {}", name,
+                      version, kOldestFormatVersion, kFormatVersion);
   Uuid uuid;
   load_bytes(from + 16, uuid.bytes);
   if (uuid != vault.uuid)
@@ -149,7 +149,7 @@ void encode_frame_header(const FrameHeader& header, const Vault& vault,
   store_le(to + 40, header.offset);
   store_le(to + 44, header.total_bytes);
   store_le(to + 48, static_cast<std::uint16_t>(header.kind));
-  // 50: flags, zero in this version
+  store_le(to + 50, static_cast<std::uint16_t>(header.body_digest_of));
   store_le(to + 52, header.record_count);
   store_le(to + 56, header.record_bytes);
   store_le(to + 60, header.run_count);
@@ -200,12 +200,14 @@ Result<FrameHeader> decode_frame_header(const Vault& vault, std::uint32_t segmen
   header.min_time = {load_le<std::int64_t>(from + 88)};
   header.max_time = {load_le<std::int64_t>(from + 96)};
   load_bytes(from + 104, header.previous_digest);
+  const auto flags = load_le<std::uint16_t>(from + 50);
+  header.body_digest_of = static_cast<BodyDigest>(flags);
   load_bytes(from + 136, header.body_digest);
   header.metadata_checksum = load_le<std::uint64_t>(from + 240);
   if (uuid != vault.uuid) return refuse("it is of another vault");
   if (header.segment != segment || header.offset != offset)
     return refuse("it belongs to another place");
-  if (kind < 1 || kind > 3 || load_le<std::uint16_t>(from + 50) != 0 ||
+  if (kind < 1 || kind > 3 || flags > static_cast<std::uint16_t>(BodyDigest::kOfPieces) ||
       load_le<std::uint32_t>(from + 68) != 0 ||
       !all_zero(bytes.subspan(kFrameReservedAt, kFrameReservedBytes)))
     return refuse("it holds values that this format does not know");
@@ -349,7 +351,7 @@ Status check_frame_body(const FrameHeader& header, const Vault& vault,
     if (run->block_count != entry.block_count) return refuse("its run table contradicts a run");
   }
   if (!all_zero(frame.subspan(header.used_bytes()))) return refuse("its padding is not zero");
-  if (digest && sha256(frame.subspan(kFrameHeaderBytes)) != header.body_digest)
+  if (digest && body_digest(header.body_digest_of, frame) != header.body_digest)
     return refuse("the SHA-256 of its body does not match");
   return {};
 }

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "journal/body_digest.h"
 #include "journal/hash.h"
 #include "journal/records.h"
 #include "journal/vault.h"
@@ -81,6 +82,7 @@ struct FrameHeader {
   Nanos min_time{};
   Nanos max_time{};
   Digest previous_digest{};
+  BodyDigest body_digest_of = BodyDigest::kOfPieces;
   Digest body_digest{};
   std::uint64_t metadata_checksum = 0;
 

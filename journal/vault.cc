@@ -46,9 +46,9 @@ Result<Vault> decode_vault(std::span<const std::byte> bytes) {
   if (bytes.size() < 16 || load_le<std::uint64_t>(from) != kVaultMagic)
     return make_error(EINVAL, "the file VAULT is not the identity of a vault");
   // The version comes first: everything after it may be different in another one.
-  if (const auto version = load_le<std::uint32_t>(from + 8); version != kFormatVersion)
-    return make_error(ENOTSUP, "the vault is of format version {}, this program reads version {}",
-                      version, kFormatVersion);
+  if (const auto version = load_le<std::uint32_t>(from + 8); !reads_format(version))
+    return make_error(ENOTSUP, "the vault is of format version {}, this program reads {} to {}",
+                      version, kOldestFormatVersion, kFormatVersion);
   if (bytes.size() != kVaultBytes || load_le<std::uint32_t>(from + 12) != kVaultBytes ||
       load_le<std::uint64_t>(from + kChecksumAt) != unkeyed_checksum(bytes.first(kChecksumAt)))
     return make_error(EIO, "the file VAULT is damaged: restore it from a copy");

@@ -19,7 +19,13 @@ namespace journal {
 
 inline constexpr char kVaultFileName[] = "VAULT";
 inline constexpr char kSegmentsDirectoryName[] = "segments";
-inline constexpr std::uint32_t kFormatVersion = 1;
+
+// What is written, and the oldest that is read.
+inline constexpr std::uint32_t kFormatVersion = 2;
+inline constexpr std::uint32_t kOldestFormatVersion = 1;
+inline constexpr bool reads_format(std::uint32_t version) {
+  return version >= kOldestFormatVersion && version <= kFormatVersion;
+}
 
 struct Vault {
   Uuid uuid{};
@@ -31,7 +37,7 @@ struct Vault {
 };
 
 std::vector<std::byte> encode_vault(const Vault& vault);
-// EINVAL for what is not a VAULT file, ENOTSUP for one of another format version.
+// EINVAL for what is not a VAULT file, ENOTSUP for one of a format version that is not read.
 Result<Vault> decode_vault(std::span<const std::byte> bytes);
 
 // Reads VAULT from the vault's root directory; ENOENT where there is none.

@@ -677,7 +677,10 @@ TEST(Vault, IsReadBackAndOtherVersionsAreNamed) {
   ASSERT_FALSE(newer.ok());
   EXPECT_EQ(newer.error().code, ENOTSUP);
   EXPECT_NE(newer.error().message.find("version 9"), std::string::npos);
-  bytes[8] = std::byte{1};
+  EXPECT_NE(newer.error().message.find("reads 1 to 2"), std::string::npos);
+  bytes[8] = std::byte{0};
+  EXPECT_EQ(decode_vault(bytes).error().code, ENOTSUP);
+  bytes[8] = std::byte{2};
   bytes[70] ^= std::byte{1};
   EXPECT_EQ(decode_vault(bytes).error().code, EIO);
 }

@@ -69,12 +69,11 @@ void write_file(const std::string& path, std::span<const std::byte> bytes) {
              static_cast<std::streamsize>(bytes.size()));
 }
 
-const std::string kGolden = std::string(HINDSIGHT_SOURCE_DIR) + "/tests/golden/v1";
 constexpr std::uint32_t kGoldenSegments = 3;
 
 // Writes the golden vault of this version into $HINDSIGHT_WRITE_GOLDEN; run by hand
 // (--gtest_also_run_disabled_tests) when a version is released, and never for one that was.
-TEST(Golden, DISABLED_IsWritten) {
+TEST(GoldenWriter, DISABLED_WritesIt) {
   const char* const to = std::getenv("HINDSIGHT_WRITE_GOLDEN");
   ASSERT_NE(to, nullptr);
   JournalWorld world(2021);
@@ -100,23 +99,28 @@ TEST(Golden, DISABLED_IsWritten) {
   write_file(at + "/history.txt", std::as_bytes(std::span(text)));
 }
 
-TEST(Golden, TheVaultOfVersion1IsRead) {
+class Golden : public testing::TestWithParam<const char*> {};
+
+TEST_P(Golden, VaultIsReadAndAppendedTo) {
+  const std::string golden = std::string(HINDSIGHT_SOURCE_DIR) + "/tests/golden/" + GetParam();
   JournalWorld world(1);
-  const auto vault = decode_vault(read_file(kGolden + "/VAULT"));
+  const auto vault = decode_vault(read_file(golden + "/VAULT"));
   ASSERT_TRUE(vault.ok()) << vault.error().message;
   world.vault = *vault;
   for (std::uint32_t i = 1; i <= kGoldenSegments; ++i) {
-    const std::vector<std::byte> bytes = read_file(kGolden + "/" + segment_name(i));
+    const std::vector<std::byte> bytes = read_file(golden + "/" + segment_name(i));
     ASSERT_TRUE(world.scheduler.run(world.segments->create(segment_name(i), bytes.size())).ok());
     world.store->overwrite(world.path_of(i), 0, bytes);
   }
-  const std::vector<std::byte> expected = read_file(kGolden + "/history.txt");
+  const std::vector<std::byte> expected = read_file(golden + "/history.txt");
   EXPECT_EQ(describe(world),
             std::string(reinterpret_cast<const char*>(expected.data()), expected.size()));
   const VerifyReport report = world.verify_all(true);
   for (const std::string& problem : report.problems) ADD_FAILURE() << problem;
   ASSERT_TRUE(world.open().ok()) << "and appended to";
 }
+
+INSTANTIATE_TEST_SUITE_P(EveryVersion, Golden, testing::Values("v1", "v2"));
 
 }  // namespace
 }  // namespace journal
