@@ -378,6 +378,7 @@ Task<Status> Volume::flush() {
   if (!refused.ok()) co_return refused;
   const Lsn upto = last_lsn_;
   if (recorder_.durable_lsn() >= upto) co_return Status{};
+  const WriteBack::FlushWait waits(write_back_);
   const Status flushed = co_await recorder_.flush(upto);
   if (!flushed.ok()) {
     fence(flushed.error());

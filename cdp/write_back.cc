@@ -53,7 +53,10 @@ Task<void> WriteBack::write_blocks(Lsn upto) {
 }
 
 Task<void> WriteBack::wait_for_slot() {
-  while (group_.running() >= limit_.now()) co_await slot_.wait();
+  const auto limit = [this] {
+    return flushes_waiting_ > 0 ? InFlightLimit::kFewest : limit_.now();
+  };
+  while (group_.running() >= limit()) co_await slot_.wait();
 }
 
 Task<void> WriteBack::zero_one(DirtyMap::ZeroRun run, Lsn upto) {

@@ -32,6 +32,21 @@ class WriteBack {
         group_(scheduler),
         slot_(scheduler) {}
 
+  // A client waits for the journal as long as this lives. Meanwhile few writes are in flight: the
+  // journal's own would wait behind the others.
+  class FlushWait {
+   public:
+    explicit FlushWait(WriteBack& write_back) : write_back_(write_back) {
+      ++write_back_.flushes_waiting_;
+    }
+    FlushWait(const FlushWait&) = delete;
+    FlushWait& operator=(const FlushWait&) = delete;
+    ~FlushWait() { --write_back_.flushes_waiting_; }
+
+   private:
+    WriteBack& write_back_;
+  };
+
   // One pass. After an error, what reached the backing store is not known. `must_sync`: others have
   // written something that the sync is to cover.
   Task<Status> run(Lsn upto, bool must_sync);
@@ -56,6 +71,7 @@ class WriteBack {
   Signal& freed_;
   TaskGroup group_;
   Signal slot_;
+  std::size_t flushes_waiting_ = 0;
   InFlightLimit limit_;  // of writes and zeroings, each up to kMaxPieceBytes or one extent long
   std::uint64_t issued_ = 0;  // in this pass
   Status outcome_;            // of this pass: the first failure
