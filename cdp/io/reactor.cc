@@ -63,8 +63,7 @@ MainTask drive(Task<void> main, bool& ended) {
 
 Reactor::Reactor(Options options) {
   io_uring_params params{};
-  params.flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL |
-                 IORING_SETUP_CQSIZE;
+  params.flags = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE;
   params.cq_entries = options.ring_entries * kCompletionsPerEntry;
   const int error = io_uring_queue_init_params(options.ring_entries, &ring_, &params);
   if (error == -EINVAL) {
@@ -140,8 +139,7 @@ void Reactor::run_ready() {
 void Reactor::enter_kernel() {
   if (!timers_.empty()) timers_.fire_due(now());
   const bool may_sleep = ready_.empty() && turn_end_.empty() && io_uring_cq_ready(&ring_) == 0;
-  const Nanos before = now();
-  if (!may_sleep || spin()) {
+  if (!may_sleep) {
     io_uring_submit_and_get_events(&ring_);
   } else if (timers_.empty()) {
     io_uring_submit_and_wait(&ring_, 1);
@@ -151,27 +149,7 @@ void Reactor::enter_kernel() {
     io_uring_cqe* first = nullptr;
     io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
   }
-  if (may_sleep) forecast_.waited(now() - before);
   drain_completions();
-}
-
-// Whether something came within the time that a spin takes. Not while workers have something to do:
-// they may want this core.
-bool Reactor::spin() {
-  if (offloaded_ > 0 || !forecast_.is_soon()) return false;
-  io_uring_submit(&ring_);
-  const Nanos end = now() + SpinForecast::kSpin;
-  while (!something_came()) {
-    if (now() >= end) return false;
-  }
-  return true;
-}
-
-// A completion, work of the kernel's that leads to one, or a message.
-bool Reactor::something_came() const {
-  return io_uring_cq_ready(&ring_) != 0 ||
-         (IO_URING_READ_ONCE(*ring_.sq.kflags) & IORING_SQ_TASKRUN) != 0 ||
-         message_waiting_.load(std::memory_order_relaxed);
 }
 
 void Reactor::drain_completions() {
@@ -231,14 +209,10 @@ void Reactor::post_from_any_thread(std::function<void()> message) {
 }
 
 void Reactor::offload(std::function<void()> work, std::coroutine_handle<> then) {
-  ++offloaded_;
   workers_->add([this, work = std::move(work), then]() mutable {
     work();
     work = nullptr;  // what it holds dies before its owner goes on
-    post_from_any_thread([this, then] {
-      --offloaded_;
-      post(then);
-    });
+    post_from_any_thread([this, then] { post(then); });
   });
 }
 

@@ -6,8 +6,7 @@
 //
 // A turn drains completions and messages, resumes what is ready until nothing is, resumes what
 // waits for the turn's end (one coalesced send per connection), and enters the kernel once: that
-// submits everything gathered and waits for the next completion or timer. Where the next completion
-// is likely to come soon it looks out for it before it sleeps (spin_forecast.h).
+// submits everything gathered and waits for the next completion or timer.
 #pragma once
 
 #include <liburing.h>
@@ -21,7 +20,6 @@
 #include <vector>
 
 #include "cdp/io/scheduler.h"
-#include "cdp/io/spin_forecast.h"
 #include "cdp/io/task.h"
 #include "cdp/io/worker_pool.h"
 
@@ -75,8 +73,6 @@ class Reactor final : public Scheduler {
   void run_ready();
   void take_messages();
   void enter_kernel();
-  bool spin();
-  bool something_came() const;
   void drain_completions();
   void arm_wakeup();
   static void probe(io_uring& ring);
@@ -86,8 +82,6 @@ class Reactor final : public Scheduler {
   std::vector<std::coroutine_handle<>> batch_;
   std::vector<std::coroutine_handle<>> turn_end_;
   TimerQueue timers_;
-  SpinForecast forecast_;
-  std::size_t offloaded_ = 0;  // work that workers have, or are to have
 
   int wakeup_fd_ = -1;
   std::uint64_t wakeup_count_ = 0;

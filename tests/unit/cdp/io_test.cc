@@ -129,29 +129,6 @@ TEST(Reactor, TakesMessagesFromManyThreadsWithoutLosingOne) {
   EXPECT_EQ(taken, kThreads * kMessages);
 }
 
-// Who is asked again at once spins for a while before it sleeps, and loses nothing by it.
-TEST(Reactor, AnswersWhoAsksAgainAtOnceWhileItsTimersGoOn) {
-  constexpr int kQuestions = 5000;
-  Reactor reactor{{}};
-  std::atomic<int> answers = 0;
-  int ticks = 0;
-  std::thread asker([&] {
-    for (int asked = 1; asked <= kQuestions; ++asked) {
-      reactor.post_from_any_thread([&answers] { ++answers; });
-      while (answers < asked) std::this_thread::yield();
-    }
-  });
-  reactor.run([](Reactor& r, const std::atomic<int>& of, int& count) -> Task<void> {
-    while (of < kQuestions) {
-      co_await sleep_for(r, microseconds(100));
-      ++count;
-    }
-  }(reactor, answers, ticks));
-  asker.join();
-  EXPECT_EQ(answers, kQuestions);
-  EXPECT_GT(ticks, 0);
-}
-
 TEST(YieldCredit, AThreadIsAwayForNoLongerThanHalfOfWhatItHasRun) {
   using std::chrono::microseconds;
   YieldCredit credit;
