@@ -38,8 +38,9 @@ Digest as_the_document_says(std::span<const std::byte> frame) {
 
 // Few pieces are hashed one after the other, more side by side, and many in several goes.
 TEST(BodyDigest, OfPiecesIsWhatTheDocumentSaysForAnyNumberOfThem) {
-  for (const std::size_t pieces : {1,  2,  3,  4,  5,  6,  7,   8,   15,  16,  17,   31,
-                                   33, 63, 64, 65, 68, 69, 127, 128, 129, 200, 1000, 4096}) {
+  for (const std::size_t pieces :
+       std::to_array<std::size_t>({1,  2,  3,  4,  5,  6,  7,   8,   15,  16,  17,   31,
+                                   33, 63, 64, 65, 68, 69, 127, 128, 129, 200, 1000, 4096})) {
     const std::vector<std::byte> frame = random_frame(pieces * kPieceBytes, pieces);
     EXPECT_EQ(body_digest(BodyDigest::kOfPieces, frame), as_the_document_says(frame))
         << pieces << " pieces";
@@ -56,7 +57,7 @@ TEST(BodyDigest, DoesNotLookAtTheHeader) {
 }
 
 TEST(BodyDigest, ChangesWithEveryByteAndWithTheOrderOfPieces) {
-  for (const std::size_t pieces : {2, 20}) {
+  for (const std::size_t pieces : {std::size_t{2}, std::size_t{20}}) {
     const std::vector<std::byte> frame = random_frame(pieces * kPieceBytes, 2);
     const Digest before = body_digest(BodyDigest::kOfPieces, frame);
     std::vector<std::byte> other = frame;
