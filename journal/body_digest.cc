@@ -17,19 +17,19 @@
 namespace journal {
 namespace {
 
-constexpr std::size_t kPieceBytes = 4096;
-constexpr std::size_t kPiecesAtOnce = 64;  // take 50 us or so
+constexpr std::size_t kLeafBytes = 4096;
+constexpr std::size_t kLeavesAtOnce = 64;  // take 50 us or so
 
-// The frame in pieces, the first one without the header.
-std::span<const std::byte> piece_of(std::span<const std::byte> frame, std::size_t number) {
-  const std::size_t begin = std::max(number * kPieceBytes, kFrameHeaderBytes);
-  return frame.subspan(begin, std::min((number + 1) * kPieceBytes, frame.size()) - begin);
+// The frame in leaves, the first one without the header.
+std::span<const std::byte> leaf_of(std::span<const std::byte> frame, std::size_t number) {
+  const std::size_t begin = std::max(number * kLeafBytes, kFrameHeaderBytes);
+  return frame.subspan(begin, std::min((number + 1) * kLeafBytes, frame.size()) - begin);
 }
 
 #if defined(__x86_64__)
 
 // Below it, one after the other is quicker: with AVX-512 any number up to 16 takes 11 us, and one
-// piece by itself 2.3.
+// leaf by itself 2.3.
 constexpr std::size_t kFewestSideBySide = 5;
 
 using Manager = std::unique_ptr<IMB_MGR, decltype(&free_mb_mgr)>;
@@ -51,15 +51,15 @@ void digest_side_by_side(std::span<const std::byte> frame, std::size_t first,
     ++done;
   };
   for (std::size_t i = 0; i < into.size(); ++i) {
-    const std::span<const std::byte> piece = piece_of(frame, first + i);
+    const std::span<const std::byte> leaf = leaf_of(frame, first + i);
     IMB_JOB* job = IMB_GET_NEXT_JOB(manager.get());
     *job = IMB_JOB{};
     job->cipher_mode = IMB_CIPHER_NULL;
     job->cipher_direction = IMB_DIR_ENCRYPT;
     job->chain_order = IMB_ORDER_HASH_CIPHER;
     job->hash_alg = IMB_AUTH_SHA_256;
-    job->src = reinterpret_cast<const std::uint8_t*>(piece.data());
-    job->msg_len_to_hash_in_bytes = piece.size();
+    job->src = reinterpret_cast<const std::uint8_t*>(leaf.data());
+    job->msg_len_to_hash_in_bytes = leaf.size();
     job->auth_tag_output = reinterpret_cast<std::uint8_t*>(into[i].data());
     job->auth_tag_output_len_in_bytes = into[i].size();
     for (job = IMB_SUBMIT_JOB(manager.get()); job != nullptr;
@@ -72,11 +72,11 @@ void digest_side_by_side(std::span<const std::byte> frame, std::size_t first,
 
 #endif
 
-void digest_pieces(std::span<const std::byte> frame, std::size_t first, std::span<Digest> into) {
+void digest_leaves(std::span<const std::byte> frame, std::size_t first, std::span<Digest> into) {
 #if defined(__x86_64__)
   if (into.size() >= kFewestSideBySide) return digest_side_by_side(frame, first, into);
 #endif
-  for (std::size_t i = 0; i < into.size(); ++i) into[i] = sha256(piece_of(frame, first + i));
+  for (std::size_t i = 0; i < into.size(); ++i) into[i] = sha256(leaf_of(frame, first + i));
 }
 
 }  // namespace
@@ -84,12 +84,12 @@ void digest_pieces(std::span<const std::byte> frame, std::size_t first, std::spa
 Digest body_digest(BodyDigest of, std::span<const std::byte> frame) {
   CHECK(frame.size() > kFrameHeaderBytes);
   if (of == BodyDigest::kOfBody) return sha256(frame.subspan(kFrameHeaderBytes));
-  boost::container::small_vector<Digest, 32> digests((frame.size() + kPieceBytes - 1) /
-                                                     kPieceBytes);
-  for (std::size_t first = 0; first < digests.size(); first += kPiecesAtOnce) {
+  boost::container::small_vector<Digest, 32> digests((frame.size() + kLeafBytes - 1) /
+                                                     kLeafBytes);
+  for (std::size_t first = 0; first < digests.size(); first += kLeavesAtOnce) {
     if (first > 0) cdp::let_others_run();
-    const std::size_t count = std::min(kPiecesAtOnce, digests.size() - first);
-    digest_pieces(frame, first, std::span(digests.data() + first, count));
+    const std::size_t count = std::min(kLeavesAtOnce, digests.size() - first);
+    digest_leaves(frame, first, std::span(digests.data() + first, count));
   }
   return sha256(std::as_bytes(std::span(digests.data(), digests.size())));
 }

@@ -15,7 +15,7 @@ namespace journal {
 // What it is the SHA-256 of. The values are those of a frame header's flags.
 enum class BodyDigest : std::uint16_t {
   kOfBody = 0,    // as frames of format version 1 have it
-  kOfPieces = 1,  // of the SHA-256s of its pieces, which can be made side by side
+  kOfLeaves = 1,  // of the SHA-256s of its leaves, which can be made side by side
 };
 
 // `frame`: all of it; its header is not looked at.

@@ -207,7 +207,7 @@ Result<FrameHeader> decode_frame_header(const Vault& vault, std::uint32_t segmen
   if (uuid != vault.uuid) return refuse("it is of another vault");
   if (header.segment != segment || header.offset != offset)
     return refuse("it belongs to another place");
-  if (kind < 1 || kind > 3 || flags > static_cast<std::uint16_t>(BodyDigest::kOfPieces) ||
+  if (kind < 1 || kind > 3 || flags > static_cast<std::uint16_t>(BodyDigest::kOfLeaves) ||
       load_le<std::uint32_t>(from + 68) != 0 ||
       !all_zero(bytes.subspan(kFrameReservedAt, kFrameReservedBytes)))
     return refuse("it holds values that this format does not know");

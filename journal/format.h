@@ -82,7 +82,7 @@ struct FrameHeader {
   Nanos min_time{};
   Nanos max_time{};
   Digest previous_digest{};
-  BodyDigest body_digest_of = BodyDigest::kOfPieces;
+  BodyDigest body_digest_of = BodyDigest::kOfLeaves;
   Digest body_digest{};
   std::uint64_t metadata_checksum = 0;
 

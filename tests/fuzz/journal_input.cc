@@ -55,7 +55,7 @@ void seal_raw_frame(Bytes& bytes, std::uint32_t segment, std::uint64_t offset) {
   store_le(to + 240, checksum(vault().secret, all.subspan(kFrameHeaderBytes,
                                                           metadata_end - kFrameHeaderBytes)));
   const Digest body = body_digest(
-      load_le<std::uint16_t>(to + 50) == 0 ? BodyDigest::kOfBody : BodyDigest::kOfPieces, all);
+      load_le<std::uint16_t>(to + 50) == 0 ? BodyDigest::kOfBody : BodyDigest::kOfLeaves, all);
   std::memcpy(to + 136, body.data(), body.size());
   seal_checksum(std::span(bytes).first(kFrameHeaderBytes), kFrameHeaderBytes - 8);
 }
