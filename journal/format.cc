@@ -212,8 +212,7 @@ Result<FrameHeader> decode_frame_header(const Vault& vault, std::uint32_t segmen
       !all_zero(bytes.subspan(kFrameReservedAt, kFrameReservedBytes)))
     return refuse("it holds values that this format does not know");
   // Each term is below 2^36, so the sums cannot wrap.
-  if (header.record_count == 0 || header.record_bytes % 8 != 0 ||
-      header.total_bytes > kFrameBytesMax ||
+  if (header.record_count == 0 || header.total_bytes > kFrameBytesMax ||
       cdp::round_up(header.used_bytes(), kAppendUnit) != header.total_bytes ||
       offset + header.total_bytes > kSegmentBytesMax || header.first_lsn > header.last_lsn ||
       header.min_time > header.max_time || (header.run_count == 0) != (header.data_bytes == 0) ||

@@ -389,7 +389,7 @@ void FrameBuilder::number_new_blocks(FrameCounts& counts) {
 }
 
 void FrameBuilder::encode_records(const OpenFrame& frame, BuiltFrame& built) {
-  records_.clear();
+  records_.clear({.lsn = frame.first_lsn(), .time = frame.min_time});
   std::size_t first = 0;
   for (const Op& op : frame.ops) {
     std::visit(

@@ -20,7 +20,7 @@
 namespace journal {
 
 enum class RecordType : std::uint8_t {
-  kWrite = 1,
+  kWriteOfVersion1 = 1,
   kZero = 2,
   kVolumeCreated = 3,
   kVolumeResized = 4,
@@ -31,6 +31,7 @@ enum class RecordType : std::uint8_t {
   kCrash = 9,
   kClock = 10,
   kFooter = 11,
+  kWrite = 12,
   kRollback = 16,
   kGap = 17,
   kPulse = 18,
@@ -44,14 +45,11 @@ enum class RecordType : std::uint8_t {
   kStateVolume = 65,
 };
 
-inline constexpr std::size_t kRecordHeaderBytes = 32;
-inline constexpr std::size_t kPieceBytes = 8;
-inline constexpr std::size_t kPlaceBytes = 16;
 inline constexpr std::size_t kFingerprintBytes = 16;
 inline constexpr std::size_t kTextBytesMax = 4096;  // names, labels, authors, paths
-inline constexpr std::size_t kRecordUnit = 8;       // bytes that a record is a multiple of
-static_assert(kRecordHeaderBytes % kRecordUnit == 0 && kPieceBytes % kRecordUnit == 0 &&
-              kPlaceBytes % kRecordUnit == 0 && kFingerprintBytes % kRecordUnit == 0);
+// Of every record but a WRITE, which is made of numbers.
+inline constexpr std::size_t kRecordHeaderBytes = 32;
+inline constexpr std::size_t kRecordUnit = 8;  // bytes that it is a multiple of
 
 // Flags of record headers.
 inline constexpr std::uint8_t kTrimFlag = 1;           // of ZERO
@@ -65,9 +63,20 @@ inline constexpr std::uint8_t kHydratingFlag = 2;
 inline constexpr std::uint8_t kOriginFlag = 4;
 inline constexpr std::uint8_t kWritersRefusedFlag = 8;
 
+// Bytes that it takes as a number of 7 bits a byte.
+constexpr std::size_t number_bytes(std::uint64_t value) {
+  std::size_t bytes = 1;
+  for (; value >= 0x80; value >>= 7) ++bytes;
+  return bytes;
+}
+
 // The most bytes that the record of a write of `blocks` blocks can take.
 constexpr std::uint64_t write_record_bound(std::uint64_t blocks) {
-  return kRecordHeaderBytes + blocks * (kPieceBytes + kPlaceBytes + kFingerprintBytes);
+  constexpr std::size_t header = 1 + number_bytes(UINT16_MAX) + number_bytes(UINT32_MAX) +
+                                 2 * number_bytes(UINT64_MAX) + number_bytes(kVolumeBlocksMax);
+  constexpr std::size_t place = 3 * number_bytes(UINT32_MAX) + number_bytes(kRunBlocksMax);
+  constexpr std::size_t piece = 1 + number_bytes(UINT16_MAX) + place + kFingerprintBytes;
+  return header + blocks * piece;
 }
 // The most that any other record can.
 inline constexpr std::uint64_t kControlRecordBound = 512 + 2 * kTextBytesMax;
@@ -115,9 +124,12 @@ struct StateVolumeRecord {
   VolumeState volume{};
 };
 
-// Appends records to `bytes`; counts them.
+// Appends records to `bytes`; counts them. WRITEs are told by what their LSNs and times are above
+// `least`: the first LSN and the earliest time of their frame.
 class RecordEncoder {
  public:
+  explicit RecordEncoder(Stamp least = {}) : least_(least) {}
+
   void write(VolumeId volume, Stamp stamp, std::uint64_t first_block,
              std::span<const StoredPiece> pieces);
   void add(const ZeroRecord& record);
@@ -143,13 +155,12 @@ class RecordEncoder {
 
   std::span<const std::byte> bytes() const { return bytes_; }
   std::uint32_t count() const { return count_; }
-  void clear();
+  void clear(Stamp least);
 
  private:
   struct Header {
     RecordType type;
     std::uint8_t flags = 0;
-    std::uint16_t pieces = 0;
     VolumeId volume{};
     Stamp stamp{};
     std::uint64_t first_block = 0;
@@ -160,8 +171,11 @@ class RecordEncoder {
   void put_bytes(std::span<const std::byte> bytes);
   void put_number(std::uint64_t value);
   void put_texts(std::string_view first, std::string_view second);
+  void pad();
 
+  Stamp least_;
   std::vector<std::byte> bytes_;
+  std::size_t record_at_ = 0;  // where the newest one begins
   std::uint32_t count_ = 0;
 };
 
@@ -189,8 +203,19 @@ class RecordDecoder {
       : header_(header), records_(records), runs_(std::move(runs)), left_(header.record_count) {}
 
   struct Cursor;
-  Result<WriteRecord> decode_write(Cursor& cursor, WriteRecord record, std::uint16_t pieces);
-  Status decode_piece(Cursor& cursor, std::uint64_t first_block, std::uint32_t& count);
+  // What a record begins with.
+  struct Header {
+    RecordType type{};
+    std::uint8_t flags = 0;
+    std::uint16_t pieces = 0;  // of a WRITE
+    VolumeId volume{};
+    Stamp stamp{};
+    std::uint64_t first_block = 0;
+  };
+  Header decode_header(Cursor& cursor) const;
+  Result<WriteRecord> decode_write(Cursor& cursor, const Header& header);
+  Status decode_piece(Cursor& cursor, RecordType type, std::uint64_t first_block,
+                      std::uint32_t& count);
   Status place_new_blocks(PieceKind kind, std::uint64_t first_block, std::uint32_t first_new,
                           std::uint32_t count, std::size_t fingerprints_at);
   Error damaged(std::string_view what) const;

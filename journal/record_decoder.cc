@@ -12,6 +12,8 @@ namespace {
 
 using cdp::load_le;
 
+constexpr std::string_view kUnknownValues = "holds values that this format does not know";
+
 // What a volume is created from was there before it; so chains of origins end.
 bool is_older(const VolumeState::Origin& origin, VolumeId volume, Stamp created) {
   return origin.volume.value != 0 && origin.volume < volume && origin.point < created.lsn;
@@ -46,8 +48,10 @@ bool are_distinct(const std::vector<RollbackRecord::Volume>& volumes) {
 // Reads forward through the records; once it would pass the end it stays bad and gives zeroes.
 struct RecordDecoder::Cursor {
   std::span<const std::byte> bytes;
-  std::size_t at = 0;
+  std::size_t record_at = 0;
+  std::size_t at = record_at;
   bool good = true;
+  bool sane = true;  // no number was beyond its bound
 
   std::span<const std::byte> take(std::size_t size) {
     if (!good || size > bytes.size() - at) {
@@ -66,19 +70,30 @@ struct RecordDecoder::Cursor {
   // As RecordEncoder::put_number writes it, in as few bytes as it needs.
   std::uint64_t number() {
     std::uint64_t value = 0;
-    for (unsigned shift = 0; shift < 56; shift += 7) {
+    for (unsigned shift = 0; shift < 64; shift += 7) {
       const auto byte = get<std::uint8_t>();
+      if (shift == 63 && byte > 1) break;
       value |= std::uint64_t{byte & 0x7fu} << shift;
       if (byte < 0x80) {
-        if (byte == 0 && shift > 0) good = false;
+        if (byte == 0 && shift > 0) sane = false;
         return value;
       }
     }
-    good = false;
+    sane = false;
+    return 0;
+  }
+  template <typename T = std::uint64_t>
+  T number_up_to(std::uint64_t most) {
+    const std::uint64_t value = number();
+    if (value <= most) return static_cast<T>(value);
+    sane = false;
     return 0;
   }
   // Up to the unit of records.
-  bool padding() { return zeroes(cdp::round_up(at, kRecordUnit) - at); }
+  bool padding() {
+    const std::size_t bytes_of_it = at - record_at;
+    return zeroes(cdp::round_up(bytes_of_it, kRecordUnit) - bytes_of_it);
+  }
   bool zeroes(std::size_t size) { return all_zero(take(size)) && good; }
   Uuid uuid() {
     Uuid uuid;
@@ -118,6 +133,35 @@ struct RecordDecoder::Cursor {
     second = text(second_bytes);
     if (!padding()) good = false;
   }
+  StoredPiece piece() {
+    StoredPiece piece{.kind = static_cast<PieceKind>(get<std::uint8_t>())};
+    piece.count = number_up_to<std::uint16_t>(UINT16_MAX);
+    if (piece.kind == PieceKind::kNew || piece.kind == PieceKind::kRepeat)
+      piece.first_new = number_up_to<std::uint32_t>(UINT32_MAX);
+    if (piece.kind == PieceKind::kReference) {
+      piece.place.segment = number_up_to<std::uint32_t>(UINT32_MAX);
+      piece.place.run_offset = number_up_to<std::uint32_t>(UINT32_MAX);
+      piece.place.run_bytes = number_up_to<std::uint32_t>(UINT32_MAX);
+      piece.place.index = number_up_to<std::uint16_t>(UINT16_MAX);
+    }
+    return piece;
+  }
+  StoredPiece piece_of_version_1() {
+    StoredPiece piece{.kind = static_cast<PieceKind>(get<std::uint8_t>())};
+    const auto flags = get<std::uint8_t>();
+    piece.count = get<std::uint16_t>();
+    piece.first_new = get<std::uint32_t>();
+    const bool by_number = piece.kind == PieceKind::kNew || piece.kind == PieceKind::kRepeat;
+    sane = sane && flags == 0 && (by_number || piece.first_new == 0);
+    if (piece.kind == PieceKind::kReference) {
+      piece.place.segment = get<std::uint32_t>();
+      piece.place.run_offset = get<std::uint32_t>();
+      piece.place.run_bytes = get<std::uint32_t>();
+      piece.place.index = get<std::uint16_t>();
+      sane = sane && get<std::uint16_t>() == 0;
+    }
+    return piece;
+  }
 };
 
 Error RecordDecoder::damaged(std::string_view what) const {
@@ -138,18 +182,37 @@ Result<RecordDecoder> RecordDecoder::open(const FrameHeader& header, const Vault
   return RecordDecoder(header, metadata.first(header.record_bytes), *std::move(runs));
 }
 
+RecordDecoder::Header RecordDecoder::decode_header(Cursor& cursor) const {
+  Header of{.type = static_cast<RecordType>(cursor.get<std::uint8_t>())};
+  if (of.type == RecordType::kWrite) {
+    const auto earliest = static_cast<std::uint64_t>(header_.min_time.value);
+    const auto latest = static_cast<std::uint64_t>(header_.max_time.value);
+    of.pieces = cursor.number_up_to<std::uint16_t>(UINT16_MAX);
+    of.volume = {cursor.number_up_to<std::uint32_t>(UINT32_MAX)};
+    of.stamp.lsn = {header_.first_lsn.value +
+                    cursor.number_up_to(header_.last_lsn.value - header_.first_lsn.value)};
+    of.stamp.time = {static_cast<std::int64_t>(earliest + cursor.number_up_to(latest - earliest))};
+    of.first_block = cursor.number_up_to(kVolumeBlocksMax);
+    return of;
+  }
+  of.flags = cursor.get<std::uint8_t>();
+  of.pieces = cursor.get<std::uint16_t>();
+  of.volume = {cursor.get<std::uint32_t>()};
+  of.stamp.lsn = {cursor.get<std::uint64_t>()};
+  of.stamp.time = {cursor.get<std::int64_t>()};
+  of.first_block = cursor.get<std::uint64_t>();
+  if (of.type == RecordType::kWriteOfVersion1)
+    cursor.sane = of.stamp.time >= header_.min_time && of.stamp.time <= header_.max_time;
+  return of;
+}
+
 Result<AnyRecord> RecordDecoder::next() {
   CHECK(left_ > 0);
-  Cursor cursor{.bytes = records_, .at = at_};
-  const auto type = cursor.get<std::uint8_t>();
-  const auto flags = cursor.get<std::uint8_t>();
-  const auto pieces = cursor.get<std::uint16_t>();
-  const VolumeId volume{cursor.get<std::uint32_t>()};
-  Stamp stamp{};
-  stamp.lsn = {cursor.get<std::uint64_t>()};
-  stamp.time = {cursor.get<std::int64_t>()};
-  const auto first_block = cursor.get<std::uint64_t>();
+  Cursor cursor{.bytes = records_, .record_at = at_};
+  const Header header = decode_header(cursor);
+  const auto [kind, flags, pieces, volume, stamp, first_block] = header;
   if (!cursor.good) return damaged("is cut off");
+  if (!cursor.sane) return damaged(kUnknownValues);
 
   const bool is_state = header_.kind == FrameKind::kState;
   if (header_.kind == FrameKind::kRecords) {
@@ -157,8 +220,9 @@ Result<AnyRecord> RecordDecoder::next() {
       return damaged("is out of order");
     newest_ = stamp.lsn;
   }
-  const auto kind = static_cast<RecordType>(type);
-  const bool known = (type >= 1 && type <= 11) || (type >= 16 && type <= 18) || type == 20 ||
+  const auto type = static_cast<std::uint8_t>(kind);
+  const bool is_write = kind == RecordType::kWrite || kind == RecordType::kWriteOfVersion1;
+  const bool known = (type >= 1 && type <= 12) || (type >= 16 && type <= 18) || type == 20 ||
                      (type >= 24 && type <= 27) || type == 64 || type == 65;
   const bool in_state = kind == RecordType::kStateVault || kind == RecordType::kStateVolume;
   const bool in_both = kind == RecordType::kMark || kind == RecordType::kCrash ||
@@ -180,9 +244,8 @@ Result<AnyRecord> RecordDecoder::next() {
                          kind == RecordType::kCheckpoint || kind == RecordType::kRollback ||
                          kind == RecordType::kGap || kind == RecordType::kUser ||
                          kind == RecordType::kToken || kind == RecordType::kPulse;
-  const bool has_first_block =
-      kind == RecordType::kWrite || kind == RecordType::kZero || kind == RecordType::kPulse;
-  if ((flags != 0 && !has_flags) || (pieces != 0 && kind != RecordType::kWrite) ||
+  const bool has_first_block = is_write || kind == RecordType::kZero || kind == RecordType::kPulse;
+  if ((flags != 0 && !has_flags) || (pieces != 0 && !is_write) ||
       (first_block != 0 && !has_first_block))
     return damaged("has a reserved field that is not zero");
   const bool of_no_volume = kind == RecordType::kCrash || kind == RecordType::kClock ||
@@ -197,9 +260,9 @@ Result<AnyRecord> RecordDecoder::next() {
   bool sane = true;
   std::string none;
   switch (kind) {
+    case RecordType::kWriteOfVersion1:
     case RecordType::kWrite: {
-      Result<WriteRecord> write = decode_write(
-          cursor, {.volume = volume, .stamp = stamp, .first_block = first_block}, pieces);
+      Result<WriteRecord> write = decode_write(cursor, header);
       if (!write.ok()) return write.error();
       record = *write;
       break;
@@ -210,8 +273,7 @@ Result<AnyRecord> RecordDecoder::next() {
                       .kind = flags == kTrimFlag ? ZeroKind::kTrim : ZeroKind::kZero,
                       .first_block = first_block,
                       .block_count = cursor.get<std::uint64_t>()};
-      sane = flags <= kTrimFlag && zero.block_count != 0 &&
-             zero.block_count <= kVolumeBlocksMax &&
+      sane = flags <= kTrimFlag && zero.block_count != 0 && zero.block_count <= kVolumeBlocksMax &&
              first_block <= kVolumeBlocksMax - zero.block_count;
       record = zero;
       break;
@@ -259,8 +321,8 @@ Result<AnyRecord> RecordDecoder::next() {
       RollbackRecord rollback{.stamp = stamp, .refuse_writers = flags == kRefuseWritersFlag};
       rollback.point = {cursor.get<std::uint64_t>()};
       const auto volumes = cursor.get<std::uint32_t>();
-      sane = cursor.get<std::uint32_t>() == 0 && flags <= kRefuseWritersFlag &&
-             volumes >= 1 && volumes <= kRollbackVolumesMax && rollback.point < stamp.lsn;
+      sane = cursor.get<std::uint32_t>() == 0 && flags <= kRefuseWritersFlag && volumes >= 1 &&
+             volumes <= kRollbackVolumesMax && rollback.point < stamp.lsn;
       for (std::uint32_t i = 0; sane && cursor.good && i < volumes; ++i) {
         RollbackRecord::Volume rolled{.volume = {cursor.get<std::uint32_t>()}};
         sane = cursor.get<std::uint32_t>() == 0 && (rolled.volume.value != 0 || !cursor.good);
@@ -414,23 +476,24 @@ Result<AnyRecord> RecordDecoder::next() {
     }
   }
   if (!cursor.good) return damaged("is cut off");
-  if (!sane) return damaged("holds values that this format does not know");
+  if (!sane || !cursor.sane) return damaged(kUnknownValues);
   at_ = cursor.at;
   --left_;
   if (left_ == 0 && at_ != records_.size()) return damaged("is not the last one");
   return record;
 }
 
-Result<WriteRecord> RecordDecoder::decode_write(Cursor& cursor, WriteRecord record,
-                                                std::uint16_t pieces) {
+Result<WriteRecord> RecordDecoder::decode_write(Cursor& cursor, const Header& header) {
+  WriteRecord record{
+      .volume = header.volume, .stamp = header.stamp, .first_block = header.first_block};
   pieces_.clear();
   fingerprints_.clear();
   fingerprints_at_.clear();
-  if (pieces == 0) return damaged("writes nothing");
+  if (header.pieces == 0) return damaged("writes nothing");
   std::uint64_t block = record.first_block;
-  for (std::uint16_t i = 0; i < pieces; ++i) {
+  for (std::uint16_t i = 0; i < header.pieces; ++i) {
     std::uint32_t count = 0;
-    Status piece = decode_piece(cursor, block, count);
+    Status piece = decode_piece(cursor, header.type, block, count);
     if (!piece.ok()) return piece.error();
     block += count;
     if (block < record.first_block || block > kVolumeBlocksMax)
@@ -447,30 +510,24 @@ Result<WriteRecord> RecordDecoder::decode_write(Cursor& cursor, WriteRecord reco
   return record;
 }
 
-Status RecordDecoder::decode_piece(Cursor& cursor, std::uint64_t first_block,
+Status RecordDecoder::decode_piece(Cursor& cursor, RecordType type, std::uint64_t first_block,
                                    std::uint32_t& count) {
-  const auto kind_value = cursor.get<std::uint8_t>();
-  const auto flags = cursor.get<std::uint8_t>();
-  count = cursor.get<std::uint16_t>();
-  const auto first_new = cursor.get<std::uint32_t>();
+  const StoredPiece stored =
+      type == RecordType::kWrite ? cursor.piece() : cursor.piece_of_version_1();
+  count = stored.count;
   if (!cursor.good) return damaged("is cut off");
-  const auto kind = static_cast<PieceKind>(kind_value);
-  const bool by_number = kind == PieceKind::kNew || kind == PieceKind::kRepeat;
-  if (kind_value < 1 || kind_value > 5 || flags != 0 || count == 0 ||
-      (!by_number && first_new != 0))
+  const PieceKind kind = stored.kind;
+  const auto kind_value = static_cast<std::uint8_t>(kind);
+  if (kind_value < 1 || kind_value > 5 || count == 0 || !cursor.sane)
     return damaged("has a piece that this format does not know");
 
-  WritePiece piece{.kind = kind, .count = count, .first_block = first_block};
-  if (kind == PieceKind::kReference) {
-    piece.place.segment = cursor.get<std::uint32_t>();
-    piece.place.run_offset = cursor.get<std::uint32_t>();
-    piece.place.run_bytes = cursor.get<std::uint32_t>();
-    piece.place.index = cursor.get<std::uint16_t>();
-    if (cursor.get<std::uint16_t>() != 0 || piece.place.segment == 0 ||
-        piece.place.segment > header_.segment || piece.place.run_bytes <= kRunHeaderBytes ||
-        piece.place.run_bytes > kRunBytesMax || piece.place.index + count > kRunBlocksMax)
-      return damaged("refers to a place that cannot be");
-  }
+  const WritePiece piece{
+      .kind = kind, .count = count, .first_block = first_block, .place = stored.place};
+  if (kind == PieceKind::kReference &&
+      (piece.place.segment == 0 || piece.place.segment > header_.segment ||
+       piece.place.run_bytes <= kRunHeaderBytes || piece.place.run_bytes > kRunBytesMax ||
+       piece.place.index + count > kRunBlocksMax))
+    return damaged("refers to a place that cannot be");
   const std::size_t fingerprints_at = fingerprints_.size();
   if (kind == PieceKind::kNew || kind == PieceKind::kReference) {
     const auto bytes = cursor.take(std::size_t{count} * kFingerprintBytes);
@@ -479,7 +536,8 @@ Status RecordDecoder::decode_piece(Cursor& cursor, std::uint64_t first_block,
                                load_le<std::uint64_t>(bytes.data() + at + 8)});
   }
   if (!cursor.good) return damaged("is cut off");
-  if (by_number) return place_new_blocks(kind, first_block, first_new, count, fingerprints_at);
+  if (kind == PieceKind::kNew || kind == PieceKind::kRepeat)
+    return place_new_blocks(kind, first_block, stored.first_new, count, fingerprints_at);
   pieces_.push_back(piece);
   fingerprints_at_.push_back(fingerprints_at);
   return {};

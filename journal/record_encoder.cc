@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 
 #include "cdp/base/endian.h"
 #include "journal/record_codec.h"
 
 namespace journal {
 
-void RecordEncoder::clear() {
+void RecordEncoder::clear(Stamp least) {
+  least_ = least;
   bytes_.clear();
   count_ = 0;
 }
@@ -30,20 +32,28 @@ void RecordEncoder::put_texts(std::string_view first, std::string_view second) {
   put(std::uint32_t{0});
   put_bytes(std::as_bytes(std::span(first)));
   put_bytes(std::as_bytes(std::span(second)));
-  bytes_.resize(cdp::round_up(bytes_.size(), kRecordUnit));
+  pad();
+}
+
+void RecordEncoder::pad() {
+  bytes_.resize(record_at_ + cdp::round_up(bytes_.size() - record_at_, kRecordUnit));
 }
 
 // 7 bits a byte, the lowest first; the highest bit says that more follow.
 void RecordEncoder::put_number(std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7) put(static_cast<std::uint8_t>(value | 0x80));
-  put(static_cast<std::uint8_t>(value));
+  std::array<std::byte, number_bytes(UINT64_MAX)> bytes;
+  std::size_t count = 0;
+  for (; value >= 0x80; value >>= 7) bytes[count++] = static_cast<std::byte>(value | 0x80);
+  bytes[count++] = static_cast<std::byte>(value);
+  put_bytes(std::span(bytes).first(count));
 }
 
 void RecordEncoder::begin(const Header& header) {
   ++count_;
+  record_at_ = bytes_.size();
   put(static_cast<std::uint8_t>(header.type));
   put(header.flags);
-  put(header.pieces);
+  put(std::uint16_t{0});
   put(header.volume.value);
   put(header.stamp.lsn.value);
   put(header.stamp.time.value);
@@ -53,24 +63,27 @@ void RecordEncoder::begin(const Header& header) {
 void RecordEncoder::write(VolumeId volume, Stamp stamp, std::uint64_t first_block,
                           std::span<const StoredPiece> pieces) {
   CHECK(!pieces.empty() && pieces.size() <= UINT16_MAX);
-  begin({.type = RecordType::kWrite,
-         .pieces = static_cast<std::uint16_t>(pieces.size()),
-         .volume = volume,
-         .stamp = stamp,
-         .first_block = first_block});
+  CHECK(stamp.lsn >= least_.lsn && stamp.time >= least_.time);
+  ++count_;
+  put(static_cast<std::uint8_t>(RecordType::kWrite));
+  put_number(pieces.size());
+  put_number(volume.value);
+  put_number(stamp.lsn.value - least_.lsn.value);
+  put_number(static_cast<std::uint64_t>(stamp.time.value) -
+             static_cast<std::uint64_t>(least_.time.value));
+  put_number(first_block);
   for (const StoredPiece& piece : pieces) {
     CHECK(piece.count > 0);
     put(static_cast<std::uint8_t>(piece.kind));
-    put(std::uint8_t{0});
-    put(piece.count);
-    put(piece.first_new);
+    put_number(piece.count);
+    if (piece.kind == PieceKind::kNew || piece.kind == PieceKind::kRepeat)
+      put_number(piece.first_new);
     if (piece.kind == PieceKind::kReference) {
       CHECK(piece.place.index + piece.count <= kRunBlocksMax);
-      put(piece.place.segment);
-      put(piece.place.run_offset);
-      put(piece.place.run_bytes);
-      put(piece.place.index);
-      put(std::uint16_t{0});
+      put_number(piece.place.segment);
+      put_number(piece.place.run_offset);
+      put_number(piece.place.run_bytes);
+      put_number(piece.place.index);
     }
     if (piece.kind == PieceKind::kReference || piece.kind == PieceKind::kNew) {
       CHECK(piece.fingerprints.size() == piece.count);
@@ -168,7 +181,7 @@ namespace {
 
 // The counts in the order in which they are stored, and the bytes that one of a second has at most.
 struct PulseCount {
-  std::uint64_t PulseRecord::* count;
+  std::uint64_t PulseRecord::*count;
   unsigned bytes;
 };
 constexpr PulseCount kPulseCounts[] = {
@@ -199,7 +212,7 @@ void RecordEncoder::add(const PulseRecord& record) {
   put(record.entropy);
   put(record.p99);
   for (const PulseCount& of : kPulseCounts) put_number(record.*of.count);
-  bytes_.resize(cdp::round_up(bytes_.size(), kRecordUnit));
+  pad();
 }
 
 void RecordEncoder::add(const VolumeResized& record) {

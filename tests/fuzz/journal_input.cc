@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/fuzz/journal_input.h"
 
+#include <limits>
+
 namespace fuzz {
 
 using cdp::load_le;
@@ -74,42 +76,43 @@ Stamp stamp_of(const AnyRecord& record) {
 }
 
 // What the header says of its records: so many as can be read, and one more where bytes are left.
-void describe_records(FrameHeader& header, std::span<const std::byte> metadata) {
+// Where the first one is a WRITE, it is told by what it is above `least`.
+void describe_records(FrameHeader& header, std::span<const std::byte> metadata, Stamp least) {
   header.record_count = UINT32_MAX;
-  header.first_lsn = {0};
   header.last_lsn = {UINT64_MAX};
+  header.max_time = {std::numeric_limits<std::int64_t>::max()};
   header.metadata_checksum = checksum(vault().secret, metadata);
+  if (header.record_bytes == 0 || metadata[0] != static_cast<std::byte>(RecordType::kWrite)) {
+    header.min_time = {std::numeric_limits<std::int64_t>::min()};
+    auto records = RecordDecoder::open(header, vault(), metadata);
+    const auto first = records.ok() ? records->next() : Result<AnyRecord>(records.error());
+    if (first.ok()) least = stamp_of(*first);
+  }
+  header.first_lsn = least.lsn;
+  header.min_time = least.time;
   std::uint32_t count = 0;
-  Stamp first{};
-  Stamp last{};
-  Nanos least{};
-  Nanos most{};
+  Stamp most = least;
   auto records = RecordDecoder::open(header, vault(), metadata);
   while (records.ok()) {
     const auto record = records->next();
     if (!record.ok()) break;
-    last = stamp_of(*record);
-    if (count == 0) {
-      first = last;
-      least = most = last.time;
-    }
-    least = std::min(least, last.time);
-    most = std::max(most, last.time);
+    const Stamp stamp = stamp_of(*record);
+    least = {std::min(least.lsn, stamp.lsn), std::min(least.time, stamp.time)};
+    most = {std::max(most.lsn, stamp.lsn), std::max(most.time, stamp.time)};
     ++count;
   }
   header.record_count = std::max(count, 1u);
-  header.first_lsn = std::min(first.lsn, last.lsn);
-  header.last_lsn = std::max(first.lsn, last.lsn);
-  header.min_time = least;
-  header.max_time = most;
+  header.first_lsn = least.lsn;
+  header.last_lsn = most.lsn;
+  header.min_time = least.time;
+  header.max_time = most.time;
 }
 
 }  // namespace
 
-BuiltFrame frame_from(Input& in, FrameKind kind, const FramePlace& place) {
+BuiltFrame frame_from(Input& in, FrameKind kind, const FramePlace& place, Stamp least) {
   BuiltFrame frame;
-  std::span<const std::byte> records = in.chunk();
-  records = records.first(records.size() / 8 * 8);
+  const std::span<const std::byte> records = in.chunk();
   struct RunSpec {
     Codec codec;
     std::uint16_t blocks;
@@ -168,7 +171,8 @@ BuiltFrame frame_from(Input& in, FrameKind kind, const FramePlace& place) {
                          to + kFrameHeaderBytes + header.record_bytes + i * kRunEntryBytes,
                          kRunEntryBytes));
   }
-  describe_records(header, {to + kFrameHeaderBytes, header.metadata_end() - kFrameHeaderBytes});
+  describe_records(header, {to + kFrameHeaderBytes, header.metadata_end() - kFrameHeaderBytes},
+                   least);
   seal_frame(frame, place, vault());
   return frame;
 }
@@ -194,17 +198,22 @@ StoredPiece stored_piece(const WritePiece& piece, const FrameHeader& header,
 namespace {
 
 struct Reread {
-  RecordEncoder written;
+  RecordEncoder written{};
   std::uint32_t read = 0;
   bool is_whole = false;    // every record could be read
-  bool is_verbatim = true;  // nothing was split at the border of a run
+  bool is_verbatim = true;  // no piece was split at the border of a run, no record of version 1
 };
 
 Reread rewrite(const FrameHeader& header, std::span<const std::byte> metadata) {
   Reread result;
+  result.written.clear({header.first_lsn, header.min_time});
   auto records = RecordDecoder::open(header, vault(), metadata);
   if (!records.ok()) return result;
   while (!records->at_end()) {
+    const std::size_t at = result.written.bytes().size();
+    if (result.is_verbatim && at < metadata.size() &&
+        metadata[at] == static_cast<std::byte>(RecordType::kWriteOfVersion1))
+      result.is_verbatim = false;
     const auto record = records->next();
     if (!record.ok()) return result;
     ++result.read;

@@ -23,11 +23,11 @@ void seal_checksum(std::span<std::byte> bytes, std::size_t at);
 // records and runs. Leaves frames alone whose header says more than 256 KiB.
 void seal_raw_frame(Bytes& bytes, std::uint32_t segment, std::uint64_t offset);
 
-// A frame of the kind with the records (cut to a multiple of 8 bytes) and the runs that the input
-// spells: how many (1), and of each its blocks and how they are stored (1) and a payload (a fill
-// byte, or a chunk). What its header says of its records is true.
-journal::BuiltFrame frame_from(Input& in, journal::FrameKind kind,
-                               const journal::FramePlace& place);
+// A frame of the kind with the records and the runs that the input spells: how many (1), and of
+// each its blocks and how they are stored (1) and a payload (a fill byte, or a chunk). What its
+// header says of its records is true; it begins with `least` where the first one leaves it open.
+journal::BuiltFrame frame_from(Input& in, journal::FrameKind kind, const journal::FramePlace& place,
+                               journal::Stamp least);
 
 // Reads all records and writes them again, until one is refused: what was read from what was
 // written is written as the same bytes. Gives the number of records that could be read.

@@ -113,7 +113,7 @@ std::vector<RecordEncoder> records_of_history() {
        .place = {1, 8192, 4144, 0}, .fingerprints = std::span(prints, 1)},
       {.kind = PieceKind::kRepeat, .count = 1, .first_new = 1},
       {.kind = PieceKind::kSame, .count = 1}};
-  all.emplace_back().write({1}, stamp(), 5, pieces);
+  all.emplace_back(Stamp{{101}, {101}}).write({1}, stamp(), 5, pieces);
   return all;
 }
 

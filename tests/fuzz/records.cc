@@ -2,6 +2,8 @@
 //
 // Records alone: what kind of frame they are in (1), how many runs it has (1) and how many blocks
 // each (1), then their bytes. The frame's header says of them what is true.
+#include <limits>
+
 #include "tests/fuzz/journal_input.h"
 
 FUZZ_TARGET(records) {
@@ -13,8 +15,9 @@ FUZZ_TARGET(records) {
   const auto blocks = static_cast<std::uint16_t>(in.u8() % kRunBlocksMax + 1);
   header.first_lsn = {0};
   header.last_lsn = {UINT64_MAX};
+  header.min_time = {std::numeric_limits<std::int64_t>::min()};
+  header.max_time = {std::numeric_limits<std::int64_t>::max()};
   fuzz::Bytes metadata = in.copy_of_rest();
-  metadata.resize(metadata.size() / 8 * 8);
   header.record_bytes = static_cast<std::uint32_t>(metadata.size());
   header.data_bytes = header.run_count * 100;
   metadata.resize(metadata.size() + header.run_count * kRunEntryBytes);

@@ -109,7 +109,8 @@ class Writer {
     if ((flaws & 2) != 0) place.sequence += 1;
     if ((flaws & 4) != 0) place.epoch += 1;
     if ((flaws & 8) != 0) place.offset += kAppendUnit;
-    const BuiltFrame built = fuzz::frame_from(in, kind, place);
+    const BuiltFrame built =
+        fuzz::frame_from(in, kind, place, {{newest_.lsn.value + 1}, newest_.time});
     const auto bytes = built.bytes();
     segments.back().insert(segments.back().end(), bytes.begin(), bytes.end());
     place_.sequence = place.sequence;

@@ -43,13 +43,13 @@ FUZZ_TARGET(state) {
   FramePlace place{.segment = 1, .epoch = 1, .sequence = 1, .offset = 4096, .previous_digest = {}};
   JournalState state;
   for (int frames = in.u8() % 4 + 1; frames > 0; --frames) {
-    const BuiltFrame frame = fuzz::frame_from(in, FrameKind::kState, place);
+    const BuiltFrame frame = fuzz::frame_from(in, FrameKind::kState, place, {});
     if (!add_state_frame(state, frame.header, fuzz::vault(),
                          metadata_of(frame.header, frame.buffer.data()))
              .ok())
       return;
   }
-  const BuiltFrame history = fuzz::frame_from(in, FrameKind::kRecords, place);
+  const BuiltFrame history = fuzz::frame_from(in, FrameKind::kRecords, place, {{100}, {100}});
   auto records = RecordDecoder::open(history.header, fuzz::vault(),
                                      metadata_of(history.header, history.buffer.data()));
   while (records.ok() && !records->at_end()) {

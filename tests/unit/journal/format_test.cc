@@ -32,12 +32,12 @@ BuiltFrame example_frame(const Vault& vault) {
   std::array<std::byte, cdp::kBlockBytes> block;
   block.fill(std::byte{'A'});
   const Fingerprint print = fingerprint(vault.secret, block);
-  RecordEncoder records;
+  constexpr std::int64_t time = 1'582'455'360'000'000'000;
+  RecordEncoder records({.lsn = {10}, .time = {time}});
   const StoredPiece pieces[] = {
       {.kind = PieceKind::kNew, .count = 1, .fingerprints = std::span(&print, 1)},
       {.kind = PieceKind::kZero, .count = 1},
       {.kind = PieceKind::kRepeat, .count = 1}};
-  constexpr std::int64_t time = 1'582'455'360'000'000'000;
   records.write({1}, {.lsn = {10}, .time = {time}}, 5, pieces);
   records.add(ZeroRecord{.volume = {1},
                          .stamp = {.lsn = {11}, .time = {time + 1'000'000}},
