@@ -167,8 +167,8 @@ class QemuNbd(Server):
     name = "qemu-nbd"
 
     def start(self):
-        self.launch(["qemu-nbd", "--cache=none", "--aio=io_uring", "--format=raw", "--persistent",
-                     "--shared=16", *self.at.qemu_nbd, self.disk])
+        self.launch(["qemu-nbd", "--cache=none", "--aio=io_uring", "--discard=unmap",
+                     "--format=raw", "--persistent", "--shared=16", *self.at.qemu_nbd, self.disk])
 
 
 class QemuStorageDaemon(Server):
@@ -178,7 +178,7 @@ class QemuStorageDaemon(Server):
         driver = "file" if self.loop is None else "host_device"
         self.launch(["qemu-storage-daemon",
                      f"--blockdev=driver={driver},node-name=disk,filename={self.disk},"
-                     "cache.direct=on,aio=io_uring",
+                     "cache.direct=on,aio=io_uring,discard=unmap",
                      f"--nbd-server={self.at.qemu_storage_daemon}",
                      "--export=type=nbd,id=disk,node-name=disk,name=,writable=on"])
 
