@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a server's process spends: processor time, and what perf counts of it.
+"""What a server's process spends: processor time, and what perf and callgrind count of it.
 
 Other load on the machine does not change these much. Processor time costs nothing to read. perf's
-tracepoints do cost time, so what it counts is never timed.
+tracepoints do cost time, and callgrind a hundred times that, so what they count is never timed.
 """
+import contextlib
+import glob
 import os
 import signal
 import subprocess
 import time
 
-# perf's name: ours. Virtual machines often do not count instructions.
+from .machine import program, run
+
+# perf's name: ours. Virtual machines often do not count instructions, which is callgrind's task then.
 EVENTS = {"raw_syscalls:sys_enter": "syscalls",
           "syscalls:sys_enter_io_uring_enter": "io_uring_enters",
           "instructions": "instructions"}
@@ -68,3 +72,37 @@ class Perf:
             os.read(self.heard, 16)
         except BrokenPipeError:
             pass
+
+
+class Callgrind:
+    """Counts the instructions in user mode of a process that `command` begins the command of.
+
+    The processor is one that valgrind simulates: it has AVX2, and neither AVX-512 nor instructions
+    for SHA-256.
+    """
+
+    def __init__(self, directory):
+        self.file = os.path.join(directory, "callgrind")
+        self.command = ["env", f"LD_PRELOAD={program('ring_by_poll.so')}",
+                        "valgrind", "--quiet", "--tool=callgrind", "--instr-atstart=no",
+                        "--separate-threads=yes", f"--callgrind-out-file={self.file}"]
+
+    @contextlib.contextmanager
+    def counting(self, pid):
+        self._switch("on", pid)
+        yield
+        self._switch("off", pid)
+
+    def counts(self):
+        """Of all threads and of the main one, once the process has ended."""
+        threads = {}
+        for file in glob.glob(f"{self.file}-*"):
+            with open(file) as lines:
+                threads[file] = sum(int(line.split()[1]) for line in lines
+                                    if line.startswith("totals:"))
+        return {"user_instructions": sum(threads.values()),
+                "main_thread_user_instructions": threads[f"{self.file}-01"]}
+
+    @staticmethod
+    def _switch(to, pid):
+        run(["callgrind_control", f"--instr={to}", str(pid)])

@@ -21,20 +21,21 @@ class Daemon:
     """hindsightd on one vault and one state directory, below `directory` where no other vault is
     named, and its command line."""
 
-    def __init__(self, directory, vault=None, options=()):
+    def __init__(self, directory, vault=None, options=(), under=()):
         self.directory = directory
         self.vault = vault or os.path.join(directory, "vault")
         self.state = os.path.join(directory, "state")
         self.socket = os.path.join(self.state, "nbd.sock")
         self.control = os.path.join(self.state, "control.sock")
         self.options = list(options)
+        self.under = under
         self.process = None
 
     def spawn(self):
         """Starts it and does not wait."""
         with open(os.path.join(self.directory, "log"), "a") as log:
             self.process = subprocess.Popen(
-                [program("hindsightd"), "--vault", self.vault, "--state", self.state,
+                [*self.under, program("hindsightd"), "--vault", self.vault, "--state", self.state,
                  "--nbd", f"unix:{self.socket}", *self.options],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
@@ -109,11 +110,11 @@ class Daemon:
 class Server:
     """A server of one file, preallocated unless it is sparse, from start to stop.
 
-    Where written bytes are counted, the file is behind a loop device.
+    Where written bytes are counted, the file is behind a loop device. `under` begins its command.
     """
 
     def __init__(self, settings, size=None, transport=UnixSocket, counts_written=False,
-                 sparse=False):
+                 sparse=False, under=()):
         self.work = tempfile.mkdtemp(dir=settings.work, prefix=self.name + "-")
         self.size = size or settings.size
         self.file = os.path.join(self.work, "disk")
@@ -126,11 +127,12 @@ class Server:
                             f"count={self.size // MIB}", "oflag=direct", "status=none"], check=True)
         self.loop = LoopDevice(self.file) if counts_written else None
         self.disk = self.loop.path if counts_written else self.file
+        self.under = under
         self.process = None
 
     def launch(self, command):
         with open(os.path.join(self.work, "log"), "w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log,
+            self.process = subprocess.Popen([*self.under, *command], stdout=log, stderr=log,
                                             stdin=subprocess.DEVNULL)
         wait_for(self.at.answers, 30, f"{self.name}'s start")
 
@@ -207,7 +209,8 @@ class Hindsight(Server):
 
     def __init__(self, settings, *arguments, **options):
         super().__init__(settings, *arguments, **options)
-        self.daemon = Daemon(self.work, tempfile.mkdtemp(dir=settings.vault_work, prefix="vault-"))
+        self.daemon = Daemon(self.work, tempfile.mkdtemp(dir=settings.vault_work, prefix="vault-"),
+                             under=self.under)
 
     def start(self):
         self.daemon.options += ["--nbd", self.at.ours, "--dirty-budget", str(self.dirty_budget)]

@@ -6,6 +6,8 @@ OWN, NULL = Hindsight.name, NullRecorder.name
 COST = {"cpu_us": "CPU, us", "main_thread_cpu_us": "main thread, us",
         "other_threads_cpu_us": "other threads, us", "syscalls": "system calls",
         "io_uring_enters": "of them io_uring_enter", "instructions": "instructions",
+        "user_instructions": "instructions in user mode",
+        "main_thread_user_instructions": "of them of the main thread",
         "syncs": "syncs of the journal", "journal_bytes_a_byte": "journal bytes a written byte",
         "backing_bytes_a_byte": "backing bytes a written byte"}
 

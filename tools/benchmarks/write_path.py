@@ -7,22 +7,25 @@ has ended: by then what it held in memory is on the backing store, so that memor
 measured. Reads are of a file that was written before, through the same server.
 
 Processor time is that of the timed slots, until the last answer. What else is counted is taken in
-one slot more of each contestant, which is not timed and has the file behind a loop device.
+one slot more of each contestant, which is not timed and has the file behind a loop device; and
+instructions, where perf does not count them, by callgrind in a short one.
 """
 import contextlib
 import dataclasses
 import functools
 import statistics
+import tempfile
 
 from . import nbd_load
 from .comparison import Comparison, interval, rounds_of
-from .counters import Perf, cpu_ns, main_thread_ns
+from .counters import Callgrind, Perf, cpu_ns, main_thread_ns
 from .machine import median_ratio
 from .servers import Hindsight, Nbdkit, NullRecorder
 from .workloads import WORKLOADS
 
 LATENCY_LOAD = 0.7
 LATENCY_SECONDS = 6
+CALLGRIND_PART = 20  # of a slot
 # What is written twice to one disk gets half of it.
 LIMIT_ON_ONE_DISK = 0.5
 
@@ -76,6 +79,20 @@ def counted_slot(kind, settings, workload):
     return counted | {"uncounted": perf.uncounted}
 
 
+def instructions_of(kind, settings, workload):
+    """Of a request, in user mode."""
+    with tempfile.TemporaryDirectory(dir=settings.work) as directory:
+        callgrind = Callgrind(directory)
+        with serving(kind, settings, workload, under=callgrind.command) as server:
+            with callgrind.counting(server.process.pid):
+                told = workload.load(server.uri(), workload.options,
+                                     workload.slot_bytes // CALLGRIND_PART, 1)
+                server.drain()
+            server.end()
+        return {name: round(count / told["requests"])
+                for name, count in callgrind.counts().items()}
+
+
 def counters(found, settings, workload):
     """Of a request, by contestant; and what this machine does not count, with perf's word why."""
     cpu = {name: found.medians(name, 2)
@@ -83,6 +100,9 @@ def counters(found, settings, workload):
     told = {kind.name: {name: of[kind.name] for name, of in cpu.items()}
             | counted_slot(kind, settings, workload) for kind in found.kinds}
     uncounted = [of.pop("uncounted") for of in told.values()][0]
+    if uncounted.pop("instructions", None):
+        for kind in found.kinds:
+            told[kind.name] |= instructions_of(kind, settings, workload)
     return {"counters": told} | ({"uncounted": uncounted} if uncounted else {})
 
 
