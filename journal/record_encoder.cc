@@ -181,7 +181,7 @@ namespace {
 
 // The counts in the order in which they are stored, and the bytes that one of a second has at most.
 struct PulseCount {
-  std::uint64_t PulseRecord::*count;
+  std::uint64_t PulseRecord::* count;
   unsigned bytes;
 };
 constexpr PulseCount kPulseCounts[] = {

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <initializer_list>
 #include <limits>
 #include <vector>
@@ -146,12 +147,17 @@ TEST(WriteRecord, OfVersion1IsRead) {
   const auto record = frame.decode(bytes);
   ASSERT_TRUE(record.ok()) << record.error().message;
   expect_the_pieces(*record);
-  // flags of the record and of a piece, a number where there is none, the end of a place
-  for (const std::size_t reserved :
-       {std::size_t{1}, std::size_t{33}, std::size_t{94 + 8 + 22}, bytes.size() - 12}) {
+  // flags of the record and of a piece, what lies behind a place, a number where there is none
+  for (const std::size_t reserved : std::to_array<std::size_t>({1, 33, 94, 124})) {
     std::vector<std::byte> bad = bytes;
+    ASSERT_EQ(bad[reserved], std::byte{0});
     bad[reserved] = std::byte{1};
     EXPECT_FALSE(frame.decode(bad).ok()) << "byte " << reserved;
+  }
+  for (const std::int64_t time : {kEarliest - 1, frame.header.max_time.value + 1}) {
+    std::vector<std::byte> bad = bytes;
+    cdp::store_le(bad.data() + 16, time);
+    EXPECT_FALSE(frame.decode(bad).ok()) << "of a time that the frame does not have";
   }
 }
 
